@@ -1,0 +1,233 @@
+//! Box time, and the only place that asks a machine for the time of day.
+//!
+//! Clocks in classrooms are wrong for months: a Raspberry Pi has none, a mini-PC's battery is dead,
+//! a technician sets a date by hand in mid-lesson. So box time is not the system's time. It starts
+//! at the latest of what the system says, what was saved before the power went, and the day this
+//! build was made; from there it follows the monotonic clock alone, so that nothing that happens
+//! to the system's calendar can tear a running lesson.
+//!
+//! ```text
+//!            start: max(system, saved, built)
+//!                      │
+//!        nobody vouches│for it             NTP is in step, or a battery clock agrees
+//!                      ▼                                  ▼
+//!                   unsure ── a teacher's browser says ─▶ sure
+//!                             what time it is
+//! ```
+//!
+//! Invariants: it never goes behind [`Clock::saved`]; a step happens only by [`Clock::correct`],
+//! which says how far; [`Clock::monotonic`] never steps at all.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use alfarid_protocol::time::Timestamp;
+use nix::time::{ClockId, clock_gettime};
+
+/// No box is older than its own software: 2026-11-01T00:00:00Z.
+const BUILT: Timestamp = Timestamp(1_793_491_200_000);
+
+/// A browser this far from us says nothing new: its own clock is no better.
+const AGREES_WITHIN_MS: i64 = 5_000;
+
+/// Cheap to clone; every clone is the same clock.
+#[derive(Clone)]
+pub struct Clock(Arc<Inner>);
+
+struct Inner {
+    /// Box time minus [`monotonic`], in milliseconds.
+    offset_ms: AtomicI64,
+    /// Box time never goes behind this.
+    saved_ms: AtomicI64,
+    sure: AtomicBool,
+    ticks: Ticks,
+}
+
+enum Ticks {
+    /// `CLOCK_BOOTTIME`: goes on through suspend.
+    System,
+    Manual(AtomicI64),
+}
+
+/// What is known of the time when the daemon starts.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence {
+    pub system: Timestamp,
+    pub saved: Option<Timestamp>,
+    /// NTP is in step, or a battery-backed clock runs.
+    pub vouched: bool,
+}
+
+/// Who says what time it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authority {
+    /// A person with a password, by their browser: good enough while nothing better vouches.
+    Browser,
+    Ntp,
+}
+
+impl Evidence {
+    /// Asks this machine.
+    #[expect(clippy::disallowed_methods, reason = "this is where the calendar comes in")]
+    pub fn gather(saved: Option<Timestamp>) -> Self {
+        let since_1970 = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+        let vouched = std::path::Path::new("/run/systemd/timesync/synchronized").exists()
+            || std::path::Path::new("/sys/class/rtc/rtc0").exists();
+        Self { system: Timestamp(since_1970), saved, vouched }
+    }
+
+    /// Where box time starts, and whether anybody vouches for it. A system clock behind what was
+    /// saved, or behind the build, is wrong whoever vouches for it.
+    pub fn decide(self) -> (Timestamp, bool) {
+        let floor = self.saved.unwrap_or(BUILT).max(BUILT);
+        if self.system < floor { (floor, false) } else { (self.system, self.vouched) }
+    }
+}
+
+impl Clock {
+    pub fn start(evidence: Evidence) -> Self {
+        let (now, sure) = evidence.decide();
+        Self::with(now, sure, Ticks::System)
+    }
+
+    /// A clock that stands still until it is told to move. For tests of rules.
+    pub fn manual(now: Timestamp) -> Self {
+        Self::with(now, true, Ticks::Manual(AtomicI64::new(0)))
+    }
+
+    fn with(now: Timestamp, sure: bool, ticks: Ticks) -> Self {
+        let inner = Inner {
+            offset_ms: AtomicI64::new(now.0 - millis(ticks.read())),
+            saved_ms: AtomicI64::new(now.0),
+            sure: AtomicBool::new(sure),
+            ticks,
+        };
+        Self(Arc::new(inner))
+    }
+
+    /// Box time.
+    pub fn now(&self) -> Timestamp {
+        Timestamp(self.0.offset_ms.load(Ordering::Acquire) + millis(self.0.ticks.read()))
+    }
+
+    /// Time since the machine started, which nothing can set: for durations and time-outs.
+    pub fn monotonic(&self) -> Duration {
+        self.0.ticks.read()
+    }
+
+    /// Whether anybody vouches for [`Clock::now`]. Shown to people while false.
+    pub fn is_sure(&self) -> bool {
+        self.0.sure.load(Ordering::Acquire)
+    }
+
+    /// The newest time that is on disk: box time will not go behind it, not even after a restart.
+    pub fn saved(&self) -> Timestamp {
+        Timestamp(self.0.saved_ms.load(Ordering::Acquire))
+    }
+
+    /// Says that `time` is on disk now.
+    pub fn mark_saved(&self, time: Timestamp) {
+        self.0.saved_ms.fetch_max(time.0, Ordering::AcqRel);
+    }
+
+    /// Takes the time from `authority`, if it knows better. Returns by how many milliseconds box
+    /// time moved, `None` if it did not: an authority that would take us behind the saved time is
+    /// wrong, and a browser does not overrule a clock that is sure.
+    pub fn correct(&self, says: Timestamp, authority: Authority) -> Option<i64> {
+        let now = self.now();
+        let moved = says.millis_since(now);
+        if moved.abs() <= AGREES_WITHIN_MS {
+            self.0.sure.store(true, Ordering::Release);
+            return None;
+        }
+        let overruled = authority == Authority::Browser && self.is_sure();
+        if overruled || says < self.saved() {
+            return None;
+        }
+        self.0.offset_ms.fetch_add(moved, Ordering::AcqRel);
+        self.0.sure.store(true, Ordering::Release);
+        Some(moved)
+    }
+
+    /// Moves a [`Clock::manual`] on. Does nothing to a real one: time cannot be told to hurry.
+    pub fn advance(&self, by: Duration) {
+        if let Ticks::Manual(ticks) = &self.0.ticks {
+            ticks.fetch_add(millis(by), Ordering::AcqRel);
+        }
+    }
+
+    /// A fresh id whose order is the order of making.
+    pub fn id<T: From<uuid::Uuid>>(&self) -> T {
+        let mut random = [0; 10];
+        // Without randomness there are no keys and no sessions either: the ids stay unique by
+        // their time, and whoever needs a secret reports the failure.
+        let _ = getrandom::fill(&mut random);
+        let millis = u64::try_from(self.now().0).unwrap_or(0);
+        T::from(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+}
+
+impl Ticks {
+    fn read(&self) -> Duration {
+        match self {
+            Self::System => clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Into::into),
+            Self::Manual(millis) => {
+                Duration::from_millis(u64::try_from(millis.load(Ordering::Acquire)).unwrap_or(0))
+            }
+        }
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clock").field("now", &self.now()).field("sure", &self.is_sure()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: Timestamp = Timestamp(BUILT.0 + 43_200_000);
+
+    #[test]
+    fn a_box_without_a_calendar_starts_where_it_stopped() {
+        let evidence = Evidence { system: Timestamp(0), saved: Some(NOON), vouched: true };
+        assert_eq!(evidence.decide(), (NOON, false));
+    }
+
+    #[test]
+    fn a_new_box_in_1970_is_not_older_than_its_software() {
+        let evidence = Evidence { system: Timestamp(0), saved: None, vouched: false };
+        assert_eq!(evidence.decide(), (BUILT, false));
+    }
+
+    #[test]
+    fn a_teachers_browser_puts_an_unsure_clock_right_and_no_sure_one() {
+        let clock = Clock::start(Evidence { system: Timestamp(0), saved: Some(NOON), vouched: true });
+        let later = NOON.plus_millis(86_400_000);
+        assert!(clock.correct(later, Authority::Browser).is_some());
+        assert!(clock.is_sure());
+        assert!(clock.now() >= later);
+        assert_eq!(clock.correct(later.plus_millis(86_400_000), Authority::Browser), None);
+    }
+
+    #[test]
+    fn nobody_takes_it_behind_what_was_saved() {
+        let clock = Clock::start(Evidence { system: NOON, saved: Some(NOON), vouched: false });
+        assert_eq!(clock.correct(NOON.plus_millis(-60_000), Authority::Ntp), None);
+        assert!(clock.now() >= NOON);
+    }
+}

@@ -1,0 +1,103 @@
+//! Migrations: files in `daemon/migrations`, applied in order, never edited once released.
+//!
+//! The number of steps applied is SQLite's `user_version`. All missing steps run in one
+//! transaction, after a `VACUUM INTO` copy of what was there.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::DbError;
+
+macro_rules! steps {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../migrations/", $name, ".sql")))),*]
+    };
+}
+
+const STEPS: &[(&str, &str)] = steps![
+    "0001_settings",
+    "0002_identity",
+    "0003_roster",
+    "0004_enrolment",
+    "0005_lesson",
+    "0006_attendance",
+    "0007_recording",
+];
+
+/// Brings the database up to this build. Returns (from, to) if anything was to be done.
+pub(super) fn migrate(
+    connection: &mut Connection,
+    path: &Path,
+    backups: &Path,
+) -> Result<Option<(u32, u32)>, DbError> {
+    let opened = |source| DbError::Open { path: path.display().to_string(), source };
+    let found: u32 =
+        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(opened)?;
+    let known = u32::try_from(STEPS.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(DbError::Newer { path: path.display().to_string(), found, known });
+    }
+    if found == known {
+        return Ok(None);
+    }
+    if found > 0 {
+        back_up(connection, backups, found)
+            .map_err(|source| DbError::Backup { to: known, source })?;
+    }
+    let started = |source| DbError::Migrate { step: "begin", source };
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(started)?;
+    for (step, sql) in STEPS.iter().skip(found as usize) {
+        transaction.execute_batch(sql).map_err(|source| DbError::Migrate { step, source })?;
+    }
+    let ended = |source| DbError::Migrate { step: "commit", source };
+    transaction.pragma_update(None, "user_version", known).map_err(ended)?;
+    transaction.commit().map_err(ended)?;
+    Ok(Some((found, known)))
+}
+
+/// One copy per schema version: a second attempt at the same step replaces nothing.
+fn back_up(connection: &Connection, backups: &Path, from: u32) -> Result<(), rusqlite::Error> {
+    let copy = backups.join(format!("schema-{from:04}.db"));
+    if copy.exists() {
+        return Ok(());
+    }
+    connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_holds_together_and_a_second_run_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let mut connection = Connection::open(&path).unwrap();
+        let to = u32::try_from(STEPS.len()).unwrap();
+        assert_eq!(migrate(&mut connection, &path, dir.path()).unwrap(), Some((0, to)));
+        assert_eq!(migrate(&mut connection, &path, dir.path()).unwrap(), None);
+        let broken = connection.prepare("PRAGMA foreign_key_check").unwrap().exists([]).unwrap();
+        assert!(!broken);
+    }
+
+    #[test]
+    fn every_table_is_strict() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let mut connection = Connection::open(&path).unwrap();
+        migrate(&mut connection, &path, dir.path()).unwrap();
+        let lax: i64 = connection
+            .query_row(
+                "SELECT count(*) FROM pragma_table_list
+                 WHERE schema = 'main' AND type = 'table' AND strict = 0
+                   AND name NOT LIKE 'sqlite_%'",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(lax, 0);
+    }
+}

@@ -1,0 +1,68 @@
+//! Axum extractors: a handler that names [`Signed`] or [`Admin`] cannot be reached without one.
+
+use axum::{
+    extract::{FromRef, FromRequestParts},
+    http::{header, request::Parts},
+};
+
+use super::{Handle, Person};
+use crate::http::Problem;
+
+/// `__Host-`: sent only by HTTPS, only to this very host, for every path.
+pub const COOKIE: &str = "__Host-alfarid";
+
+/// Anybody who is logged in: a teacher or an admin.
+#[derive(Clone, Debug)]
+pub struct Signed(pub Person);
+
+/// An admin who is logged in.
+#[derive(Clone, Debug)]
+pub struct Admin(pub Person);
+
+impl<S> FromRequestParts<S> for Signed
+where
+    S: Send + Sync,
+    Handle: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let identity = Handle::from_ref(state);
+        let token = session_token(parts).ok_or_else(not_signed_in)?;
+        let person = identity.person_of_session(token).await.map_err(|e| Problem::internal(&e))?;
+        person.map(Self).ok_or_else(not_signed_in)
+    }
+}
+
+impl<S> FromRequestParts<S> for Admin
+where
+    S: Send + Sync,
+    Handle: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Signed(person) = Signed::from_request_parts(parts, state).await?;
+        if person.is_admin() {
+            return Ok(Self(person));
+        }
+        Err(Problem::forbidden("admins_only", "Only an admin of this site may do this."))
+    }
+}
+
+/// The session cookie of a request, if it brings one.
+pub fn session_token(parts: &Parts) -> Option<&str> {
+    parts
+        .headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == COOKIE)
+        .map(|(_, token)| token)
+}
+
+fn not_signed_in() -> Problem {
+    Problem::unauthorized("not_signed_in", "Log in first.")
+}

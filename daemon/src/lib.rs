@@ -1,0 +1,21 @@
+//! The box. One process, one SQLite file; each folder here is a capability.
+//!
+//! The way through is straight: `routes -> actor -> state -> store`. Capabilities depend on each
+//! other downwards only, with `lesson` on top; upwards they speak through [`events`].
+//!
+//! Reading order: [`floor`] and what it bundles ([`config`], [`clock`], [`db`], [`events`],
+//! [`health`]), [`http`], then the capabilities, then [`app`], which puts them together.
+
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod events;
+pub mod floor;
+pub mod health;
+pub mod http;
+
+pub mod identity;
+pub mod machines;
+pub mod roster;
+
+pub mod app;

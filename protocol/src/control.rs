@@ -1,0 +1,143 @@
+//! The messages of the control connection: JSON text over one WebSocket that the machine opens.
+//!
+//! ```text
+//!   machine                                    box
+//!     │ TLS 1.3, its certificate (or none: then only Enrol is taken)
+//!     │──────────── Hello / Enrol ───────────────▶│
+//!     │◀─────────── Welcome / Enrolled / Refused ─│
+//!     │◀─────────── Stage, Grant ─────────────────│ as lessons come and go
+//!     │──────────── WantKept ────────────────────▶│ after the group is joined
+//!     │◀─────────── kept pictures (binary) ───────│
+//!     │──────────── Ping, Report, Marks ─────────▶│
+//!     │◀─────────── Pong, MarksAcked ─────────────│
+//! ```
+//!
+//! The path is [`PATH`] on the box's agent port. The first message of a machine is `Hello` or
+//! `Enrol`; the version in it decides what follows. Unknown fields are ignored, so that a newer
+//! peer may say more; an unknown message is ignored too and counted.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    grant::{Grant, Stage},
+    id::{BoxId, LessonId, MachineId},
+    span::{Mark, Moment},
+    time::Timestamp,
+};
+
+/// Where the WebSocket lives on the agent port.
+pub const PATH: &str = "/agent/v1";
+
+/// The largest text message that either side takes.
+pub const MAX_TEXT: usize = 128 * 1024;
+
+/// How often a machine pings. A peer that is silent for three times as long is gone.
+pub const PING_EVERY_MS: u64 = 5_000;
+
+/// What a machine says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromMachine {
+    /// First message of a machine that has a certificate.
+    Hello {
+        protocol: u16,
+        agent_version: String,
+        /// The host's own name: for people to read, never an identity.
+        name: String,
+        now: Moment,
+    },
+    /// First and only message of a machine that has none yet.
+    Enrol {
+        protocol: u16,
+        agent_version: String,
+        name: String,
+        /// The token's secret, base64url without padding.
+        secret: String,
+        /// PKCS#10 in PEM, signed by the key that the machine made and keeps.
+        csr_pem: String,
+    },
+    /// A clock exchange: answered by `Pong` at once.
+    Ping { now: Moment },
+    /// Presence marks in order of their numbers; repeated until acknowledged.
+    Marks { marks: Vec<Mark> },
+    /// The group is joined; these are the first live indices seen, `None` where nothing came
+    /// within [`FIRST_PACKET_WAIT_MS`]. The box answers with the kept pictures
+    /// before them.
+    WantKept { serial: u32, video_from: Option<u64>, audio_from: Option<u64> },
+    /// How it goes; once a second while a lesson is received, and at a change.
+    Report(Report),
+}
+
+/// How long a machine waits for a first live packet before it asks for the kept pictures anyway
+/// (a still screen sends nothing for seconds).
+pub const FIRST_PACKET_WAIT_MS: u64 = 150;
+
+/// How a machine receives a lesson. Counters are since the grant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    pub serial: u32,
+    pub packets_received: u64,
+    pub packets_lost: u64,
+    pub frames_whole: u64,
+    pub frames_dropped: u64,
+    /// Frames on show by the player, as it says itself; 0 without a player.
+    pub frames_shown: u64,
+    /// Whether a player is attached to the agent: somebody can see the lesson.
+    pub player: bool,
+    /// A new keyframe would help: frames were lost and none has come since.
+    pub wants_keyframe: bool,
+}
+
+/// What the box says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromBox {
+    Welcome {
+        protocol: u16,
+        box_id: BoxId,
+        machine: MachineId,
+        /// The room's name, for people to read.
+        room: String,
+        /// `false`: known, but an admin has still to let it in; no lesson comes before that.
+        approved: bool,
+        box_time: Timestamp,
+        /// The newest mark this box has applied; the machine sends what comes after it.
+        marks_through: u64,
+    },
+    Enrolled {
+        machine: MachineId,
+        box_id: BoxId,
+        /// The machine's certificate, then the box CA's, PEM.
+        chain_pem: String,
+        /// The site root's certificate, PEM: what the machine pins from now on.
+        root_pem: String,
+    },
+    /// The connection is closed after this.
+    Refused { code: RefusalCode, detail: String },
+    Pong { machine: Moment, box_time: Timestamp },
+    MarksAcked { through: u64 },
+    /// What the screens show, while a lesson is there.
+    Stage(Stage),
+    /// How to receive it; replaces an earlier grant.
+    Grant(Grant),
+    /// The lesson is over for this machine: it shows its calm line again.
+    Withdraw { lesson: LessonId },
+}
+
+/// Why the box will not serve a machine: stable words for programs and for the machine's own log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalCode {
+    AgentTooOld,
+    BoxTooOld,
+    BadMessage,
+    TokenUnknown,
+    TokenExpired,
+    TokenUsedUp,
+    BadRequest,
+    MachineUnknown,
+    MachineRevoked,
+    /// The same machine connected a second time: the older connection is closed with this.
+    Replaced,
+    TryLater,
+}

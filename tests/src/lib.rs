@@ -1,0 +1,54 @@
+//! A whole classroom on one machine: a switch, a box, a teacher's computer and student machines,
+//! each in a network namespace of its own, with the real binaries running in them.
+//!
+//! ```text
+//!                        switch (bridge: floods, or snoops IGMP and is the querier)
+//!        ┌────────────────┬───────────────┴┬────────────────┬─ ...
+//!      box .1         teacher .2        machine-1 .11   machine-2 .12      10.77.0.0/24
+//!   alfarid-daemon   Xvfb, Chromium     alfarid-agent   alfarid-agent
+//!                                       alfarid-player  alfarid-player
+//! ```
+//!
+//! Suggested reading order:
+//!
+//! - [`classroom`]: the builder and what a test holds.
+//! - [`lab`]: the one thread that everything is started from, and why nothing outlives it.
+//! - [`host`], [`process`]: a computer in the classroom and what runs on it.
+//! - [`network`], [`faults`], [`traffic`]: the wires, how they break, what went over them.
+//! - [`client`], [`browser`], [`display`]: the box's API and pages, as people use them.
+//! - [`marker`], [`trace`]: what a machine showed, read back from its pictures.
+//! - [`until`]: the only place that asks again and again.
+//!
+//! Rules that hold here:
+//!
+//! - No test sleeps. It waits for a line, an event, an exit or a packet, with a limit on how long.
+//! - Nothing outlives the test process, however it dies (see [`lab`]).
+//! - A classroom that is dropped without [`Classroom::close`](classroom::Classroom::close) prints
+//!   what every process printed last: a test ends well or it explains itself.
+//!
+//! Needs root, `iproute2`, `nft`, `bash`; for browsers also `Xvfb`, `chromium`, `node`,
+//! `certutil`, ImageMagick's `import` and `npm ci` in `tests/browser`.
+
+pub mod binaries;
+pub mod browser;
+pub mod classroom;
+pub mod client;
+pub mod display;
+pub mod faults;
+pub mod host;
+pub mod lab;
+pub mod marker;
+pub mod network;
+pub mod process;
+pub mod scratch;
+pub mod trace;
+pub mod traffic;
+pub mod until;
+
+pub use browser::{Browser, By, Page};
+pub use classroom::Classroom;
+pub use client::Client;
+pub use host::Host;
+pub use network::Switch;
+pub use process::Process;
+pub use until::eventually;
