@@ -4,6 +4,12 @@
 //! Capabilities bring their own routes ([`crate::app`] composes them); what is common to all of
 //! them lives here.
 
+pub mod extract;
+pub mod peer;
 pub mod problem;
 
-pub use self::problem::Problem;
+pub use self::{
+    extract::{Json, List, Path},
+    peer::Peer,
+    problem::Problem,
+};

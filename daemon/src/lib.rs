@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod events;
+pub mod field;
 pub mod floor;
 pub mod health;
 pub mod http;
