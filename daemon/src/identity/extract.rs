@@ -1,5 +1,7 @@
 //! Axum extractors: a handler that names [`Signed`] or [`Admin`] cannot be reached without one.
 
+use std::convert::Infallible;
+
 use axum::{
     extract::{FromRef, FromRequestParts},
     http::{header, request::Parts},
@@ -14,6 +16,11 @@ pub const COOKIE: &str = "__Host-alfarid";
 /// Anybody who is logged in: a teacher or an admin.
 #[derive(Clone, Debug)]
 pub struct Signed(pub Person);
+
+/// Somebody who may be logged in or not. Never refuses: what a page is told first has to come
+/// even when people cannot be read.
+#[derive(Clone, Debug)]
+pub struct Visitor(pub Option<Person>);
 
 /// An admin who is logged in.
 #[derive(Clone, Debug)]
@@ -31,6 +38,19 @@ where
         let token = session_token(parts).ok_or_else(not_signed_in)?;
         let person = identity.person_of_session(token).await.map_err(|e| Problem::internal(&e))?;
         person.map(Self).ok_or_else(not_signed_in)
+    }
+}
+
+impl<S> FromRequestParts<S> for Visitor
+where
+    S: Send + Sync,
+    Handle: FromRef<S>,
+{
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let signed = Signed::from_request_parts(parts, state).await;
+        Ok(Self(signed.ok().map(|Signed(person)| person)))
     }
 }
 

@@ -1,0 +1,143 @@
+//! Passwords: argon2id, a few at a time.
+//!
+//! Hashing is meant to be slow and large. So it runs off the async threads, at most [`AT_ONCE`]
+//! at a time, with at most [`WAITING`] more in the queue: a storm of log-ins, meant or not, slows
+//! log-ins down and nothing else on the box.
+
+use argon2::{
+    Argon2, PasswordHash, PasswordHasher, PasswordVerifier,
+    password_hash::{self, SaltString},
+};
+use tokio::sync::Semaphore;
+
+use super::{Error, Secret};
+use crate::field::Invalid;
+
+/// Each takes a core and 19 MiB for some ten milliseconds; a box has two to four cores and a
+/// lesson to carry.
+const AT_ONCE: usize = 2;
+
+/// Log-ins in the queue. Whoever comes when it is full is told to try again: a whole staff fits.
+const WAITING: usize = 64;
+
+/// Stands in for the hash of an account that does not exist, so that asking for one takes as long
+/// as a wrong password. It is of no password: nothing was hashed to make it.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA\
+                      $AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// A password that somebody chose.
+#[derive(Debug)]
+pub struct NewPassword(Secret);
+
+impl NewPassword {
+    /// NIST SP 800-63B §5.1.1.2: length counts, rules of composition do not.
+    const MIN_CHARS: usize = 8;
+    /// Longer ones are refused, never cut.
+    const MAX_BYTES: usize = 256;
+
+    pub fn parse(field: &'static str, password: Secret) -> Result<Self, Invalid> {
+        if password.chars().count() < Self::MIN_CHARS {
+            let detail = "must have at least 8 characters";
+            return Err(Invalid { field, code: "password_too_short", detail });
+        }
+        if password.len() > Self::MAX_BYTES {
+            return Err(Invalid { field, code: "too_long", detail: "is too long" });
+        }
+        Ok(Self(password))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Passwords {
+    running: Semaphore,
+    admitted: Semaphore,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self { running: Semaphore::new(AT_ONCE), admitted: Semaphore::new(AT_ONCE + WAITING) }
+    }
+}
+
+impl Passwords {
+    /// The PHC string of `password` under a fresh salt.
+    pub(super) async fn hash(&self, password: NewPassword) -> Result<String, Error> {
+        let mut salt = [0; 16];
+        getrandom::fill(&mut salt).map_err(Error::NoRandomness)?;
+        self.run(move || {
+            let salt = SaltString::encode_b64(&salt)?;
+            let hash = Argon2::default().hash_password(password.0.as_bytes(), &salt)?;
+            Ok(hash.to_string())
+        })
+        .await
+    }
+
+    /// Whether `password` is the one behind `hash`; without a hash it is wrong, and that takes as
+    /// long to find out.
+    pub(super) async fn verify(
+        &self,
+        password: Secret,
+        hash: Option<String>,
+    ) -> Result<bool, Error> {
+        self.run(move || {
+            let hash = PasswordHash::new(hash.as_deref().unwrap_or(NOBODY))?;
+            match Argon2::default().verify_password(password.as_bytes(), &hash) {
+                Ok(()) => Ok(true),
+                Err(password_hash::Error::Password) => Ok(false),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, password_hash::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let _admitted = self.admitted.try_acquire().map_err(|_| Error::Busy)?;
+        let _running = self.running.acquire().await.map_err(|_| Error::Busy)?;
+        let done = tokio::task::spawn_blocking(work).await.map_err(|_| Error::Busy)?;
+        done.map_err(Error::Hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> Secret {
+        text.to_owned().into()
+    }
+
+    #[tokio::test]
+    async fn the_right_password_opens_and_no_other() {
+        let passwords = Passwords::default();
+        let new = NewPassword::parse("password", secret("правильный")).unwrap();
+        let hash = passwords.hash(new).await.unwrap();
+        assert!(passwords.verify(secret("правильный"), Some(hash.clone())).await.unwrap());
+        assert!(!passwords.verify(secret("правильныи"), Some(hash)).await.unwrap());
+    }
+
+    /// Fails when the stand-in is cheaper to check than a real hash: then the time that a log-in
+    /// takes tells which accounts exist.
+    #[tokio::test]
+    async fn the_stand_in_costs_what_a_real_hash_costs_and_opens_to_nothing() {
+        let passwords = Passwords::default();
+        let new = NewPassword::parse("password", secret("12345678")).unwrap();
+        let real = passwords.hash(new).await.unwrap();
+        let parameters = |phc: &str| {
+            let hash = PasswordHash::new(phc).unwrap();
+            let (name, output) = (hash.algorithm.to_string(), hash.hash.unwrap());
+            (name, hash.version, hash.params.to_string(), output.len())
+        };
+        assert_eq!(parameters(NOBODY), parameters(&real));
+        assert!(!passwords.verify(secret(""), None).await.unwrap());
+    }
+
+    #[test]
+    fn a_password_is_long_enough_and_not_endless() {
+        let code = |text: &str| NewPassword::parse("password", secret(text)).unwrap_err().code;
+        assert_eq!(code("1234567"), "password_too_short");
+        assert_eq!(code(&"x".repeat(257)), "too_long");
+    }
+}
