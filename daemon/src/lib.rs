@@ -15,6 +15,7 @@ pub mod floor;
 pub mod health;
 pub mod http;
 
+pub mod enrolment;
 pub mod identity;
 pub mod machines;
 pub mod roster;

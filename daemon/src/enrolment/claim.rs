@@ -1,0 +1,94 @@
+//! Claiming the box: the one moment at which somebody gets in without a password.
+
+use std::{
+    net::IpAddr,
+    path::PathBuf,
+    sync::{Arc, PoisonError, atomic::Ordering},
+};
+
+use alfarid_protocol::time::Timestamp;
+
+use super::{
+    Error, Handle, addresses, authority,
+    claim_code::Verdict,
+    renewal,
+    site::{Description, Site, SiteError},
+};
+use crate::{
+    field,
+    identity::{LoggedIn, NewTeacher},
+};
+
+/// Who claims, and from where.
+#[derive(Debug)]
+pub struct Claim {
+    pub code: String,
+    pub from: IpAddr,
+    pub admin: NewTeacher,
+    pub browser_time: Timestamp,
+}
+
+impl Handle {
+    /// Makes this box the first of a new site. On a box that has its site still but lost its
+    /// people, that site stays and `site_name` is not looked at.
+    pub async fn claim(&self, claim: Claim, site_name: &str) -> Result<LoggedIn, Error> {
+        const LONGEST_NAME: usize = 100;
+        let site_name = field::line("site_name", site_name, LONGEST_NAME)?;
+        self.check_code(&claim)?;
+        let _one_at_a_time = self.0.claiming.lock().await;
+        self.still_unclaimed()?;
+        self.0.identity.take_time(claim.browser_time);
+        if self.site().is_none() {
+            let floor = self.0.floor.clone();
+            let description = Description {
+                site_id: floor.clock.id(),
+                site_name,
+                ca_names: addresses::own_names(&floor.config.http.names),
+            };
+            self.found(move |state_dir| {
+                let root = authority::make_root(&description.site_name)?;
+                Site::found(&state_dir, floor.box_id, &description, &root, true)
+            })
+            .await?;
+        }
+        self.let_in(claim.admin).await
+    }
+
+    fn check_code(&self, claim: &Claim) -> Result<(), Error> {
+        self.still_unclaimed()?;
+        let now = self.0.floor.clock.monotonic();
+        match self.0.claim_code.check(&claim.code, claim.from, now) {
+            Verdict::Right => Ok(()),
+            Verdict::Wrong => Err(Error::ClaimCodeWrong),
+            Verdict::Wait(wait) => Err(Error::ClaimSlowDown { wait }),
+        }
+    }
+
+    fn still_unclaimed(&self) -> Result<(), Error> {
+        if self.is_claimed() { Err(Error::AlreadyClaimed) } else { self.undamaged() }
+    }
+
+    /// Makes a site by `make`, off the async threads, and shows and trusts it from now on.
+    async fn found(
+        &self,
+        make: impl FnOnce(PathBuf) -> Result<Site, SiteError> + Send + 'static,
+    ) -> Result<(), Error> {
+        let state_dir = self.0.floor.state_dir().clone();
+        let result = tokio::task::spawn_blocking(move || make(state_dir)).await;
+        // The task is neither aborted nor does it panic; if it did, nothing was put in place.
+        let site = result.map_err(|_| Error::NotClaimed)??;
+        let names = renewal::wanted(&self.0.floor, &site.description.ca_names);
+        self.show_new_leaf(&site, &names)?;
+        self.0.verifier.trust(site.root.clone());
+        *self.0.site.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(site));
+        Ok(())
+    }
+
+    async fn let_in(&self, admin: NewTeacher) -> Result<LoggedIn, Error> {
+        let logged_in = self.0.identity.first_admin(admin).await?;
+        self.0.is_claimed.store(true, Ordering::Release);
+        self.0.claim_code.use_up().map_err(Error::ClaimCode)?;
+        tracing::info!("this box is claimed");
+        Ok(logged_in)
+    }
+}

@@ -1,0 +1,227 @@
+//! The claim code: who reads it at the box is let in first.
+//!
+//! ```text
+//!   first start ── made, logged, in STATE/claim-code ──▶ open ── right ──▶ used, file removed
+//!                                                         │ ▲
+//!                                            5 wrong tries│ │10 minutes
+//!                                              by address ▼ │
+//!                                                       closed to that address
+//! ```
+//!
+//! Ten characters of 32 are 50 bits: at five tries in ten minutes nobody guesses them. Wrong tries
+//! are counted by address, so that a student who plays with the page does not shut out whoever
+//! stands at the box.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use subtle::ConstantTimeEq;
+
+use super::files;
+
+/// No 0 or O, no 1 or I: what people read from a screen and type.
+const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
+const LENGTH: usize = 10;
+
+const WRONG_TRIES: usize = 5;
+const WITHIN: Duration = Duration::from_mins(10);
+
+/// Addresses whose wrong tries are remembered. When so many have tried within ten minutes, it is
+/// an attack, and everybody waits.
+const ADDRESSES: usize = 512;
+
+/// What became of a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Right,
+    Wrong,
+    /// Nothing was compared.
+    Wait(Duration),
+}
+
+#[derive(Debug)]
+pub(super) struct ClaimCode {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Without the hyphen. `None`: the box is claimed.
+    code: Option<String>,
+    /// When the wrong tries of each address were, oldest first.
+    wrong: HashMap<IpAddr, Vec<Duration>>,
+}
+
+impl ClaimCode {
+    /// On a box that is to be claimed: the code from the last start, or a fresh one. Blocking.
+    pub(super) fn open(state_dir: &Path) -> io::Result<Self> {
+        let path = state_dir.join("claim-code");
+        let kept = fs::read_to_string(&path).ok().map(|text| normalized(&text));
+        let code = if let Some(code) = kept.filter(|code| is_code(code)) {
+            code
+        } else {
+            let code = fresh()?;
+            files::replace(&path, format!("{}\n", grouped(&code)).as_bytes())?;
+            code
+        };
+        let code = Self::with(path, Some(code));
+        code.announce();
+        Ok(code)
+    }
+
+    /// On a box that is claimed: nothing to give away. Removes what a power cut left.
+    pub(super) fn used(state_dir: &Path) -> io::Result<Self> {
+        let path = state_dir.join("claim-code");
+        files::remove(&path)?;
+        Ok(Self::with(path, None))
+    }
+
+    fn with(path: PathBuf, code: Option<String>) -> Self {
+        Self { path, state: Mutex::new(State { code, wrong: HashMap::new() }) }
+    }
+
+    /// The log of the box's own machine is one of the two places where the code is meant to be.
+    fn announce(&self) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(code) = &state.code {
+            tracing::info!("this box is not claimed; the claim code is {}", grouped(code));
+        }
+    }
+
+    pub(super) fn check(&self, tried: &str, from: IpAddr, now: Duration) -> Verdict {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.wrong.retain(|_, tries| {
+            tries.retain(|at| now.saturating_sub(*at) < WITHIN);
+            !tries.is_empty()
+        });
+        if let Some(wait) = state.wait(from, now) {
+            return Verdict::Wait(wait);
+        }
+        let tried = normalized(tried);
+        let is_right = state
+            .code
+            .as_ref()
+            .is_some_and(|code| bool::from(code.as_bytes().ct_eq(tried.as_bytes())));
+        if is_right {
+            return Verdict::Right;
+        }
+        state.wrong.entry(from).or_default().push(now);
+        Verdict::Wrong
+    }
+
+    /// The code is of no use from now on. Blocking.
+    pub(super) fn use_up(&self) -> io::Result<()> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).code = None;
+        files::remove(&self.path)
+    }
+}
+
+impl State {
+    fn wait(&self, from: IpAddr, now: Duration) -> Option<Duration> {
+        let oldest = match self.wrong.get(&from) {
+            Some(tries) if tries.len() < WRONG_TRIES => return None,
+            Some(tries) => tries.first().copied(),
+            None if self.wrong.len() < ADDRESSES => return None,
+            None => self.wrong.values().filter_map(|tries| tries.last().copied()).min(),
+        };
+        Some((oldest? + WITHIN).saturating_sub(now))
+    }
+}
+
+fn fresh() -> io::Result<String> {
+    let mut random = [0_u8; LENGTH];
+    getrandom::fill(&mut random).map_err(io::Error::from)?;
+    // 32 divides 256: every character is equally likely.
+    Ok(random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
+}
+
+/// As people may type it: small letters, with or without the hyphen, spaces anywhere.
+fn normalized(text: &str) -> String {
+    let kept = text.chars().filter(|c| !c.is_whitespace() && *c != '-');
+    kept.flat_map(char::to_uppercase).collect()
+}
+
+fn is_code(text: &str) -> bool {
+    text.len() == LENGTH && text.bytes().all(|byte| ALPHABET.contains(&byte))
+}
+
+fn grouped(code: &str) -> String {
+    let (first, second) = code.split_at(LENGTH / 2);
+    format!("{first}-{second}")
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("is_open", &self.code.is_some()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn kept(dir: &Path) -> String {
+        fs::read_to_string(dir.join("claim-code")).unwrap()
+    }
+
+    #[test]
+    fn the_code_outlives_a_restart_and_only_its_owner_can_read_it() {
+        let dir = tempfile::tempdir().unwrap();
+        ClaimCode::open(dir.path()).unwrap();
+        let code = kept(dir.path());
+        ClaimCode::open(dir.path()).unwrap();
+        assert_eq!(kept(dir.path()), code);
+        let mode = fs::metadata(dir.path().join("claim-code")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(code.trim().len(), 11);
+    }
+
+    #[test]
+    fn it_opens_once_however_it_is_typed() {
+        let dir = tempfile::tempdir().unwrap();
+        let claim = ClaimCode::open(dir.path()).unwrap();
+        let typed = kept(dir.path()).to_lowercase().replace('-', " ");
+        assert_eq!(claim.check(&typed, HERE, MINUTE), Verdict::Right);
+        claim.use_up().unwrap();
+        assert_eq!(claim.check(&typed, HERE, MINUTE), Verdict::Wrong);
+        assert!(!dir.path().join("claim-code").exists());
+    }
+
+    #[test]
+    fn five_wrong_tries_close_it_to_that_address_for_ten_minutes() {
+        let dir = tempfile::tempdir().unwrap();
+        let claim = ClaimCode::open(dir.path()).unwrap();
+        for _ in 0..WRONG_TRIES {
+            assert_eq!(claim.check("WRONG-WRONG", HERE, MINUTE), Verdict::Wrong);
+        }
+        let code = kept(dir.path());
+        assert_eq!(claim.check(&code, HERE, MINUTE * 2), Verdict::Wait(MINUTE * 9));
+        assert_eq!(claim.check(&code, THERE, MINUTE * 2), Verdict::Right);
+        assert_eq!(claim.check(&code, HERE, MINUTE * 11), Verdict::Right);
+    }
+
+    #[test]
+    fn a_crowd_of_wrong_addresses_makes_new_ones_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let claim = ClaimCode::open(dir.path()).unwrap();
+        for n in 0..u32::try_from(ADDRESSES).unwrap() {
+            let address = IpAddr::V4(std::net::Ipv4Addr::from_bits(n + 1));
+            assert_eq!(claim.check("WRONG-WRONG", address, MINUTE), Verdict::Wrong);
+        }
+        let code = kept(dir.path());
+        assert_eq!(claim.check(&code, THERE, MINUTE), Verdict::Wait(MINUTE * 10));
+        assert_eq!(claim.check(&code, THERE, MINUTE * 11), Verdict::Right);
+    }
+}

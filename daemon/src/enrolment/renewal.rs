@@ -1,0 +1,144 @@
+//! The box's own certificate, kept fit to be shown: for the addresses it has, at the time it is.
+
+use std::time::Duration;
+
+use alfarid_protocol::time::Timestamp;
+use rustls_pki_types::CertificateDer;
+use tokio_util::sync::CancellationToken;
+use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
+
+use super::{
+    Error, Handle, addresses,
+    authority::{self, Certified, Names},
+    site::Site,
+};
+use crate::floor::Floor;
+
+/// How soon a new address is in the certificate. Asking costs one system call.
+const LOOK_EVERY: Duration = Duration::from_secs(20);
+
+/// A leaf is made anew when less than this is left of it.
+const LEFT_AT_LEAST_MS: i64 = 90 * 86_400_000;
+
+type Chain = Vec<CertificateDer<'static>>;
+
+/// What the box shows from its start on: its leaf, a fresh one if that does not fit any more, or
+/// a temporary one if it has no site.
+pub(super) fn first_leaf(floor: &Floor, site: Option<&Site>) -> Result<(Chain, Certified), Error> {
+    let Some(site) = site else {
+        let names = wanted(floor, &addresses::own_names(&floor.config.http.names));
+        let leaf = authority::make_temporary(&names, floor.clock.now())?;
+        return Ok((vec![leaf.certificate.clone()], leaf));
+    };
+    let names = wanted(floor, &site.description.ca_names);
+    let now = floor.clock.now();
+    let leaf = match site.leaf().filter(|leaf| fits(&leaf.certificate, &names, now)) {
+        Some(leaf) => leaf,
+        None => site.new_leaf(floor.box_id, &names, now)?,
+    };
+    Ok((site.chain_of(&leaf), leaf))
+}
+
+impl Handle {
+    /// Keeps the shown certificate fit until `stop`. Pages that are open go on: connections that
+    /// stand keep what they have seen.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        while stop.run_until_cancelled(look.tick()).await.is_some() {
+            if let Err(error) = self.renew_if_unfit() {
+                let error = crate::http::problem::chain(&error);
+                tracing::error!(%error, "the box's certificate could not be renewed: {error}");
+            }
+        }
+    }
+
+    fn renew_if_unfit(&self) -> Result<(), Error> {
+        let Some(site) = self.site() else { return Ok(()) };
+        let names = wanted(&self.0.floor, &site.description.ca_names);
+        let now = self.0.floor.clock.now();
+        if self.0.shown.leaf().is_some_and(|leaf| fits(&leaf, &names, now)) {
+            return Ok(());
+        }
+        self.show_new_leaf(&site, &names)
+    }
+
+    pub(super) fn show_new_leaf(&self, site: &Site, names: &Names) -> Result<(), Error> {
+        let floor = &self.0.floor;
+        let leaf = site.new_leaf(floor.box_id, names, floor.clock.now())?;
+        self.0.shown.swap(site.chain_of(&leaf), &leaf)?;
+        tracing::info!("a new certificate for {:?} {:?} is shown", names.dns, names.addresses);
+        Ok(())
+    }
+}
+
+pub(super) fn wanted(floor: &Floor, ca_names: &[String]) -> Names {
+    addresses::for_leaf(&floor.config.http.names, ca_names, &addresses::present())
+}
+
+/// Whether a leaf is good to be shown: for every name we want, and not too old or too young.
+/// Names that are gone do no harm, and a new certificate means a new warning in every browser
+/// that does not know the root.
+fn fits(leaf: &CertificateDer<'_>, wanted: &Names, now: Timestamp) -> bool {
+    let Ok((_, parsed)) = X509Certificate::from_der(leaf) else { return false };
+    let validity = parsed.validity();
+    let millis = |seconds: i64| seconds.saturating_mul(1_000);
+    if now.0 < millis(validity.not_before.timestamp())
+        || now.0 > millis(validity.not_after.timestamp()) - LEFT_AT_LEAST_MS
+    {
+        return false;
+    }
+    let Ok(Some(names)) = parsed.subject_alternative_name() else { return false };
+    let names = &names.value.general_names;
+    let has_dns =
+        |name: &String| names.iter().any(|n| matches!(n, GeneralName::DNSName(d) if d == name));
+    let has_address = |address: &std::net::IpAddr| {
+        let octets = match address {
+            std::net::IpAddr::V4(v4) => v4.octets().to_vec(),
+            std::net::IpAddr::V6(v6) => v6.octets().to_vec(),
+        };
+        names.iter().any(|n| matches!(n, GeneralName::IPAddress(bytes) if **bytes == octets[..]))
+    };
+    wanted.dns.iter().all(has_dns) && wanted.addresses.iter().all(has_address)
+}
+
+#[cfg(test)]
+mod tests {
+    use alfarid_protocol::id::BoxId;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+    const DAY: i64 = 86_400_000;
+
+    fn leaf(names: &Names) -> CertificateDer<'static> {
+        let root = authority::make_root("School").unwrap();
+        let box_id = BoxId(uuid::Uuid::nil());
+        let ca = authority::make_box_ca(&root, box_id, &[]).unwrap();
+        authority::make_box_leaf(&ca, box_id, names, NOW).unwrap().certificate
+    }
+
+    #[test]
+    fn a_leaf_is_made_anew_for_a_new_address_and_not_for_one_that_is_gone() {
+        let ip = |last| std::net::IpAddr::from([10, 0, 0, last]);
+        let names = |addresses: &[std::net::IpAddr]| Names {
+            dns: vec!["box.local".to_owned()],
+            addresses: addresses.to_vec(),
+        };
+        let leaf = leaf(&names(&[ip(1), ip(2)]));
+        assert!(fits(&leaf, &names(&[ip(2)]), NOW));
+        assert!(!fits(&leaf, &names(&[ip(2), ip(3)]), NOW));
+    }
+
+    #[test]
+    fn a_leaf_is_made_anew_before_it_ends_and_when_the_clock_went_back() {
+        let leaf = leaf(&Names::default());
+        let at = |days: i64| NOW.plus_millis(days * DAY);
+        // Without names there is no extension to look into, so give it what it has.
+        let named = self::leaf(&Names { dns: vec!["box.local".to_owned()], addresses: vec![] });
+        assert!(fits(&named, &Names::default(), at(300)));
+        assert!(!fits(&named, &Names::default(), at(310)));
+        assert!(!fits(&named, &Names::default(), at(-10)));
+        assert!(!fits(&leaf, &Names::default(), NOW));
+    }
+}
