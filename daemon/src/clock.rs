@@ -18,6 +18,8 @@
 //! Invariants: it never goes behind [`Clock::saved`]; a step happens only by [`Clock::correct`],
 //! which says how far; [`Clock::monotonic`] never steps at all.
 
+pub mod keep;
+
 use std::{
     fmt,
     sync::{

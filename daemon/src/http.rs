@@ -4,6 +4,11 @@
 //! Capabilities bring their own routes ([`crate::app`] composes them); what is common to all of
 //! them lives here.
 
+pub mod assets;
+pub mod guard;
+pub mod live;
+pub mod peer;
 pub mod problem;
+mod serve;
 
-pub use self::problem::Problem;
+pub use self::{peer::Peer, problem::Problem, serve::serve};

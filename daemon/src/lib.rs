@@ -13,7 +13,10 @@ pub mod events;
 pub mod floor;
 pub mod health;
 pub mod http;
+pub mod lifecycle;
+pub mod logging;
 
+pub mod discovery;
 pub mod identity;
 pub mod machines;
 pub mod roster;
