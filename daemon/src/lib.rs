@@ -14,7 +14,9 @@ pub mod floor;
 pub mod health;
 pub mod http;
 
+pub mod attendance;
 pub mod identity;
+pub mod lesson;
 pub mod machines;
 pub mod roster;
 
