@@ -17,7 +17,9 @@ pub mod lifecycle;
 pub mod logging;
 
 pub mod discovery;
+pub mod attendance;
 pub mod identity;
+pub mod lesson;
 pub mod machines;
 pub mod roster;
 
