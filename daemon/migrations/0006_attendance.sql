@@ -9,17 +9,41 @@ CREATE TABLE machine_clocks (
     PRIMARY KEY (machine_id, boot_id, monotonic_ms)
 ) STRICT, WITHOUT ROWID;
 
--- One stretch of use of a machine, in the machine's own time.
+CREATE INDEX clocks_by_time ON machine_clocks (box_time);
+
+-- One stretch of use of a machine, in the machine's own time. The machine names its spans, so a
+-- name counts for that machine only.
 CREATE TABLE machine_spans (
-    id         TEXT PRIMARY KEY,
     machine_id TEXT NOT NULL REFERENCES machines (id) ON DELETE CASCADE,
+    id         TEXT NOT NULL,
     boot_id    TEXT NOT NULL,
     from_ms    INTEGER NOT NULL,
     until_ms   INTEGER NOT NULL, -- seen in use up to here
-    is_open    INTEGER NOT NULL CHECK (is_open IN (0, 1))
+    is_open    INTEGER NOT NULL CHECK (is_open IN (0, 1)),
+    -- The newest mark that spoke of it: of two open spans the later one is the living one.
+    last_seq   INTEGER NOT NULL,
+    -- Box time of the newest mark's arrival: no earlier than the span's end.
+    heard_at   INTEGER NOT NULL,
+    PRIMARY KEY (machine_id, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX machine_spans_by_arrival ON machine_spans (machine_id, heard_at);
+CREATE INDEX machine_spans_by_seq ON machine_spans (machine_id, last_seq);
+
+-- The part of a lesson that attendance lives by: its window, its people, its thresholds.
+CREATE TABLE meetings (
+    lesson_id      TEXT PRIMARY KEY REFERENCES lessons (id) ON DELETE CASCADE,
+    class_id       TEXT NOT NULL REFERENCES classes (id),
+    room_id        TEXT NOT NULL REFERENCES rooms (id),
+    teacher_id     TEXT NOT NULL REFERENCES teachers (id), -- who holds it
+    start_at       INTEGER NOT NULL,
+    planned_end_at INTEGER NOT NULL,
+    end_at         INTEGER,
+    -- JSON, as they stood when the lesson ended: a later change of settings rewrites no history.
+    thresholds     TEXT
 ) STRICT;
 
-CREATE INDEX spans_of_machine ON machine_spans (machine_id);
+CREATE INDEX meetings_of_class ON meetings (class_id, start_at);
 
 -- One stretch of a signed-in student's live page, in box time.
 CREATE TABLE page_spans (
@@ -30,6 +54,8 @@ CREATE TABLE page_spans (
     until_at   INTEGER NOT NULL,
     is_open    INTEGER NOT NULL CHECK (is_open IN (0, 1))
 ) STRICT;
+
+CREATE INDEX page_spans_of_lesson ON page_spans (lesson_id);
 
 -- Who sat where in a lesson, from when: a move splits it, a mistake re-attributes it.
 CREATE TABLE lesson_seats (
@@ -42,6 +68,19 @@ CREATE TABLE lesson_seats (
 ) STRICT;
 
 CREATE INDEX seats_of_lesson ON lesson_seats (lesson_id);
+CREATE INDEX seats_of_machine ON lesson_seats (machine_id);
+
+-- Changes of seats by a person: append-only.
+CREATE TABLE lesson_seat_changes (
+    id          TEXT PRIMARY KEY,
+    lesson_id   TEXT NOT NULL REFERENCES lessons (id) ON DELETE CASCADE,
+    student_id  TEXT NOT NULL REFERENCES students (id) ON DELETE CASCADE,
+    machine_was TEXT,
+    machine_id  TEXT,
+    mode        TEXT NOT NULL CHECK (mode IN ('now', 'was_wrong')),
+    teacher_id  TEXT NOT NULL REFERENCES teachers (id),
+    at          INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE lesson_attendance (
     id                TEXT PRIMARY KEY,
@@ -58,6 +97,15 @@ CREATE TABLE lesson_attendance (
 
 CREATE INDEX attendance_of_lesson ON lesson_attendance (lesson_id);
 
+-- What a record was made of: the student's presence, united and clipped to the lesson.
+CREATE TABLE lesson_attendance_spans (
+    lesson_id  TEXT NOT NULL REFERENCES lessons (id) ON DELETE CASCADE,
+    student_id TEXT NOT NULL REFERENCES students (id) ON DELETE CASCADE,
+    from_at    INTEGER NOT NULL,
+    to_at      INTEGER NOT NULL,
+    PRIMARY KEY (lesson_id, student_id, from_at)
+) STRICT, WITHOUT ROWID;
+
 -- Corrections by a person: append-only, the newest stands.
 CREATE TABLE attendance_corrections (
     id         TEXT PRIMARY KEY,
@@ -69,3 +117,5 @@ CREATE TABLE attendance_corrections (
     teacher_id TEXT NOT NULL REFERENCES teachers (id),
     at         INTEGER NOT NULL
 ) STRICT;
+
+CREATE INDEX corrections_of_lesson ON attendance_corrections (lesson_id);

@@ -18,6 +18,9 @@
 //! Invariants: it never goes behind [`Clock::saved`]; a step happens only by [`Clock::correct`],
 //! which says how far; [`Clock::monotonic`] never steps at all.
 
+pub mod keep;
+mod reading;
+
 use std::{
     fmt,
     sync::{
@@ -29,6 +32,8 @@ use std::{
 
 use alfarid_protocol::time::Timestamp;
 use nix::time::{ClockId, clock_gettime};
+
+pub use self::reading::{Follower, Reading};
 
 /// No box is older than its own software: 2026-11-01T00:00:00Z.
 const BUILT: Timestamp = Timestamp(1_793_491_200_000);

@@ -1,6 +1,6 @@
 //! What every capability stands on, in one cheap bundle.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use alfarid_protocol::id::BoxId;
 
@@ -16,6 +16,8 @@ pub struct Floor {
     pub health: Health,
     /// Who this box is. Made at its first start, kept in the state directory.
     pub box_id: BoxId,
+    /// When the daemon started, by [`Clock::monotonic`].
+    pub started: Duration,
 }
 
 impl Floor {

@@ -4,12 +4,17 @@
 //! Capabilities bring their own routes ([`crate::app`] composes them); what is common to all of
 //! them lives here.
 
+pub mod assets;
 pub mod extract;
+pub mod guard;
+pub mod live;
 pub mod peer;
 pub mod problem;
+mod serve;
 
 pub use self::{
     extract::{Json, List, Path},
     peer::Peer,
     problem::Problem,
+    serve::serve,
 };

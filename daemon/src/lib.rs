@@ -14,9 +14,14 @@ pub mod field;
 pub mod floor;
 pub mod health;
 pub mod http;
+pub mod lifecycle;
+pub mod logging;
 
+pub mod attendance;
+pub mod discovery;
 pub mod enrolment;
 pub mod identity;
+pub mod lesson;
 pub mod machines;
 pub mod roster;
 

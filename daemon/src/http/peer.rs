@@ -1,17 +1,16 @@
-//! Who is at the other end of a connection.
+//! Who is at the other end of a TLS connection.
 
 use std::net::{IpAddr, SocketAddr};
 
 use rustls_pki_types::CertificateDer;
 
-/// Put into every request's extensions by the accept loop; a handler asks for it as
-/// `Extension<Peer>`.
+/// In every request's extensions, put there by [`crate::http::serve`].
 #[derive(Clone, Debug)]
 pub struct Peer {
     pub address: SocketAddr,
-    /// The box's own address on the network that the peer is on.
+    /// The box's own address that the peer came to.
     pub local: SocketAddr,
-    /// What the peer proved by TLS to hold the key of. Verified up to the site's root.
+    /// The peer's own certificate, if it showed one; the TLS configuration has verified it.
     pub certificate: Option<CertificateDer<'static>>,
 }
 

@@ -70,6 +70,7 @@ impl TestBox {
             health: Health::new(clock.clone(), events.clone()),
             events,
             box_id: clock.id::<BoxId>(),
+            started: clock.monotonic(),
         };
         let identity = identity::Handle::new(floor.db.clone(), clock);
         let enrolment = enrolment::Handle::open(floor.clone(), identity.clone()).await.unwrap();

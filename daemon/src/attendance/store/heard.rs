@@ -1,0 +1,202 @@
+//! Marks, clock exchanges and pages, as they were told.
+
+use alfarid_protocol::{
+    id::{BootId, LessonId, MachineId, SpanId, StudentId},
+    span::Mark,
+    time::Timestamp,
+};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use crate::{
+    attendance::{
+        span::Span,
+        state::{Exchange, MachineSpan, integer},
+    },
+    db::{DbError, column},
+};
+
+/// The newest mark of `machine` that is on disk here; `None` for an unknown machine.
+pub(in crate::attendance) fn marks_through(
+    c: &Connection,
+    machine: MachineId,
+) -> Result<Option<u64>, DbError> {
+    let through: Option<i64> = c
+        .prepare_cached("SELECT marks_through FROM machines WHERE id = ?1")?
+        .query_row([machine.to_string()], |row| row.get(0))
+        .optional()?;
+    Ok(through.map(|through| u64::try_from(through).unwrap_or(0)))
+}
+
+pub(in crate::attendance) fn set_marks_through(
+    tx: &Transaction<'_>,
+    machine: MachineId,
+    through: u64,
+) -> Result<(), DbError> {
+    tx.prepare_cached("UPDATE machines SET marks_through = ?2 WHERE id = ?1")?
+        .execute(params![machine.to_string(), integer(through)])?;
+    Ok(())
+}
+
+/// Takes one mark into its span. Returns the span before and after.
+pub(in crate::attendance) fn take(
+    tx: &Transaction<'_>,
+    machine: MachineId,
+    mark: &Mark,
+    heard_at: Timestamp,
+) -> Result<(Option<MachineSpan>, MachineSpan), DbError> {
+    let before = machine_span(tx, machine, mark.span)?;
+    let mut after = before.unwrap_or_else(|| MachineSpan::first(mark));
+    after.hear(mark);
+    if before != Some(after) {
+        tx.prepare_cached(
+            "INSERT INTO machine_spans
+                (machine_id, id, boot_id, from_ms, until_ms, is_open, last_seq, heard_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (machine_id, id) DO UPDATE
+             SET from_ms = ?4, until_ms = ?5, is_open = ?6, last_seq = ?7, heard_at = ?8",
+        )?
+        .execute(params![
+            machine.to_string(),
+            after.id.to_string(),
+            after.boot.to_string(),
+            after.from_ms,
+            after.until_ms,
+            after.is_open,
+            after.last_seq,
+            heard_at.0,
+        ])?;
+    }
+    Ok((before, after))
+}
+
+fn machine_span(
+    c: &Connection,
+    machine: MachineId,
+    span: SpanId,
+) -> Result<Option<MachineSpan>, DbError> {
+    let mut statement = c.prepare_cached(
+        "SELECT id, boot_id, from_ms, until_ms, is_open, last_seq
+         FROM machine_spans
+         WHERE machine_id = ?1 AND id = ?2",
+    )?;
+    Ok(statement.query_row([machine.to_string(), span.to_string()], read_span).optional()?)
+}
+
+/// The span of `machine` that was spoken of last.
+pub(in crate::attendance) fn newest_span(
+    c: &Connection,
+    machine: MachineId,
+) -> Result<Option<MachineSpan>, DbError> {
+    let mut statement = c.prepare_cached(
+        "SELECT id, boot_id, from_ms, until_ms, is_open, last_seq
+         FROM machine_spans
+         WHERE machine_id = ?1
+         ORDER BY last_seq DESC, id DESC
+         LIMIT 1",
+    )?;
+    Ok(statement.query_row([machine.to_string()], read_span).optional()?)
+}
+
+/// The spans of `machine` that may reach to `since` or beyond.
+pub(in crate::attendance) fn spans_since(
+    c: &Connection,
+    machine: MachineId,
+    since: Timestamp,
+) -> Result<Vec<MachineSpan>, DbError> {
+    let mut statement = c.prepare_cached(
+        "SELECT id, boot_id, from_ms, until_ms, is_open, last_seq
+         FROM machine_spans
+         WHERE machine_id = ?1 AND heard_at >= ?2",
+    )?;
+    let spans = statement.query_map(params![machine.to_string(), since.0], read_span)?;
+    Ok(spans.collect::<Result<_, _>>()?)
+}
+
+fn read_span(row: &Row<'_>) -> rusqlite::Result<MachineSpan> {
+    Ok(MachineSpan {
+        id: column::id(row, 0)?,
+        boot: column::id(row, 1)?,
+        from_ms: row.get(2)?,
+        until_ms: row.get(3)?,
+        is_open: row.get(4)?,
+        last_seq: row.get(5)?,
+    })
+}
+
+pub(in crate::attendance) fn keep_exchange(
+    tx: &Transaction<'_>,
+    machine: MachineId,
+    boot: BootId,
+    exchange: Exchange,
+) -> Result<(), DbError> {
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO machine_clocks (machine_id, boot_id, monotonic_ms, box_time)
+         VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![
+        machine.to_string(),
+        boot.to_string(),
+        exchange.monotonic_ms,
+        exchange.box_time.0
+    ])?;
+    Ok(())
+}
+
+/// The last exchange with `machine` in `boot`: when it was last heard.
+pub(in crate::attendance) fn last_exchange(
+    c: &Connection,
+    machine: MachineId,
+    boot: BootId,
+) -> Result<Option<Exchange>, DbError> {
+    neighbour(c, machine, boot, "monotonic_ms <= ?3 ORDER BY monotonic_ms DESC", i64::MAX)
+}
+
+/// Box time of a moment of `machine`; `None` when clocks were never exchanged in that boot.
+pub(in crate::attendance) fn box_time(
+    c: &Connection,
+    machine: MachineId,
+    boot: BootId,
+    monotonic_ms: i64,
+) -> Result<Option<Timestamp>, DbError> {
+    let before =
+        neighbour(c, machine, boot, "monotonic_ms <= ?3 ORDER BY monotonic_ms DESC", monotonic_ms)?;
+    let after =
+        neighbour(c, machine, boot, "monotonic_ms >= ?3 ORDER BY monotonic_ms ASC", monotonic_ms)?;
+    Ok(Exchange::convert(before, after, monotonic_ms))
+}
+
+fn neighbour(
+    c: &Connection,
+    machine: MachineId,
+    boot: BootId,
+    side: &'static str,
+    monotonic_ms: i64,
+) -> Result<Option<Exchange>, DbError> {
+    let sql = format!(
+        "SELECT monotonic_ms, box_time
+         FROM machine_clocks
+         WHERE machine_id = ?1 AND boot_id = ?2 AND {side}
+         LIMIT 1"
+    );
+    let read =
+        |row: &Row<'_>| Ok(Exchange { monotonic_ms: row.get(0)?, box_time: column::time(row, 1)? });
+    let key = params![machine.to_string(), boot.to_string(), monotonic_ms];
+    Ok(c.prepare_cached(&sql)?.query_row(key, read).optional()?)
+}
+
+/// The pages that students of `lesson` had open; one that still is goes on.
+pub(in crate::attendance) fn pages(
+    c: &Connection,
+    lesson: LessonId,
+) -> Result<Vec<(StudentId, Span)>, DbError> {
+    let mut statement = c.prepare_cached(
+        "SELECT student_id, from_at, CASE is_open WHEN 1 THEN NULL ELSE until_at END
+         FROM page_spans
+         WHERE lesson_id = ?1",
+    )?;
+    let pages = statement.query_map([lesson.to_string()], |row| {
+        let span = Span::new(column::time(row, 1)?, column::optional_time(row, 2)?);
+        Ok((column::id(row, 0)?, span))
+    })?;
+    Ok(pages.collect::<Result<_, _>>()?)
+}

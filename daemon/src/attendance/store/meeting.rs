@@ -1,0 +1,222 @@
+//! Lessons as attendance knows them, and who sits where in them.
+
+use alfarid_protocol::{
+    id::{ClassId, LessonId, MachineId, RoomId, TeacherId},
+    time::Timestamp,
+};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use crate::{
+    attendance::{
+        Meeting, Thresholds,
+        span::Span,
+        state::{Seating, Window},
+    },
+    clock::Clock,
+    db::{DbError, column},
+    roster::{self, Student},
+};
+
+/// A meeting as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::attendance) struct Kept {
+    pub lesson: LessonId,
+    pub class: ClassId,
+    pub room: RoomId,
+    pub teacher: TeacherId,
+    pub window: Window,
+    /// Those it ended with; `None` while it runs.
+    pub thresholds: Option<Thresholds>,
+}
+
+/// Keeps `meeting`, with a copy of the seating, if it is not kept yet.
+pub(in crate::attendance) fn open(
+    tx: &Transaction<'_>,
+    meeting: &Meeting,
+    clock: &Clock,
+) -> Result<(), DbError> {
+    let is_new =
+        tx.prepare_cached(
+            "INSERT INTO meetings
+                (lesson_id, class_id, room_id, teacher_id, start_at, planned_end_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (lesson_id) DO NOTHING",
+        )?
+        .execute(params![
+            meeting.lesson.to_string(),
+            meeting.class.to_string(),
+            meeting.room.to_string(),
+            meeting.teacher.to_string(),
+            meeting.start_at.0,
+            meeting.planned_end_at.0,
+        ])? > 0;
+    if !is_new {
+        return Ok(());
+    }
+    for seat in roster::store::seating(tx, meeting.class, meeting.room)? {
+        if meeting.machines.as_ref().is_some_and(|machines| !machines.contains(&seat.machine_id)) {
+            continue;
+        }
+        for student in seat.student_ids {
+            let span = Span::new(meeting.start_at, None);
+            seat_down(
+                tx,
+                clock,
+                meeting.lesson,
+                Seating { student, machine: seat.machine_id, span },
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends a meeting, with the thresholds that its records are made by.
+pub(in crate::attendance) fn close(
+    tx: &Transaction<'_>,
+    lesson: LessonId,
+    end_at: Timestamp,
+    thresholds: Thresholds,
+) -> Result<(), DbError> {
+    // A struct of numbers always has a JSON form.
+    let thresholds = serde_json::to_string(&thresholds).unwrap_or_default();
+    tx.prepare_cached("UPDATE meetings SET end_at = ?2, thresholds = ?3 WHERE lesson_id = ?1")?
+        .execute(params![lesson.to_string(), end_at.0, thresholds])?;
+    Ok(())
+}
+
+const MEETING: &str = "SELECT lesson_id, class_id, room_id, teacher_id, start_at, planned_end_at,
+                              end_at, thresholds
+                       FROM meetings";
+
+pub(in crate::attendance) fn meeting(
+    c: &Connection,
+    lesson: LessonId,
+) -> Result<Option<Kept>, DbError> {
+    let mut statement = c.prepare_cached(&format!("{MEETING} WHERE lesson_id = ?1"))?;
+    Ok(statement.query_row([lesson.to_string()], read_meeting).optional()?)
+}
+
+/// Running lessons in which somebody sits at `machine`.
+pub(in crate::attendance) fn running_at(
+    c: &Connection,
+    machine: MachineId,
+) -> Result<Vec<LessonId>, DbError> {
+    let mut statement = c.prepare_cached(
+        "SELECT DISTINCT meetings.lesson_id
+         FROM lesson_seats
+         JOIN meetings ON meetings.lesson_id = lesson_seats.lesson_id
+         WHERE machine_id = ?1 AND end_at IS NULL",
+    )?;
+    let lessons = statement.query_map([machine.to_string()], |row| column::id(row, 0))?;
+    Ok(lessons.collect::<Result<_, _>>()?)
+}
+
+/// Ended lessons in which somebody sat at `machine` and that overlap `span`.
+pub(in crate::attendance) fn ended_at(
+    c: &Connection,
+    machine: MachineId,
+    span: Span,
+) -> Result<Vec<Kept>, DbError> {
+    let mut statement = c.prepare_cached(&format!(
+        "{MEETING}
+         WHERE end_at >= ?2 AND start_at <= ?3
+           AND lesson_id IN (SELECT lesson_id FROM lesson_seats WHERE machine_id = ?1)"
+    ))?;
+    let to_at = span.to_at.map_or(i64::MAX, |to_at| to_at.0);
+    let key = params![machine.to_string(), span.from_at.0, to_at];
+    let meetings = statement.query_map(key, read_meeting)?;
+    Ok(meetings.collect::<Result<_, _>>()?)
+}
+
+fn read_meeting(row: &Row<'_>) -> rusqlite::Result<Kept> {
+    let thresholds: Option<String> = row.get(7)?;
+    Ok(Kept {
+        lesson: column::id(row, 0)?,
+        class: column::id(row, 1)?,
+        room: column::id(row, 2)?,
+        teacher: column::id(row, 3)?,
+        window: Window {
+            start_at: column::time(row, 4)?,
+            planned_end_at: column::time(row, 5)?,
+            end_at: column::optional_time(row, 6)?,
+        },
+        thresholds: thresholds.and_then(|json| serde_json::from_str(&json).ok()),
+    })
+}
+
+pub(in crate::attendance) fn seat_down(
+    tx: &Transaction<'_>,
+    clock: &Clock,
+    lesson: LessonId,
+    seating: Seating,
+) -> Result<(), DbError> {
+    tx.prepare_cached(
+        "INSERT INTO lesson_seats (id, lesson_id, machine_id, student_id, from_at, to_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        clock.id::<uuid::Uuid>().to_string(),
+        lesson.to_string(),
+        seating.machine.to_string(),
+        seating.student.to_string(),
+        seating.span.from_at.0,
+        seating.span.to_at.map(|to_at| to_at.0),
+    ])?;
+    Ok(())
+}
+
+/// Who sat where in `lesson`, in the order of sitting down.
+pub(in crate::attendance) fn seatings(
+    c: &Connection,
+    lesson: LessonId,
+) -> Result<Vec<Seating>, DbError> {
+    let mut statement = c.prepare_cached(
+        "SELECT student_id, machine_id, from_at, to_at
+         FROM lesson_seats
+         WHERE lesson_id = ?1
+         ORDER BY from_at, id",
+    )?;
+    let seatings = statement.query_map([lesson.to_string()], |row| {
+        let span = Span::new(column::time(row, 2)?, column::optional_time(row, 3)?);
+        Ok(Seating { student: column::id(row, 0)?, machine: column::id(row, 1)?, span })
+    })?;
+    Ok(seatings.collect::<Result<_, _>>()?)
+}
+
+/// Everybody whose attendance of the meeting is kept: the class as it is, as long as no records
+/// are written, and whoever had a seat, a page or a record in it.
+pub(in crate::attendance) fn students(
+    c: &Connection,
+    meeting: &Kept,
+) -> Result<Vec<Student>, DbError> {
+    let mut students = if meeting.thresholds.is_none() {
+        roster::store::students_of_class(c, meeting.class)?
+    } else {
+        Vec::new()
+    };
+    let mut statement = c.prepare_cached(
+        "SELECT id, student_id, full_name, email, class_id, is_active
+         FROM students
+         WHERE id IN (SELECT student_id FROM lesson_seats WHERE lesson_id = ?1
+                      UNION SELECT student_id FROM page_spans WHERE lesson_id = ?1
+                      UNION SELECT student_id FROM lesson_attendance WHERE lesson_id = ?1)",
+    )?;
+    let others = statement.query_map([meeting.lesson.to_string()], |row| {
+        Ok(Student {
+            id: column::id(row, 0)?,
+            student_id: row.get(1)?,
+            full_name: row.get(2)?,
+            email: row.get(3)?,
+            class_id: column::optional_id(row, 4)?,
+            is_active: row.get(5)?,
+        })
+    })?;
+    for other in others {
+        let other = other?;
+        if !students.iter().any(|student| student.id == other.id) {
+            students.push(other);
+        }
+    }
+    students.sort_by(|a, b| (&a.full_name, &a.student_id).cmp(&(&b.full_name, &b.student_id)));
+    Ok(students)
+}

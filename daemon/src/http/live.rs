@@ -1,0 +1,144 @@
+//! The live channel to a page: one WebSocket that says what changed.
+//!
+//! Events carry ids only; the page asks for what it shows. A page that does not read fast enough
+//! is told to refetch everything ([`Event::Resync`]); one that does not read at all is closed.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use alfarid_protocol::id::TeacherId;
+use axum::{
+    extract::{
+        FromRef, State, WebSocketUpgrade,
+        ws::{Message, WebSocket},
+    },
+    response::Response,
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    clock::Clock,
+    events::{Event, Events},
+    identity::{self, Signed},
+};
+
+/// A browser that takes nothing for this long is gone.
+const SEND: Duration = Duration::from_secs(5);
+/// Keeps the connection open through middle boxes, and notices a browser that vanished.
+const PING: Duration = Duration::from_secs(10);
+
+/// Who has a page open. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Live {
+    events: Events,
+    clock: Clock,
+    stopping: CancellationToken,
+    here: Arc<watch::Sender<HashMap<TeacherId, usize>>>,
+}
+
+impl Live {
+    pub fn new(events: Events, clock: Clock, stopping: CancellationToken) -> Self {
+        Self { events, clock, stopping, here: Arc::new(watch::Sender::default()) }
+    }
+
+    /// How many pages each teacher has open; changes as they come and go.
+    pub fn here(&self) -> watch::Receiver<HashMap<TeacherId, usize>> {
+        self.here.subscribe()
+    }
+
+    fn enter(&self, teacher: TeacherId) -> Here {
+        self.here.send_modify(|here| *here.entry(teacher).or_default() += 1);
+        Here { live: self.clone(), teacher }
+    }
+}
+
+/// One open page; dropping it is leaving.
+struct Here {
+    live: Live,
+    teacher: TeacherId,
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        self.live.here.send_modify(|here| {
+            if let Some(pages) = here.get_mut(&self.teacher) {
+                *pages -= 1;
+                if *pages == 0 {
+                    here.remove(&self.teacher);
+                }
+            }
+        });
+    }
+}
+
+pub fn routes<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Live: FromRef<S>,
+    identity::Handle: FromRef<S>,
+{
+    OpenApiRouter::new().routes(routes!(live))
+}
+
+/// What changes, as it changes.
+#[utoipa::path(
+    get,
+    path = "/api/v1/live",
+    operation_id = "open_live",
+    tag = "live",
+    responses(
+        (status = 101, description = "A WebSocket; each message is one event", body = Event),
+        (status = 401, description = "`not_signed_in`", body = super::Problem),
+        (status = 403, description = "`foreign_origin`", body = super::Problem),
+    )
+)]
+async fn live(
+    State(live): State<Live>,
+    Signed(person): Signed,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    upgrade.max_message_size(1024).on_upgrade(move |socket| async move {
+        let _here = live.enter(person.id);
+        talk(&live, socket).await;
+    })
+}
+
+async fn talk(live: &Live, mut socket: WebSocket) {
+    let mut events = live.events.listen();
+    let hello =
+        Event::Hello { version: env!("CARGO_PKG_VERSION").to_owned(), now: live.clock.now() };
+    if !say(&mut socket, &hello).await {
+        return;
+    }
+    let mut ping = tokio::time::interval(PING);
+    loop {
+        let going_on = tokio::select! {
+            () = live.stopping.cancelled() => {
+                say(&mut socket, &Event::Bye).await;
+                false
+            }
+            event = events.next() => match event {
+                Some(event) => say(&mut socket, &event).await,
+                None => false,
+            },
+            _ = ping.tick() => send(&mut socket, Message::Ping(bytes::Bytes::new())).await,
+            // Pages have nothing to say here; reading answers pings and notices the end.
+            said = socket.recv() => matches!(said, Some(Ok(_))),
+        };
+        if !going_on {
+            return;
+        }
+    }
+}
+
+async fn say(socket: &mut WebSocket, event: &Event) -> bool {
+    match serde_json::to_string(event) {
+        Ok(text) => send(socket, Message::text(text)).await,
+        Err(_) => true,
+    }
+}
+
+async fn send(socket: &mut WebSocket, message: Message) -> bool {
+    matches!(tokio::time::timeout(SEND, socket.send(message)).await, Ok(Ok(())))
+}

@@ -1,0 +1,158 @@
+//! All SQL about lessons and their event log.
+
+use alfarid_protocol::{
+    grant::Picture,
+    id::{LessonId, MachineId, RoomId},
+    time::Timestamp,
+};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::{Lesson, Status, state::Entry};
+use crate::{
+    clock::Clock,
+    db::{
+        DbError,
+        column::{self, Word},
+    },
+};
+
+const LESSON: &str = "
+    SELECT lessons.id, lessons.class_id, classes.name, lessons.room_id, rooms.name,
+           lessons.teacher_id, teachers.full_name, substitute_for, title, lessons.description,
+           status, start_time, planned_end_time, end_time, quality_profile, quality_pinned,
+           max_fps, student_count, duration_seconds, is_recording, picture, ends_by_itself_at,
+           machine_ids, clock_was_sure, seen_at
+    FROM lessons
+    JOIN classes ON classes.id = lessons.class_id
+    JOIN rooms ON rooms.id = lessons.room_id
+    JOIN teachers ON teachers.id = lessons.teacher_id";
+
+pub(super) fn lesson(c: &Connection, id: LessonId) -> Result<Option<Lesson>, DbError> {
+    let mut statement = c.prepare_cached(&format!("{LESSON} WHERE lessons.id = ?1"))?;
+    Ok(statement.query_row([id.to_string()], read).optional()?)
+}
+
+/// Lessons that are not over.
+pub(super) fn unfinished(c: &Connection) -> Result<Vec<Lesson>, DbError> {
+    let mut statement =
+        c.prepare_cached(&format!("{LESSON} WHERE status IN ('scheduled', 'active')"))?;
+    let lessons = statement.query_map([], read)?;
+    Ok(lessons.collect::<Result<_, _>>()?)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Lesson> {
+    let machine_ids: Option<String> = row.get(22)?;
+    Ok(Lesson {
+        id: column::id(row, 0)?,
+        class_id: column::id(row, 1)?,
+        class_name: row.get(2)?,
+        room_id: column::id(row, 3)?,
+        room_name: row.get(4)?,
+        teacher_id: column::id(row, 5)?,
+        teacher_name: row.get(6)?,
+        substitute_for: column::optional_id(row, 7)?,
+        title: row.get(8)?,
+        description: row.get(9)?,
+        status: column::word(row, 10)?,
+        start_at: column::time(row, 11)?,
+        planned_end_at: column::time(row, 12)?,
+        end_at: column::optional_time(row, 13)?,
+        quality_profile: column::word(row, 14)?,
+        quality_pinned: row.get(15)?,
+        max_fps: row.get(16)?,
+        student_count: row.get(17)?,
+        duration_seconds: row.get(18)?,
+        is_recording: row.get(19)?,
+        picture: column::word(row, 20)?,
+        ends_by_itself_at: column::optional_time(row, 21)?,
+        machine_ids: machine_ids.and_then(|json| serde_json::from_str(&json).ok()),
+        clock_was_sure: row.get(23)?,
+        seen_at: column::time(row, 24)?,
+    })
+}
+
+/// Writes `lesson` over what was there.
+pub(super) fn save(tx: &Transaction<'_>, lesson: &Lesson, now: Timestamp) -> Result<(), DbError> {
+    // A list of ids always has a JSON form.
+    let machine_ids = lesson.machine_ids.as_ref().and_then(|ids| serde_json::to_string(ids).ok());
+    tx.prepare_cached(
+        "INSERT INTO lessons
+            (id, class_id, room_id, teacher_id, substitute_for, title, description, status,
+             start_time, planned_end_time, end_time, quality_profile, quality_pinned, max_fps,
+             student_count, duration_seconds, is_recording, picture, ends_by_itself_at,
+             machine_ids, clock_was_sure, seen_at, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+                 ?19, ?20, ?21, ?22, ?23, ?23)
+         ON CONFLICT (id) DO UPDATE
+         SET teacher_id = ?4, substitute_for = ?5, title = ?6, description = ?7, status = ?8,
+             start_time = ?9, planned_end_time = ?10, end_time = ?11, quality_profile = ?12,
+             quality_pinned = ?13, max_fps = ?14, student_count = ?15, duration_seconds = ?16,
+             is_recording = ?17, picture = ?18, ends_by_itself_at = ?19, machine_ids = ?20,
+             clock_was_sure = ?21, seen_at = ?22, updated_at = ?23",
+    )?
+    .execute(params![
+        lesson.id.to_string(),
+        lesson.class_id.to_string(),
+        lesson.room_id.to_string(),
+        lesson.teacher_id.to_string(),
+        lesson.substitute_for.map(|id| id.to_string()),
+        lesson.title,
+        lesson.description,
+        lesson.status.word(),
+        lesson.start_at.0,
+        lesson.planned_end_at.0,
+        lesson.end_at.map(|at| at.0),
+        lesson.quality_profile.word(),
+        lesson.quality_pinned,
+        lesson.max_fps,
+        lesson.student_count,
+        lesson.duration_seconds,
+        lesson.is_recording,
+        lesson.picture.word(),
+        lesson.ends_by_itself_at.map(|at| at.0),
+        machine_ids,
+        lesson.clock_was_sure,
+        lesson.seen_at.0,
+        now.0,
+    ])?;
+    Ok(())
+}
+
+pub(super) fn log(tx: &Transaction<'_>, clock: &Clock, entry: &Entry) -> Result<(), DbError> {
+    tx.prepare_cached(
+        "INSERT INTO lesson_events
+            (id, lesson_id, teacher_id, event_type, event_data, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        clock.id::<uuid::Uuid>().to_string(),
+        entry.lesson.to_string(),
+        entry.teacher.map(|id| id.to_string()),
+        entry.kind,
+        entry.data.as_ref().map(ToString::to_string),
+        entry.at.0,
+    ])?;
+    Ok(())
+}
+
+/// Machines of `room` that may be given a lesson.
+pub(super) fn machines_of_room(c: &Connection, room: RoomId) -> Result<Vec<MachineId>, DbError> {
+    let mut statement =
+        c.prepare_cached("SELECT id FROM machines WHERE room_id = ?1 AND revoked_at IS NULL")?;
+    let machines = statement.query_map([room.to_string()], |row| column::id(row, 0))?;
+    Ok(machines.collect::<Result<_, _>>()?)
+}
+
+impl Word for Status {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("scheduled", Self::Scheduled),
+        ("active", Self::Active),
+        ("completed", Self::Completed),
+        ("cancelled", Self::Cancelled),
+    ];
+}
+
+impl Word for Picture {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("live", Self::Live), ("blank", Self::Blank), ("frozen", Self::Frozen)];
+}

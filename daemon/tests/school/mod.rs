@@ -1,0 +1,370 @@
+//! A small school for tests: a real database in a directory of its own, a clock in hand, one room
+//! of machines, one class, a few teachers, and the routers of `lesson` and `attendance`.
+
+use std::{sync::Arc, time::Duration};
+
+use alfarid_daemon::{
+    attendance,
+    clock::Clock,
+    config::Config,
+    db::{Db, DbError},
+    events::{Event, Events, Listener},
+    floor::Floor,
+    health::Health,
+    identity, lesson,
+    machines::PresenceMessage,
+};
+use alfarid_protocol::{
+    id::{BootId, ClassId, LessonId, MachineId, RoomId, SpanId, StudentId, TeacherId},
+    span::{Mark, MarkKind, Moment},
+    time::Timestamp,
+};
+use axum::{
+    Router,
+    body::Body,
+    extract::FromRef,
+    http::{Request, StatusCode, header},
+};
+use http_body_util::BodyExt;
+use rusqlite::params;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+/// Monday, 2027-02-01, nine o'clock UTC.
+pub(crate) const NINE: Timestamp = Timestamp(1_801_472_400_000);
+
+/// How long a test waits for what must come: real time, only ever used up by a failing test.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Clone, FromRef)]
+struct Routed {
+    lessons: lesson::Handle,
+    people: identity::Handle,
+}
+
+pub(crate) struct School {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) clock: Clock,
+    pub(crate) floor: Floor,
+    pub(crate) teachers: Vec<TeacherId>,
+    pub(crate) room: RoomId,
+    pub(crate) class: ClassId,
+    pub(crate) students: Vec<StudentId>,
+    /// `machines[n]` is where `students[n]` sits.
+    pub(crate) machines: Vec<MachineId>,
+    pub(crate) lessons: lesson::Handle,
+    pub(crate) attendance: attendance::Handle,
+    presence: mpsc::Sender<PresenceMessage>,
+    router: Router,
+    running: Running,
+}
+
+struct Running {
+    stopping: CancellationToken,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl School {
+    /// With `size` students, each with a seat of their own.
+    pub(crate) async fn new(size: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(NINE);
+        let floor = floor(&dir, &clock);
+        let mut teachers = Vec::new();
+        for name in ["teacher", "colleague", "admin"] {
+            teachers.push(hire(&floor, name).await);
+        }
+        let room = clock.id();
+        let class = clock.id();
+        let students: Vec<StudentId> = (0..size).map(|_| clock.id()).collect();
+        let machines: Vec<MachineId> = (0..size).map(|_| clock.id()).collect();
+        furnish(&floor, teachers[0], room, class, &students, &machines).await;
+        let (lessons, attendance, presence, router, running) = open(&floor);
+        Self {
+            dir,
+            clock,
+            floor,
+            teachers,
+            room,
+            class,
+            students,
+            machines,
+            lessons,
+            attendance,
+            presence,
+            router,
+            running,
+        }
+    }
+
+    /// Ends every task and starts new ones on the same database, as a restarted box would.
+    pub(crate) async fn restart(&mut self) {
+        self.running.stopping.cancel();
+        for task in self.running.tasks.drain(..) {
+            task.await.unwrap();
+        }
+        let (lessons, attendance, presence, router, running) = open(&self.floor);
+        self.lessons = lessons;
+        self.attendance = attendance;
+        self.presence = presence;
+        self.router = router;
+        self.running = running;
+    }
+
+    pub(crate) fn minutes(&self, minutes: u64) {
+        self.clock.advance(Duration::from_secs(minutes * 60));
+    }
+
+    pub(crate) fn listen(&self) -> Listener {
+        self.floor.events.listen()
+    }
+
+    /// As the teacher whose class it is.
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call("teacher", "POST", path, body).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call("teacher", "GET", path, Value::Null).await
+    }
+
+    /// As `who`: teacher, colleague, admin or a stranger.
+    pub(crate) async fn call(&self, who: &str, method: &str, path: &str, body: Value) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"))
+            .header(header::COOKIE, format!("__Host-alfarid={who}"));
+        let body = if body.is_null() {
+            Body::empty()
+        } else {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+            Body::from(body.to_string())
+        };
+        let request = request.body(body).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes().to_vec();
+        Answer { status, bytes }
+    }
+
+    /// Starts a lesson of 45 minutes for the whole room.
+    pub(crate) async fn start(&self) -> LessonId {
+        let answer = self
+            .post(
+                "/lessons/start",
+                serde_json::json!({"class_id": self.class, "room_id": self.room}),
+            )
+            .await;
+        answer.expect(StatusCode::CREATED)["id"].as_str().unwrap().parse().unwrap()
+    }
+
+    pub(crate) async fn tell(&self, message: PresenceMessage) {
+        self.presence.send(message).await.unwrap();
+    }
+}
+
+/// A student machine as the box hears it: its clock runs with the test's, from its own zero.
+pub(crate) struct Machine {
+    pub(crate) id: MachineId,
+    pub(crate) boot: BootId,
+    pub(crate) span: SpanId,
+    booted_at: Duration,
+    seq: u64,
+}
+
+impl Machine {
+    pub(crate) fn new(school: &School, n: usize) -> Self {
+        Self {
+            id: school.machines[n],
+            boot: school.clock.id(),
+            span: school.clock.id(),
+            booted_at: school.clock.monotonic(),
+            seq: 0,
+        }
+    }
+
+    pub(crate) fn now(&self, school: &School) -> Moment {
+        let up = school.clock.monotonic().checked_sub(self.booted_at).unwrap();
+        Moment { boot: self.boot, monotonic_ms: u64::try_from(up.as_millis()).unwrap() + 1_000_000 }
+    }
+
+    pub(crate) async fn connect(&self, school: &School) {
+        let (machine, now, box_time) = (self.id, self.now(school), school.clock.now());
+        school.tell(PresenceMessage::Connected { machine, now, box_time }).await;
+    }
+
+    pub(crate) async fn ping(&self, school: &School) {
+        let (machine, moment, box_time) = (self.id, self.now(school), school.clock.now());
+        school.tell(PresenceMessage::Clock { machine, moment, box_time }).await;
+    }
+
+    pub(crate) async fn disconnect(&self, school: &School) {
+        let (machine, box_time) = (self.id, school.clock.now());
+        school.tell(PresenceMessage::Gone { machine, box_time }).await;
+    }
+
+    /// Writes a mark down, as the machine does before it sends it.
+    pub(crate) fn mark(&mut self, school: &School, kind: MarkKind) -> Mark {
+        if kind == MarkKind::Opened {
+            self.span = school.clock.id();
+        }
+        self.seq += 1;
+        Mark { seq: self.seq, span: self.span, at: self.now(school), kind }
+    }
+
+    /// Sends marks and waits for the acknowledgement.
+    pub(crate) async fn send(&self, school: &School, marks: Vec<Mark>) -> u64 {
+        let (applied, acknowledged) = oneshot::channel();
+        school.tell(PresenceMessage::Marks { machine: self.id, marks, applied }).await;
+        acknowledged.await.unwrap()
+    }
+
+    pub(crate) async fn say(&mut self, school: &School, kind: MarkKind) {
+        let mark = self.mark(school, kind);
+        let through = self.send(school, vec![mark]).await;
+        assert_eq!(through, self.seq);
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Answer {
+    #[track_caller]
+    pub(crate) fn expect(&self, status: StatusCode) -> Value {
+        let body = String::from_utf8_lossy(&self.bytes);
+        assert_eq!(self.status, status, "{body}");
+        serde_json::from_slice(&self.bytes).unwrap_or(Value::Null)
+    }
+
+    /// The stable code of a problem.
+    #[track_caller]
+    pub(crate) fn problem(&self, status: StatusCode) -> String {
+        self.expect(status)["code"].as_str().unwrap().to_owned()
+    }
+}
+
+/// Waits until an event comes that `wanted` knows.
+pub(crate) async fn until(listener: &mut Listener, wanted: impl Fn(&Event) -> bool) {
+    let waiting = async {
+        while let Some(event) = listener.next().await {
+            if wanted(&event) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("the event never came");
+}
+
+fn floor(dir: &tempfile::TempDir, clock: &Clock) -> Floor {
+    let db = Db::open(&dir.path().join("alfarid.db"), &dir.path().join("backups")).unwrap().db;
+    let events = Events::default();
+    let settings = dir.path().join("alfarid.toml");
+    std::fs::write(&settings, "").unwrap();
+    let mut config = Config::load(Some(&settings)).unwrap();
+    config.storage.state_dir = dir.path().to_owned();
+    Floor {
+        config: Arc::new(config),
+        clock: clock.clone(),
+        db,
+        health: Health::new(clock.clone(), events.clone()),
+        events,
+        box_id: clock.id(),
+        started: clock.monotonic(),
+    }
+}
+
+fn open(
+    floor: &Floor,
+) -> (lesson::Handle, attendance::Handle, mpsc::Sender<PresenceMessage>, Router, Running) {
+    let (presence, outlet) = mpsc::channel(64);
+    let (attendance, roll) = attendance::new(floor, outlet);
+    let (lessons, life) = lesson::new(floor, attendance.clone());
+    let stopping = CancellationToken::new();
+    let tasks =
+        vec![tokio::spawn(roll.run(stopping.clone())), tokio::spawn(life.run(stopping.clone()))];
+    let people = identity::Handle::new(floor.db.clone(), floor.clock.clone());
+    let state = Routed { lessons: lessons.clone(), people };
+    let router = lesson::routes::<Routed>().with_state(state).into();
+    (lessons, attendance, presence, router, Running { stopping, tasks })
+}
+
+/// A person whose session cookie is their name.
+async fn hire(floor: &Floor, name: &'static str) -> TeacherId {
+    let id: TeacherId = floor.clock.id();
+    let role = if name == "admin" { "admin" } else { "teacher" };
+    floor
+        .db
+        .write(move |tx| {
+            tx.execute(
+                "INSERT INTO teachers
+                    (id, email, password_hash, full_name, role, created_at, updated_at)
+                 VALUES (?1, ?2, '', ?2, ?3, 0, 0)",
+                params![id.to_string(), name, role],
+            )?;
+            tx.execute(
+                "INSERT INTO sessions (token_sha256, teacher_id, created_at, last_seen_at)
+                 VALUES (?1, ?2, ?3, ?3)",
+                params![Sha256::digest(name.as_bytes()).to_vec(), id.to_string(), NINE.0],
+            )?;
+            Ok::<_, DbError>(())
+        })
+        .await
+        .unwrap();
+    id
+}
+
+async fn furnish(
+    floor: &Floor,
+    teacher: TeacherId,
+    room: RoomId,
+    class: ClassId,
+    students: &[StudentId],
+    machines: &[MachineId],
+) {
+    let seats: Vec<_> = students.iter().copied().zip(machines.iter().copied()).collect();
+    floor
+        .db
+        .write(move |tx| {
+            tx.execute("INSERT INTO rooms VALUES (?1, 'Room 12', 0, 0)", [room.to_string()])?;
+            tx.execute(
+                "INSERT INTO classes (id, name, teacher_id, created_at, updated_at)
+                 VALUES (?1, '7 B', ?2, 0, 0)",
+                [class.to_string(), teacher.to_string()],
+            )?;
+            for (n, (student, machine)) in seats.iter().enumerate() {
+                let (student, machine) = (student.to_string(), machine.to_string());
+                tx.execute(
+                    "INSERT INTO students
+                        (id, student_id, full_name, class_id, created_at, updated_at)
+                     VALUES (?1, ?2, ?3, ?4, 0, 0)",
+                    params![
+                        student,
+                        format!("{n:03}"),
+                        format!("Student {n:03}"),
+                        class.to_string()
+                    ],
+                )?;
+                tx.execute(
+                    "INSERT INTO machines
+                        (id, room_id, name, spki_sha256, is_approved, agent_version, enrolled_at,
+                         last_seen_at)
+                     VALUES (?1, ?2, ?3, ?4, 1, '0.1.0', 0, 0)",
+                    params![machine, room.to_string(), format!("pc-{n:02}"), machine.as_bytes()],
+                )?;
+                tx.execute(
+                    "INSERT INTO seatings VALUES (?1, ?2, ?3, ?4)",
+                    [class.to_string(), room.to_string(), machine, student],
+                )?;
+            }
+            Ok::<_, DbError>(())
+        })
+        .await
+        .unwrap();
+}
