@@ -17,6 +17,8 @@
 //! - [`network`], [`faults`], [`traffic`]: the wires, how they break, what went over them.
 //! - [`client`], [`browser`], [`display`], [`sound`]: the box's API and pages, as people use them.
 //! - [`marker`], [`trace`]: what a machine showed, read back from its pictures.
+//! - [`school`]: the product put to use in a classroom; [`air`], [`playback`]: what it sent and
+//!   what it recorded.
 //! - [`until`]: the only place that asks again and again.
 //!
 //! Rules that hold here:
@@ -29,6 +31,7 @@
 //! Needs root, `iproute2`, `nft`, `bash`; for browsers also `Xvfb`, `chromium`, `pulseaudio`, `node`,
 //! `certutil`, `import` of `ImageMagick` and `npm ci` in `tests/browser`.
 
+pub mod air;
 pub mod binaries;
 pub mod browser;
 pub mod classroom;
@@ -39,7 +42,9 @@ pub mod host;
 pub mod lab;
 pub mod marker;
 pub mod network;
+pub mod playback;
 pub mod process;
+pub mod school;
 pub mod scratch;
 pub mod sound;
 pub mod trace;

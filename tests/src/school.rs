@@ -198,7 +198,7 @@ async fn enrol(host: &Host, token: &str) -> Result<String> {
     let mut command = binaries::agent()?;
     command.arg("enrol").arg("--state").arg(agent_state(host));
     host.run_well(command, token, READY).await?;
-    let about = std::fs::read(agent_state(host).join("box.json"))?;
+    let about = std::fs::read(agent_state(host).join("identity/box.json"))?;
     let about: Value = serde_json::from_slice(&about)?;
     Ok(about["machine"].as_str().with_context(|| format!("no machine in {about}"))?.to_owned())
 }
@@ -209,14 +209,14 @@ fn agent_state(host: &Host) -> PathBuf {
 
 fn start_agent(host: &Host) -> Result<Process> {
     let mut command = binaries::agent()?;
-    command.arg("run").arg("--state").arg(agent_state(host));
+    command.args(["run", "--no-logind", "--state"]).arg(agent_state(host));
     command.arg("--runtime").arg(host.dir().join("run"));
     host.spawn("agent", command)
 }
 
 fn start_player(host: &Host, options: &Options) -> Result<Process> {
     let mut command = binaries::player()?;
-    command.arg("--socket").arg(host.dir().join("run/player.sock"));
+    command.arg("--runtime").arg(host.dir().join("run"));
     match &options.display {
         Some(display) => {
             command.env("DISPLAY", display);

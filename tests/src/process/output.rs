@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader},
     runtime::Handle,
     sync::watch,
     task::JoinHandle,
@@ -20,6 +20,9 @@ use tokio::{
 /// Beyond these bytes the oldest lines go. A test that scans lines as they come misses none
 /// unless a process prints this much between two turns of the runtime.
 const KEPT_BYTES: usize = 4 << 20;
+
+/// A longer line is taken as several.
+const LONGEST_LINE: u64 = 1 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stream {
@@ -101,7 +104,11 @@ impl Output {
         runtime.spawn(async move {
             let mut pipe = BufReader::new(pipe);
             let mut line = Vec::new();
-            while pipe.read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
+            loop {
+                let mut one = (&mut pipe).take(LONGEST_LINE);
+                if !one.read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
+                    break;
+                }
                 output.add(stream, &String::from_utf8_lossy(&line));
                 line.clear();
             }

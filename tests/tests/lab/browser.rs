@@ -19,7 +19,7 @@ use crate::{SOON, site::Site};
 /// A page that shares the screen with itself over WebRTC and says what came out.
 const PAGE: &str = include_str!("share.html");
 
-fn page(_: Request<Incoming>) -> Response<Full<Bytes>> {
+fn page(_: &Request<Incoming>) -> Response<Full<Bytes>> {
     Response::builder()
         .header("content-type", "text/html; charset=utf-8")
         .body(Full::new(Bytes::from_static(PAGE.as_bytes())))
@@ -36,7 +36,7 @@ struct Shared {
     frames_sent_per_s: f64,
     frames_shown_per_s: f64,
     megabits_per_s: f64,
-    /// Of all that the microphone heard, 1 being all that it can.
+    /// The loudest that the microphone heard: 1 is full scale, and gain control may pass it.
     loudest: f64,
     /// The last frame that was shown, scaled to a trace's size and in grey.
     last_frame: Vec<u8>,

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::{SOON, site::Site};
 
 /// As the box would: a session, a refusal with a code, and an echo of what was sent.
-fn answer(request: Request<Incoming>) -> Response<Full<Bytes>> {
+fn answer(request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let header = |name: &str| {
         let value = request.headers().get(name).and_then(|value| value.to_str().ok());
         value.unwrap_or_default().to_owned()

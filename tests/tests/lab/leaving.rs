@@ -80,9 +80,9 @@ async fn nothing_is_left_behind_when_a_classroom_is_closed_or_dropped() {
         assert!(processes_in(&namespace).len() >= 2 && dir.is_dir());
 
         if is_closed {
-            classroom.close().unwrap()
+            classroom.close().unwrap();
         } else {
-            drop(classroom)
+            drop(classroom);
         }
 
         assert_eq!(processes_in(&namespace), Vec::<String>::new());

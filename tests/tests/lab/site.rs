@@ -19,7 +19,7 @@ use rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-pub(crate) type Handler = fn(Request<Incoming>) -> Response<Full<Bytes>>;
+pub(crate) type Handler = fn(&Request<Incoming>) -> Response<Full<Bytes>>;
 
 /// An own root, and a TLS end that has a certificate under it.
 pub(crate) struct Site {
@@ -62,7 +62,7 @@ impl Site {
                     // A browser that does not trust us hangs up, and comes again.
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     let service = service_fn(async |request| {
-                        Ok::<_, std::convert::Infallible>(handler(request))
+                        Ok::<_, std::convert::Infallible>(handler(&request))
                     });
                     let connection = hyper::server::conn::http1::Builder::new();
                     let _ = connection.serve_connection(TokioIo::new(stream), service).await;

@@ -1,0 +1,1 @@
+//! A lesson from the wire to the player: real RTP by multicast on the loopback interface.

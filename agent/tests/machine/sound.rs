@@ -1,0 +1,1 @@
+//! Sound, played for real into a file by ALSA.
