@@ -18,8 +18,7 @@ use super::{Claim, Error, Handle, NewSiteToken, SiteTokenRow, addresses, site};
 use crate::{
     http::{Json, List, Path, Peer, Problem},
     identity::{
-        self, Admin, Language, NewTeacher, Person, Role, Secret, Signed, extract::Visitor,
-        session_cookie,
+        self, Admin, Language, NewTeacher, Person, Role, Secret, Signed, cookies, extract::Visitor,
     },
 };
 
@@ -116,7 +115,7 @@ async fn create_claim(
         NewTeacher::parse(&form.email, &form.full_name, form.password, Role::Admin, form.language)?;
     let claim = Claim { code: form.code, from: peer.ip(), admin, browser_time: form.browser_time };
     let logged_in = enrolment.claim(claim, &form.site_name).await?;
-    Ok((StatusCode::CREATED, session_cookie(&logged_in.token), Json(logged_in.person)))
+    Ok((StatusCode::CREATED, cookies(&logged_in), Json(logged_in.person)))
 }
 
 #[derive(Serialize, ToSchema)]

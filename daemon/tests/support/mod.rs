@@ -8,8 +8,15 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use alfarid_daemon::{
-    clock::Clock, config::Config, db::Db, enrolment, events::Events, floor::Floor, health::Health,
-    http::Peer, identity, roster,
+    clock::{Clock, Evidence},
+    config::Config,
+    db::Db,
+    enrolment,
+    events::Events,
+    floor::Floor,
+    health::Health,
+    http::Peer,
+    identity, roster,
 };
 use alfarid_protocol::{id::BoxId, time::Timestamp};
 use axum::{
@@ -50,11 +57,23 @@ impl TestBox {
         Self::start(Arc::new(dir), Clock::manual(MORNING)).await
     }
 
+    /// A box whose clock nobody vouches for.
+    pub(crate) async fn unsure() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self::start(Arc::new(dir), unsure_clock()).await
+    }
+
     /// The same box after a restart, at `now`.
     pub(crate) async fn restarted(self, now: Timestamp) -> Self {
         let dir = Arc::clone(&self.dir);
         drop(self);
         Self::start(dir, Clock::manual(now)).await
+    }
+
+    pub(crate) async fn restarted_unsure(self) -> Self {
+        let dir = Arc::clone(&self.dir);
+        drop(self);
+        Self::start(dir, unsure_clock()).await
     }
 
     async fn start(dir: Arc<tempfile::TempDir>, clock: Clock) -> Self {
@@ -107,6 +126,11 @@ impl TestBox {
         Browser { router: self.router.clone().layer(Extension(peer)), cookies: Vec::new() }
     }
 
+    /// A browser that was here before the restart, with its cookies.
+    pub(crate) fn again(&self, browser: &Browser) -> Browser {
+        Browser { cookies: browser.cookies.clone(), ..self.browser() }
+    }
+
     pub(crate) fn claim_code(&self) -> String {
         std::fs::read_to_string(self.path().join("claim-code")).unwrap().trim().to_owned()
     }
@@ -132,6 +156,10 @@ impl TestBox {
         browser.post("/api/v1/session", form).await.expect(StatusCode::OK);
         browser
     }
+}
+
+fn unsure_clock() -> Clock {
+    Clock::start(Evidence { system: MORNING, saved: None, vouched: false })
 }
 
 pub(crate) fn claim_form(code: &str) -> Value {
