@@ -106,7 +106,7 @@ async fn a_session_ends_after_twelve_hours_without_use() {
 async fn a_clock_that_jumps_a_year_logs_nobody_out() {
     let school = TestBox::unsure().await;
     let mut admin = school.claimed().await;
-    let mut anna = school.teacher(&mut admin, ANNA).await;
+    let anna = school.teacher(&mut admin, ANNA).await;
     let school = school.restarted_unsure().await;
     let (mut admin, mut anna) = (school.again(&admin), school.again(&anna));
     assert!(is_in(&mut admin).await);

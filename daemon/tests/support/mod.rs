@@ -5,6 +5,8 @@
 #![expect(dead_code, reason = "shared by several test files")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+pub(crate) mod machine;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use alfarid_daemon::{
@@ -57,6 +59,11 @@ impl TestBox {
         Self::start(Arc::new(dir), Clock::manual(MORNING)).await
     }
 
+    pub(crate) async fn at(now: Timestamp) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self::start(Arc::new(dir), Clock::manual(now)).await
+    }
+
     /// A box whose clock nobody vouches for.
     pub(crate) async fn unsure() -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -70,6 +77,16 @@ impl TestBox {
         Self::start(dir, Clock::manual(now)).await
     }
 
+    /// The same box after its database was lost with all its backups.
+    pub(crate) async fn restarted_without_database(self) -> Self {
+        let dir = Arc::clone(&self.dir);
+        drop(self);
+        for file in ["alfarid.db", "alfarid.db-wal", "alfarid.db-shm"] {
+            let _ = std::fs::remove_file(dir.path().join(file));
+        }
+        Self::start(dir, Clock::manual(MORNING)).await
+    }
+
     pub(crate) async fn restarted_unsure(self) -> Self {
         let dir = Arc::clone(&self.dir);
         drop(self);
@@ -78,7 +95,8 @@ impl TestBox {
 
     async fn start(dir: Arc<tempfile::TempDir>, clock: Clock) -> Self {
         let settings = dir.path().join("alfarid.toml");
-        std::fs::write(&settings, format!("[storage]\nstate_dir = {:?}\n", dir.path())).unwrap();
+        std::fs::write(&settings, format!("[storage]\nstate_dir = \"{}\"\n", dir.path().display()))
+            .unwrap();
         let config = Config::load(Some(&settings)).unwrap();
         let opened = Db::open(&dir.path().join("alfarid.db"), &dir.path().join("backups"));
         let events = Events::default();
