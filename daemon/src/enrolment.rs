@@ -19,11 +19,13 @@ mod addresses;
 mod authority;
 mod claim;
 mod claim_code;
+mod export;
 mod files;
 mod machines;
 mod renewal;
 mod routes;
 mod site;
+mod site_file;
 mod store;
 mod tls;
 mod tokens;
@@ -31,7 +33,7 @@ mod tokens;
 use std::{
     io,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -47,6 +49,7 @@ pub use self::{
     machines::{EnrolRequest, Issued, KnownMachine, MachineChange},
     routes::routes,
     site::{Description, Site, SiteError, spki_sha256},
+    site_file::{Passphrase, SiteFileError},
     tokens::{NewSiteToken, SiteTokenRow},
 };
 use self::{
@@ -59,6 +62,10 @@ use crate::{db::DbError, field::Invalid, floor::Floor, health::Severity, identit
 pub enum Error {
     #[error("this box is claimed already")]
     AlreadyClaimed,
+    #[error("the site has been exported from here, or this box joined it by a file: use that file")]
+    AlreadyExported,
+    #[error("this box belongs to another site already")]
+    AnotherSite,
     #[error(transparent)]
     Authority(#[from] AuthorityError),
     #[error("the claim code is wrong")]
@@ -87,6 +94,10 @@ pub enum Error {
     NotClaimed,
     #[error("cannot do this with the site's files")]
     Site(#[from] SiteError),
+    #[error(transparent)]
+    SiteFile(#[from] SiteFileError),
+    #[error("the box is stopping")]
+    Stopping,
     #[error("cannot set up TLS")]
     Tls(#[from] rustls::Error),
     #[error("the site's files on this box are damaged; put them back from a backup")]
@@ -113,8 +124,10 @@ struct Inner {
     is_damaged: bool,
     is_claimed: AtomicBool,
     claim_code: ClaimCode,
-    /// One claim at a time; those who wait have shown the right code.
+    /// One claim or export at a time; those who wait have shown the right code or are admins.
     claiming: tokio::sync::Mutex<()>,
+    /// The site file that was made a moment ago, should its download be torn.
+    last_export: Mutex<Option<export::Export>>,
     shown: Arc<Shown>,
     verifier: Arc<SiteVerifier>,
     web_tls: Arc<rustls::ServerConfig>,
@@ -151,6 +164,7 @@ impl Handle {
             is_claimed: AtomicBool::new(is_claimed),
             claim_code: claim_code.map_err(Error::ClaimCode)?,
             claiming: tokio::sync::Mutex::default(),
+            last_export: Mutex::default(),
             shown,
             verifier,
         })))
