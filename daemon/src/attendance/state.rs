@@ -54,7 +54,7 @@ impl MachineSpan {
     }
 }
 
-/// SQLite's integers are signed; nothing a machine counts comes near.
+/// The database's integers are signed; nothing a machine counts comes near.
 pub(super) fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
@@ -77,6 +77,19 @@ impl Exchange {
     /// Box time at another moment of the same boot.
     pub(super) fn box_time_at(self, monotonic_ms: i64) -> Timestamp {
         self.box_time.plus_millis(monotonic_ms.saturating_sub(self.monotonic_ms))
+    }
+
+    /// The same pair of clocks so much later.
+    pub(super) fn later(self, by_ms: i64) -> Self {
+        Self {
+            monotonic_ms: self.monotonic_ms.saturating_add(by_ms),
+            box_time: self.box_time.plus_millis(by_ms),
+        }
+    }
+
+    /// The same moment of the machine after box time was corrected.
+    pub(super) fn moved(self, by_ms: i64) -> Self {
+        Self { box_time: self.box_time.plus_millis(by_ms), ..self }
     }
 
     /// Whether this one is worth keeping when `stored` is the last that was kept.
@@ -108,6 +121,7 @@ impl Exchange {
 }
 
 /// When a lesson is, as attendance sees it.
+#[expect(clippy::struct_field_names, reason = "times are called `_at` everywhere")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window {
     pub start_at: Timestamp,

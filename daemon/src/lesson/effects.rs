@@ -1,6 +1,8 @@
 //! The one place where a lesson asks the other capabilities to act.
 
-use super::{Error, Lesson, state::Effect};
+use alfarid_protocol::id::LessonId;
+
+use super::{Lesson, state::Effect};
 use crate::{
     attendance::{self, Meeting},
     events::{Event, Events},
@@ -19,25 +21,39 @@ impl Others {
     /// the others go on: a lesson without a picture is still a lesson.
     pub(super) async fn perform(&self, effects: Vec<Effect>) {
         for effect in effects {
-            match effect {
-                // The actor has committed these.
-                Effect::Save(_) | Effect::Log(_) => {}
-                Effect::Open(lesson) => {
-                    self.report(&lesson, self.attendance.open(meeting(&lesson)).await);
-                }
-                Effect::Close(lesson) => {
-                    let ended_at = lesson.end_at.unwrap_or(lesson.planned_end_at);
-                    self.report(&lesson, self.attendance.close(lesson.id, ended_at).await);
-                }
-                Effect::Tell(lesson_id) => self.events.tell(Event::LessonChanged { lesson_id }),
-            }
+            self.act(effect).await;
         }
     }
 
-    #[expect(clippy::unused_self, reason = "faults will be raised on it")]
-    fn report<T>(&self, lesson: &Lesson, done: Result<T, attendance::Error>) {
-        if let Err(error) = done {
-            tracing::error!(lesson.id = %lesson.id, error = %chain(&error), "attendance failed");
+    async fn act(&self, effect: Effect) {
+        match effect {
+            // The actor has committed these.
+            Effect::Save(_) | Effect::Log(_) | Effect::Shift { .. } => {}
+            Effect::Open(lesson) => {
+                heard(lesson.id, self.attendance.open(meeting(&lesson)).await);
+            }
+            Effect::Close(lesson) => {
+                let ended_at = lesson.end_at.unwrap_or(lesson.planned_end_at);
+                heard(lesson.id, self.attendance.close(lesson.id, ended_at).await);
+            }
+            Effect::HandOver(lesson, teacher) => {
+                heard(lesson, self.attendance.hand_over(lesson, teacher).await);
+            }
+            Effect::Plan(lesson, planned_end_at) => {
+                heard(lesson, self.attendance.plan(lesson, planned_end_at).await);
+            }
+            Effect::FollowClock => self.follow_clock().await,
+            Effect::Limit(..) | Effect::Record(_) | Effect::Retitle(..) | Effect::Show(..) => {}
+            Effect::Tell(lesson_id) => self.events.tell(Event::LessonChanged { lesson_id }),
+        }
+    }
+}
+
+impl Others {
+    /// Attendance notices a correction by itself at the next word of a machine; this is sooner.
+    async fn follow_clock(&self) {
+        if let Err(error) = self.attendance.follow_clock().await {
+            tracing::error!(error = %chain(&error), "attendance did not look at the clock");
         }
     }
 }
@@ -54,19 +70,10 @@ fn meeting(lesson: &Lesson) -> Meeting {
     }
 }
 
-/// A lesson as it stands after `effects`.
-pub(super) fn saved(
-    effects: &[Effect],
-    lesson: Option<alfarid_protocol::id::LessonId>,
-) -> Result<Lesson, Error> {
-    effects
-        .iter()
-        .rev()
-        .find_map(|effect| match effect {
-            Effect::Save(saved) if lesson.is_none_or(|id| id == saved.id) => {
-                Some(Lesson::clone(saved))
-            }
-            _ => None,
-        })
-        .ok_or(Error::Stopped)
+/// Attendance did as asked, or the log says why not.
+fn heard<T>(lesson: LessonId, done: Result<T, attendance::Error>) {
+    if let Err(error) = done {
+        let cause = chain(&error);
+        tracing::error!(lesson.id = %lesson, error = %cause, "attendance did not follow: {cause}");
+    }
 }

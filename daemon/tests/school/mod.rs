@@ -1,7 +1,10 @@
 //! A small school for tests: a real database in a directory of its own, a clock in hand, one room
 //! of machines, one class, a few teachers, and the routers of `lesson` and `attendance`.
 
-use std::{sync::Arc, time::Duration};
+#![expect(dead_code, reason = "shared by several test files")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use alfarid_daemon::{
     attendance,
@@ -29,7 +32,7 @@ use http_body_util::BodyExt;
 use rusqlite::params;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -42,8 +45,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone, FromRef)]
 struct Routed {
     lessons: lesson::Handle,
+    attendance: attendance::Handle,
     people: identity::Handle,
 }
+
+/// How many live pages each teacher has open.
+type Pages = watch::Sender<HashMap<TeacherId, usize>>;
 
 pub(crate) struct School {
     pub(crate) dir: tempfile::TempDir,
@@ -58,6 +65,7 @@ pub(crate) struct School {
     pub(crate) lessons: lesson::Handle,
     pub(crate) attendance: attendance::Handle,
     presence: mpsc::Sender<PresenceMessage>,
+    pub(crate) pages: Pages,
     router: Router,
     running: Running,
 }
@@ -82,7 +90,8 @@ impl School {
         let students: Vec<StudentId> = (0..size).map(|_| clock.id()).collect();
         let machines: Vec<MachineId> = (0..size).map(|_| clock.id()).collect();
         furnish(&floor, teachers[0], room, class, &students, &machines).await;
-        let (lessons, attendance, presence, router, running) = open(&floor);
+        let pages = Pages::default();
+        let (lessons, attendance, presence, router, running) = open(&floor, &pages);
         Self {
             dir,
             clock,
@@ -95,6 +104,7 @@ impl School {
             lessons,
             attendance,
             presence,
+            pages,
             router,
             running,
         }
@@ -106,12 +116,21 @@ impl School {
         for task in self.running.tasks.drain(..) {
             task.await.unwrap();
         }
-        let (lessons, attendance, presence, router, running) = open(&self.floor);
+        let (lessons, attendance, presence, router, running) = open(&self.floor, &self.pages);
         self.lessons = lessons;
         self.attendance = attendance;
         self.presence = presence;
         self.router = router;
         self.running = running;
+    }
+
+    /// The teacher whose class it is opens the page, or closes it.
+    pub(crate) fn page_is_open(&self, is_open: bool) {
+        let count = usize::from(is_open);
+        self.pages.send_modify(|pages| {
+            pages.retain(|teacher, _| *teacher != self.teachers[0]);
+            pages.extend((count > 0).then_some((self.teachers[0], count)));
+        });
     }
 
     pub(crate) fn minutes(&self, minutes: u64) {
@@ -282,16 +301,17 @@ fn floor(dir: &tempfile::TempDir, clock: &Clock) -> Floor {
 
 fn open(
     floor: &Floor,
+    pages: &Pages,
 ) -> (lesson::Handle, attendance::Handle, mpsc::Sender<PresenceMessage>, Router, Running) {
     let (presence, outlet) = mpsc::channel(64);
     let (attendance, roll) = attendance::new(floor, outlet);
-    let (lessons, life) = lesson::new(floor, attendance.clone());
+    let (lessons, life) = lesson::new(floor, attendance.clone(), pages.subscribe());
     let stopping = CancellationToken::new();
     let tasks =
         vec![tokio::spawn(roll.run(stopping.clone())), tokio::spawn(life.run(stopping.clone()))];
     let people = identity::Handle::new(floor.db.clone(), floor.clock.clone());
-    let state = Routed { lessons: lessons.clone(), people };
-    let router = lesson::routes::<Routed>().with_state(state).into();
+    let state = Routed { lessons: lessons.clone(), attendance: attendance.clone(), people };
+    let router = lesson::routes::<Routed>().merge(attendance::routes()).with_state(state).into();
     (lessons, attendance, presence, router, Running { stopping, tasks })
 }
 
