@@ -29,6 +29,9 @@ export default defineConfig({
   },
   test: {
     environment: 'jsdom',
+    // One browser-like world for all files: making one costs more than all the tests in it.
+    pool: 'threads',
+    isolate: false,
     setupFiles: ['src/test.setup.ts'],
     // Languages and clocks differ between machines; the tests do not.
     env: { TZ: 'UTC' },

@@ -25,7 +25,7 @@ use crate::{
     identity::StateDir,
     link::Link,
     players::{Players, PlayersError},
-    presence::{PresenceError, Recorder, Seat, SeatSource},
+    presence::{PresenceError, Recorder, SeatSource},
     reception::Reception,
 };
 
@@ -101,7 +101,7 @@ impl Service {
     fn start(self) -> Result<Parts, ServiceError> {
         let clock = Clock::of_this_boot()?;
         let state = StateDir::new(self.state);
-        let (publish_seat, seat) = watch::channel(Seat::default());
+        let (publish_seat, seat) = watch::channel(self.seat.at_first());
         let (players, players_task) = Players::listen(&self.runtime, seat.clone())?;
         let (orders, orders_inbox) = mpsc::channel(ORDERS);
         let (outgoing, outgoing_inbox) = mpsc::channel(OUTGOING);

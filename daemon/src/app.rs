@@ -140,7 +140,13 @@ async fn build(floor: Floor, ports: Ports, lifecycle: &Lifecycle) -> anyhow::Res
     let (recording, recorders) = recording::new(floor.clone());
     let (attendance, keeping) = attendance::new(&floor, outlets.presence);
     let live = live::Live::new(floor.events.clone(), floor.clock.clone(), stopping());
-    let (lesson, lessons) = lesson::new(&floor, attendance.clone());
+    let others = lesson::Others {
+        attendance: attendance.clone(),
+        broadcast: broadcast.clone(),
+        recording: recording.clone(),
+        events: floor.events.clone(),
+    };
+    let (lesson, lessons) = lesson::new(&floor, others, live.here());
 
     lifecycle.spawn("clock", keep::keep(floor.db.clone(), floor.clock.clone(), stopping()));
     lifecycle.spawn("disk", watch_disk(&floor, lifecycle));

@@ -20,7 +20,10 @@
 mod actor;
 mod feed;
 mod multicast;
+mod own;
 mod pace;
+mod pipeline;
+mod preview;
 mod receivers;
 mod relay;
 pub mod routes;
@@ -32,19 +35,20 @@ mod track;
 mod view;
 mod whip;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use alfarid_protocol::{
     grant::Picture,
     id::{LessonId, MachineId, PublicationId, RoomId, TeacherId},
 };
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use self::{actor::Order, state::Publisher, tap::Tap, whip::Wanted};
+use self::{actor::Order, pipeline::Input, state::Publisher, tap::Tap, whip::Wanted};
 use crate::{
     floor::Floor,
     identity::Person,
@@ -52,12 +56,16 @@ use crate::{
 };
 
 pub use self::{
+    pipeline::PipelineError,
     view::{MachineReception, MulticastAddress, PublicationState, StreamState},
     whip::OfferError,
 };
 
 /// Orders that may wait for the actor. Full: whoever gives one waits.
 const ORDERS_WAITING: usize = 64;
+
+/// How long a source of the box may take to its first packet: cameras warm up.
+const BEGIN: Duration = Duration::from_secs(8);
 
 #[derive(Debug, Error)]
 pub enum Error {
@@ -73,6 +81,10 @@ pub enum Error {
     NoSuchPublication(PublicationId),
     #[error("an offer was not taken")]
     Offer(#[from] OfferError),
+    #[error("there is no video {0:?} on this box")]
+    NoSuchVideo(String),
+    #[error("a source of the box does not begin")]
+    Source(#[from] PipelineError),
     #[error("cannot read the machines of a lesson")]
     Machines(#[from] machines::Error),
     #[error("the broadcast has stopped")]
@@ -124,6 +136,17 @@ pub enum SourceKind {
     File,
 }
 
+/// What the box is to put on air itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OwnSource {
+    /// A moving picture with ticks.
+    Test,
+    /// A video in the box's folder of videos, by its name there.
+    Video(String),
+    /// The camera or grabber as the screen, the microphone as the person: what there is of them.
+    Capture,
+}
+
 /// A publication that was taken.
 #[derive(Clone, Debug)]
 pub struct Published {
@@ -138,6 +161,8 @@ pub struct Handle {
     orders: mpsc::Sender<Order>,
     whip: whip::Handle,
     machines: machines::Handle,
+    /// Where videos lie that can be put on air.
+    videos: PathBuf,
 }
 
 /// The capability's tasks, to be run for the life of the process.
@@ -156,7 +181,8 @@ pub fn new(
     let (whip, engine) = whip::Engine::new(listen, floor.clock.clone(), floor.health.clone());
     let (orders, waiting) = mpsc::channel(ORDERS_WAITING);
     let actor = actor::Actor::new(floor, machines.clone(), whip.clone(), waiting, media);
-    (Handle { orders, whip, machines }, Broadcast { actor, engine })
+    let videos = floor.state_dir().join("videos");
+    (Handle { orders, whip, machines, videos }, Broadcast { actor, engine })
 }
 
 impl Broadcast {
@@ -231,6 +257,53 @@ impl Handle {
         Ok(Published { id, answer })
     }
 
+    /// Puts something on air that the box makes itself.
+    pub async fn play(
+        &self,
+        lesson: LessonId,
+        person: &Person,
+        source: OwnSource,
+    ) -> Result<(), Error> {
+        let who = Publisher { teacher: person.id, is_admin: person.is_admin() };
+        match source {
+            OwnSource::Test => self.begin(lesson, who, Input::Test).await,
+            OwnSource::Video(name) => {
+                let path = self.video(name).await?;
+                self.begin(lesson, who, Input::File(path)).await
+            }
+            OwnSource::Capture => {
+                let camera = self.begin(lesson, who, Input::Camera).await;
+                let microphone = self.begin(lesson, who, Input::Microphone).await;
+                // Either is worth having; without both, the camera says why.
+                camera.or(microphone)
+            }
+        }
+    }
+
+    /// Ends what the box has put on air itself.
+    pub async fn stop_playing(&self, lesson: LessonId, person: &Person) -> Result<(), Error> {
+        let who = Publisher { teacher: person.id, is_admin: person.is_admin() };
+        self.ask(|reply| Order::StopPlaying(lesson, who, reply)).await?
+    }
+
+    async fn begin(&self, lesson: LessonId, who: Publisher, input: Input) -> Result<(), Error> {
+        let begun = self.ask(|reply| Order::Play { lesson, who, input, reply }).await??;
+        match tokio::time::timeout(BEGIN, begun).await {
+            Ok(Ok(begun)) => Ok(begun?),
+            // Ended before its first packet, or silent for so long.
+            Ok(Err(_)) | Err(_) => Err(PipelineError::Undecodable.into()),
+        }
+    }
+
+    /// The path of a video, which lies in the folder of videos whatever its name says.
+    async fn video(&self, name: String) -> Result<PathBuf, Error> {
+        let no_such = || Error::NoSuchVideo(name.clone());
+        let folder = tokio::fs::canonicalize(&self.videos).await.map_err(|_| no_such())?;
+        let path = tokio::fs::canonicalize(folder.join(&name)).await.map_err(|_| no_such())?;
+        let is_file = tokio::fs::metadata(&path).await.is_ok_and(|found| found.is_file());
+        if is_file && path.starts_with(&folder) { Ok(path) } else { Err(no_such()) }
+    }
+
     /// Ends a publication, by who made it or an admin.
     pub async fn unpublish(&self, id: PublicationId, person: &Person) -> Result<(), Error> {
         let who = Publisher { teacher: person.id, is_admin: person.is_admin() };
@@ -243,6 +316,11 @@ impl Handle {
         let all = self.machines.list(Some(view.room)).await?;
         view.add_absent(all);
         Ok(view.state)
+    }
+
+    /// The newest small picture of what is on air, as JPEG.
+    pub async fn preview(&self, lesson: LessonId) -> Result<Option<Bytes>, Error> {
+        self.ask(|reply| Order::Preview(lesson, reply)).await?
     }
 
     async fn change(

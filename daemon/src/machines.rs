@@ -78,8 +78,16 @@ pub enum MediaMessage {
     /// Approved and ready to be granted a lesson.
     Ready(Link),
     Gone(MachineId),
-    WantKept { machine: MachineId, serial: u32, video_from: Option<u64>, audio_from: Option<u64> },
-    Report { machine: MachineId, report: Report },
+    WantKept {
+        machine: MachineId,
+        serial: u32,
+        video_from: Option<u64>,
+        audio_from: Option<u64>,
+    },
+    Report {
+        machine: MachineId,
+        report: Report,
+    },
 }
 
 /// A connected machine.
@@ -96,12 +104,27 @@ pub struct Link {
 
 #[derive(Debug)]
 pub enum PresenceMessage {
-    Connected { machine: MachineId, now: Moment, box_time: Timestamp },
+    Connected {
+        machine: MachineId,
+        now: Moment,
+        box_time: Timestamp,
+    },
     /// A clock exchange: that moment of the machine was this box time.
-    Clock { machine: MachineId, moment: Moment, box_time: Timestamp },
+    Clock {
+        machine: MachineId,
+        moment: Moment,
+        box_time: Timestamp,
+    },
     /// Answered with the highest number that is on disk here; the machine is told.
-    Marks { machine: MachineId, marks: Vec<Mark>, applied: oneshot::Sender<u64> },
-    Gone { machine: MachineId, box_time: Timestamp },
+    Marks {
+        machine: MachineId,
+        marks: Vec<Mark>,
+        applied: oneshot::Sender<u64>,
+    },
+    Gone {
+        machine: MachineId,
+        box_time: Timestamp,
+    },
 }
 
 /// A machine as people see it.
@@ -187,9 +210,8 @@ impl Handle {
         if is_moved {
             self.table().end(machine, Ending::Changed);
         }
-        let read = move |c: &Connection| {
-            store::machine(c, machine)?.ok_or(Error::NoSuchMachine(machine))
-        };
+        let read =
+            move |c: &Connection| store::machine(c, machine)?.ok_or(Error::NoSuchMachine(machine));
         let mut changed = self.floor.db.read(read).await?;
         self.table().describe(&mut changed);
         Ok(changed)

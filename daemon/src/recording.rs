@@ -172,36 +172,36 @@ pub struct NewRecording {
 
 /// What a recording is of. Does not change, whatever becomes of lesson and class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct About {
-    pub recording_id: RecordingId,
-    pub lesson_id: LessonId,
-    pub teacher_id: TeacherId,
-    pub title: String,
-    pub class_name: String,
-    pub teacher_name: String,
+struct About {
+    recording_id: RecordingId,
+    lesson_id: LessonId,
+    teacher_id: TeacherId,
+    title: String,
+    class_name: String,
+    teacher_name: String,
     /// Relative to the recordings directory.
-    pub storage_path: String,
-    pub started_at: Timestamp,
+    storage_path: String,
+    started_at: Timestamp,
     /// Whether anybody vouched for the box's clock then.
-    pub clock_was_sure: bool,
+    clock_was_sure: bool,
 }
 
 /// One file of a recording, as far as it is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SegmentFile {
-    pub id: SegmentId,
-    pub kind: TrackKind,
+struct SegmentFile {
+    id: SegmentId,
+    kind: TrackKind,
     /// Relative to the recording's folder.
-    pub path: String,
-    pub mime: String,
-    pub size: Option<Size>,
-    pub offset_ms: i64,
-    pub duration_ms: i64,
-    pub size_bytes: u64,
-    pub init_bytes: u64,
-    pub frame_count: u64,
-    pub is_closed: bool,
-    pub fragments: Vec<Fragment>,
+    path: String,
+    mime: String,
+    size: Option<Size>,
+    offset_ms: i64,
+    duration_ms: i64,
+    size_bytes: u64,
+    init_bytes: u64,
+    frame_count: u64,
+    is_closed: bool,
+    fragments: Vec<Fragment>,
 }
 
 /// A recording as the pages see it.

@@ -2,6 +2,8 @@
 // answer a line on standard output ({id, ok} or {id, error}), the pages' console on standard
 // error. Ends, and Chromium with it, when its input does.
 
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { chromium } from 'playwright-core'
 
@@ -33,6 +35,7 @@ const pages = new Map()
 
 const commands = {
   async launch({ profile, locale }) {
+    await offerNothing(profile)
     context = await chromium.launchPersistentContext(profile, {
       executablePath: EXECUTABLE,
       headless: false,
@@ -183,3 +186,10 @@ for await (const line of createInterface({ input: process.stdin })) {
   answer(JSON.parse(line)).then((reply) => console.log(JSON.stringify(reply)))
 }
 await context?.close()
+
+/** A browser that asks whether it may keep a password covers the screen that is shared. */
+async function offerNothing(profile) {
+  await mkdir(join(profile, 'Default'), { recursive: true })
+  const preferences = { credentials_enable_service: false }
+  await writeFile(join(profile, 'Default', 'Preferences'), JSON.stringify(preferences))
+}

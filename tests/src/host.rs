@@ -11,7 +11,7 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -25,7 +25,7 @@ use crate::{
     network,
     process::Process,
     scratch::Scratch,
-    traffic::{self, Packet, Traffic, Watch},
+    traffic::{Packet, Traffic, Watch},
 };
 
 /// Of this machine's environment, children see these and nothing else: no proxy, no display, no
@@ -151,24 +151,15 @@ impl Host {
     }
 
     /// Shows every IP packet on the host's wire to `see`, on the host's runtime.
+    ///
+    /// Not to be called on that runtime itself.
     pub fn watch_packets(&self, see: impl FnMut(&Packet<'_>) + Send + 'static) -> Result<Watch> {
-        // Jobs of the lab thread are outside of the namespace: the socket is opened by a thread
-        // that enters it.
-        let (opened, socket) = mpsc::sync_channel(1);
-        self.runtime().spawn(async move { opened.send(traffic::open_socket()).is_ok() });
-        let socket = socket.recv().map_err(|_| anyhow!("{} is shut down", self.name()))??;
-        let name = self.name().to_owned();
-        let task = self.runtime().spawn(async move {
-            if let Err(error) = traffic::watch(socket, see).await {
-                eprintln!("the watch on {name}'s packets ended: {error:#}");
-            }
-        });
-        Ok(Watch::new(task.abort_handle()))
+        Watch::start(self.runtime(), Box::new(see))
     }
 
     /// Counts from now on.
     pub fn count_traffic(&self) -> Result<Traffic> {
-        Traffic::count(|see| self.watch_packets(see))
+        Traffic::count(self.runtime())
     }
 
     /// Loses that share of all incoming IP packets, at random.

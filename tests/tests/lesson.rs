@@ -51,9 +51,10 @@ async fn whole_lesson(codec: &str, trust: TrustedBy) -> Result<()> {
     let page = browser.page();
     begin(&school, &page, codec, trust).await?;
     let traffic = school.classroom.the_box().count_traffic()?;
-    let on_air = OnAir::watch(school.classroom.the_box())?;
-    browser.show_moving_picture().await?;
+    let moving = browser.show_moving_picture().await?;
     share(&school, &page).await?;
+    moving.raise().await?;
+    let on_air = OnAir::watch(school.classroom.the_box())?;
     on_air.wait_for(LESSON + SECONDS(1), SECONDS(60)).await?;
 
     let sent = on_air.frames();
@@ -79,8 +80,9 @@ async fn a_lesson_goes_on_after_the_daemon_was_killed() -> Result<()> {
     let browser = open_browser(&school, TrustedBy::Root).await?;
     let page = browser.page();
     begin(&school, &page, "h264", TrustedBy::Root).await?;
-    browser.show_moving_picture().await?;
+    let moving = browser.show_moving_picture().await?;
     share(&school, &page).await?;
+    moving.raise().await?;
     let lesson = lesson_of(&page).await?;
     let on_air = OnAir::watch(school.classroom.the_box())?;
     on_air.wait_for(SECONDS(6), SECONDS(30)).await?;
@@ -138,7 +140,13 @@ async fn share(school: &School, page: &Page<'_>) -> Result<()> {
     page.click(By::Role("button", "Share the screen")).await?;
     for seat in &school.seats {
         let trace = Trace::at(seat.trace_path());
-        trace.wait_for_more(1, SECONDS(20)).await.context("the first picture on a machine")?;
+        if let Err(error) = trace.wait_for_more(1, SECONDS(20)).await {
+            let path = format!("/api/v1/lessons/{}/stream", lesson_of(page).await?);
+            let stream = school.object(&path).await?;
+            let screen = school.classroom.dir().join("no-picture.png");
+            page.screenshot(&screen).await?;
+            return Err(error.context(format!("no picture on a machine: {stream}")));
+        }
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ import { PLACES } from './ui/navigation';
 import { Waiting } from './ui/Waiting';
 
 /** Without children it shows the route inside. */
-export function Shell({ children = <Outlet /> }: { children?: ReactNode }) {
+export function Shell({ children }: { children?: ReactNode }) {
   const { t } = useTranslation();
   const state = useBoxState();
   const isAdmin = useIsAdmin();
@@ -45,7 +45,7 @@ export function Shell({ children = <Outlet /> }: { children?: ReactNode }) {
         <PersonMenu />
       </header>
       <main className={classes.main}>
-        <Suspense fallback={<Waiting />}>{children}</Suspense>
+        <Suspense fallback={<Waiting />}>{children ?? <Outlet />}</Suspense>
       </main>
     </div>
   );

@@ -44,6 +44,15 @@ pub struct SeatSource {
 }
 
 impl SeatSource {
+    /// What is known before anybody was asked.
+    pub fn at_first(self) -> Seat {
+        if self.logind { Seat::default() } else { self.without_logind() }
+    }
+
+    fn without_logind(self) -> Seat {
+        Seat { user: Some(self.otherwise), ..Seat::default() }
+    }
+
     /// Keeps `seat` up to date for ever.
     pub async fn follow(self, seat: watch::Sender<Seat>) {
         let mut logind = Logind::default();
@@ -53,7 +62,7 @@ impl SeatSource {
         loop {
             poll.tick().await;
             let now = if self.logind { logind.seat().await } else { None };
-            let now = now.unwrap_or(Seat { user: Some(self.otherwise), ..Seat::default() });
+            let now = now.unwrap_or_else(|| self.without_logind());
             seat.send_if_modified(|seat| std::mem::replace(seat, now) != now);
         }
     }

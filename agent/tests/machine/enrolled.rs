@@ -1,6 +1,10 @@
 //! A machine that is enrolled at a box of its own.
 
-use std::{os::unix::net::UnixStream, path::PathBuf, sync::Arc};
+use std::{
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use alfarid_agent::feed::SOCKET;
 use rcgen::ExtendedKeyUsagePurpose;
@@ -46,17 +50,21 @@ impl Enrolled {
         Process::agent(&self.state(), &self.runtime())
     }
 
-    /// Connects to the player's socket as soon as it is there.
     pub(crate) async fn player_socket(&self) -> UnixStream {
-        let path = self.runtime().join(SOCKET);
-        within("the player's socket", async {
-            loop {
-                match UnixStream::connect(&path) {
-                    Ok(stream) => return stream,
-                    Err(_) => tokio::task::yield_now().await,
-                }
-            }
-        })
-        .await
+        player_socket(&self.runtime()).await
     }
+}
+
+/// Connects to the player's socket as soon as it is there.
+pub(crate) async fn player_socket(runtime: &Path) -> UnixStream {
+    let path = runtime.join(SOCKET);
+    within("the player's socket", async {
+        loop {
+            match UnixStream::connect(&path) {
+                Ok(stream) => return stream,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    })
+    .await
 }

@@ -20,27 +20,55 @@ pub(crate) const TICKS: u64 = 3000;
 
 /// `count` pictures of `size` as an encoder for browsers makes them, a keyframe every ten.
 pub(crate) fn video(codec: Codec, size: (u32, u32), count: usize) -> Vec<Frame> {
+    frames(codec, encode(&pictures(codec, size, count, "identity")))
+}
+
+fn pictures(codec: Codec, size: (u32, u32), count: usize, then: &str) -> Source {
     let encoder = match codec {
         Codec::H264 => {
             "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! \
              video/x-h264,profile=constrained-baseline,stream-format=byte-stream,alignment=au"
         }
-        Codec::Vp8 => "vp8enc deadline=1 keyframe-max-dist=10",
+        Codec::Vp8 => "vp8enc deadline=1 cpu-used=8 keyframe-max-dist=10",
         Codec::Opus => panic!("not a codec of pictures"),
     };
     let (width, height) = size;
-    let source = format!(
-        "appsrc name=source format=time caps=video/x-raw,format=GRAY8,width={width},\
-         height={height},framerate=30/1 ! videoconvert ! video/x-raw,format=I420"
-    );
-    let pictures = (0..count).map(|n| bar(size, n % PLACES)).collect();
-    encode(&format!("{source} ! {encoder}"), pictures, 33_333_333, codec)
+    Source {
+        pipeline: format!(
+            "appsrc name=source format=time caps=video/x-raw,format=GRAY8,width={width},\
+             height={height},framerate=30/1 ! videoconvert ! video/x-raw,format=I420 ! \
+             {encoder} ! {then}"
+        ),
+        raw: (0..count).map(|n| bar(size, n % PLACES)).collect(),
+        step_ns: 33_333_333,
+    }
+}
+
+/// The RTP packets of `count` pictures, for each picture its own, as a relay sends them: `ssrc`,
+/// payload type 96, sequence numbers from `first`.
+pub(crate) fn rtp(codec: Codec, count: usize, ssrc: u32, first: u16) -> Vec<Vec<Vec<u8>>> {
+    let payloader = match codec {
+        Codec::H264 => "rtph264pay aggregate-mode=zero-latency",
+        Codec::Vp8 => "rtpvp8pay picture-id-mode=15-bit",
+        Codec::Opus => panic!("not a codec of pictures"),
+    };
+    let payloader =
+        format!("{payloader} pt=96 mtu=600 ssrc={ssrc} seqnum-offset={first} timestamp-offset=0");
+    let mut frames: Vec<Vec<Vec<u8>>> = Vec::new();
+    for packet in encode(&pictures(codec, HD, count, &payloader)) {
+        let timestamp = |packet: &Vec<u8>| packet[4..8].to_vec();
+        match frames.last_mut() {
+            Some(frame) if timestamp(&frame[0]) == timestamp(&packet.data) => {
+                frame.push(packet.data);
+            }
+            _ => frames.push(vec![packet.data]),
+        }
+    }
+    frames
 }
 
 /// `count` packets of 20 ms of a tone of 440 Hz.
 pub(crate) fn tone(count: usize) -> Vec<Frame> {
-    let source = "appsrc name=source format=time \
-                  caps=audio/x-raw,format=S16LE,rate=48000,channels=2,layout=interleaved";
     let blocks = (0..count)
         .map(|block| {
             (0..960)
@@ -54,7 +82,12 @@ pub(crate) fn tone(count: usize) -> Vec<Frame> {
                 .collect()
         })
         .collect();
-    encode(&format!("{source} ! opusenc"), blocks, 20_000_000, Codec::Opus)
+    let pipeline = "appsrc name=source format=time \
+                    caps=audio/x-raw,format=S16LE,rate=48000,channels=2,layout=interleaved ! \
+                    opusenc"
+        .to_owned();
+    let packets = encode(&Source { pipeline, raw: blocks, step_ns: 20_000_000 });
+    frames(Codec::Opus, packets)
 }
 
 fn bar((width, height): (u32, u32), place: usize) -> Vec<u8> {
@@ -74,38 +107,58 @@ pub(crate) fn place_of_bar(pixels: &[u8], width: usize) -> usize {
     (0..PLACES).max_by_key(|&place| brightness(place)).unwrap()
 }
 
-fn encode(pipeline: &str, raw: Vec<Vec<u8>>, step_ns: u64, codec: Codec) -> Vec<Frame> {
+/// What is to be encoded, and how.
+struct Source {
+    pipeline: String,
+    raw: Vec<Vec<u8>>,
+    step_ns: u64,
+}
+
+struct Encoded {
+    keyframe: bool,
+    data: Vec<u8>,
+}
+
+fn frames(codec: Codec, encoded: Vec<Encoded>) -> Vec<Frame> {
+    (0..)
+        .step_by(usize::try_from(TICKS).unwrap())
+        .zip(encoded)
+        .map(|(timestamp, Encoded { keyframe, data })| Frame {
+            codec,
+            keyframe,
+            catch_up: false,
+            timestamp,
+            show_at: 0,
+            data: data.into(),
+        })
+        .collect()
+}
+
+fn encode(source: &Source) -> Vec<Encoded> {
     gst::init().unwrap();
-    let pipeline = gst::parse::launch(&format!("{pipeline} ! appsink name=sink sync=false"))
-        .unwrap()
-        .downcast::<gst::Pipeline>()
-        .unwrap();
-    let source = pipeline.by_name("source").unwrap().downcast::<AppSrc>().unwrap();
+    let pipeline = format!("{} ! appsink name=sink sync=false", source.pipeline);
+    let pipeline = gst::parse::launch(&pipeline).unwrap().downcast::<gst::Pipeline>().unwrap();
+    let appsrc = pipeline.by_name("source").unwrap().downcast::<AppSrc>().unwrap();
     let sink = pipeline.by_name("sink").unwrap().downcast::<AppSink>().unwrap();
     pipeline.set_state(gst::State::Playing).unwrap();
-    for (time, data) in (0..).step_by(usize::try_from(step_ns).unwrap()).zip(raw) {
-        let mut buffer = gst::Buffer::from_mut_slice(data);
-        buffer.get_mut().unwrap().set_pts(gst::ClockTime::from_nseconds(time));
-        source.push_buffer(buffer).unwrap();
+    for (n, data) in (0..).zip(&source.raw) {
+        let mut buffer = gst::Buffer::from_slice(data.clone());
+        buffer.get_mut().unwrap().set_pts(gst::ClockTime::from_nseconds(n * source.step_ns));
+        appsrc.push_buffer(buffer).unwrap();
     }
-    source.end_of_stream().unwrap();
-    let mut frames = Vec::new();
+    appsrc.end_of_stream().unwrap();
+    let mut encoded = Vec::new();
     while let Ok(sample) = sink.pull_sample() {
         let buffer = sample.buffer().unwrap();
-        if buffer.flags().contains(gst::BufferFlags::HEADER) && codec != Codec::H264 {
-            continue;
+        let (flags, data) = (buffer.flags(), buffer.map_readable().unwrap().to_vec());
+        // Opus begins with two headers that no RTP packet carries.
+        if !data.starts_with(b"Opus") {
+            let keyframe = !flags.contains(gst::BufferFlags::DELTA_UNIT);
+            encoded.push(Encoded { keyframe, data });
         }
-        frames.push(Frame {
-            codec,
-            keyframe: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
-            catch_up: false,
-            timestamp: frames.len() as u64 * TICKS,
-            show_at: 0,
-            data: buffer.map_readable().unwrap().to_vec().into(),
-        });
     }
     pipeline.set_state(gst::State::Null).unwrap();
-    frames
+    encoded
 }
 
 /// One record of a player's trace.

@@ -183,10 +183,7 @@ async fn frozen_and_blank_hold_the_picture_back_until_the_teacher_lets_it_go() {
     feed.shown(5).await;
     feed.players.send(ToPlayer::Stage(Stage { picture: Picture::Frozen, ..stage() })).await;
     feed.send(frames.by_ref().take(5)).await;
-    for _ in 0..2 {
-        player.line().await;
-    }
-    feed.shown(5).await;
+    assert_eq!(player.new_line().await, "shown 5");
     feed.players.send(ToPlayer::Stage(stage())).await;
     feed.send(frames).await;
     feed.shown(25).await;
@@ -197,10 +194,9 @@ async fn the_newest_player_has_the_place_and_the_older_one_ends() {
     let feed = Feed::open();
     let mut older = feed.null_player();
     feed.attached().await;
-    let mut newer = feed.null_player();
+    let _newer = feed.null_player();
     assert!(older.ended().await, "it ends as one that has nothing more to do");
     feed.attached().await;
-    newer.line().await;
     feed.players.send(ToPlayer::Stage(stage())).await;
     feed.send(media::video(Codec::Vp8, HD, 3)).await;
     feed.shown(3).await;
@@ -216,8 +212,7 @@ async fn only_the_user_of_the_active_session_is_let_in() {
     feed.seat.send_replace(another);
     let mut attached = feed.players.attached();
     within("the player to be closed", attached.wait_for(|now| now.user.is_none())).await.unwrap();
-    player.line().await;
-    player.line().await;
+    player.new_line().await;
     assert_eq!(feed.players.attached().borrow().user, None, "it tries again and is turned away");
     feed.seat.send_replace(Seat { user: Some(getuid().as_raw()), ..Seat::default() });
     feed.attached().await;
@@ -226,7 +221,7 @@ async fn only_the_user_of_the_active_session_is_let_in() {
 #[tokio::test]
 async fn a_player_outlives_the_agent_and_attaches_to_the_next() {
     let mut feed = Feed::open();
-    let mut player = feed.null_player();
+    let _player = feed.null_player();
     feed.attached().await;
     let mine = Seat { user: Some(getuid().as_raw()), ..Seat::default() };
     let (seat, follow) = watch::channel(mine);
@@ -238,5 +233,4 @@ async fn a_player_outlives_the_agent_and_attaches_to_the_next() {
     feed.players.send(ToPlayer::Stage(stage())).await;
     feed.send(media::video(Codec::H264, HD, 5)).await;
     feed.shown(5).await;
-    player.line().await;
 }

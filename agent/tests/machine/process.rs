@@ -3,6 +3,7 @@
 use std::{
     path::Path,
     process::{Output, Stdio},
+    time::Duration,
 };
 
 use alfarid_protocol::token::SiteToken;
@@ -63,6 +64,13 @@ impl Process {
     /// The next line of standard output.
     pub(crate) async fn line(&mut self) -> String {
         within("a line of output", self.stdout.next_line()).await.unwrap().expect("no more output")
+    }
+
+    /// A line that was printed after this was called.
+    pub(crate) async fn new_line(&mut self) -> String {
+        let old = Duration::from_millis(50);
+        while tokio::time::timeout(old, self.stdout.next_line()).await.is_ok() {}
+        self.line().await
     }
 
     /// Reads lines until one is wanted.

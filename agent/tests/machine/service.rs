@@ -1,20 +1,23 @@
 //! The service and its box: found, kept, found again.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io::Write, net::SocketAddr, time::Duration};
 
-use alfarid_agent::{clock, feed::FromPlayer};
+use alfarid_agent::{
+    clock,
+    feed::{FromPlayer, Idle, ToPlayer},
+};
 use alfarid_protocol::{
     control::{FromBox, FromMachine, RefusalCode},
     version,
 };
 use nix::sys::signal::Signal;
 use rcgen::ExtendedKeyUsagePurpose;
-use std::io::Write;
 
 use crate::{
-    enrolled::Enrolled,
+    enrolled::{Enrolled, player_socket},
+    process::Process,
     site::{NOWADAYS, Site},
-    the_box::TheBox,
+    the_box::{TheBox, hang_up},
 };
 
 #[tokio::test]
@@ -42,10 +45,10 @@ async fn a_restarted_box_is_found_within_two_seconds() {
     let _agent = machine.agent();
     let connection = machine.the_box.welcome(0).await;
     let address: SocketAddr = machine.the_box.address.parse().unwrap();
-    // Long enough away for the waits to grow as far as they may.
     machine.the_box = TheBox::nowhere();
     drop(connection);
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // By then the waits have grown as far as they may.
+    hang_up(address, 5).await;
     machine.the_box = TheBox::listen_at(address, machine.tls.clone()).await;
     let restarted = clock::monotonic();
     machine.the_box.welcome(0).await;
@@ -88,20 +91,10 @@ async fn a_machine_that_is_not_enrolled_waits_and_feeds_its_player() {
     let dir = tempfile::tempdir().unwrap();
     let (state, runtime) = (dir.path().join("state"), dir.path().join("runtime"));
     std::fs::create_dir(&state).unwrap();
-    let mut agent = crate::process::Process::agent(&state, &runtime);
-    let socket = runtime.join(alfarid_agent::feed::SOCKET);
-    let mut player = crate::within("the player's socket", async {
-        loop {
-            match std::os::unix::net::UnixStream::connect(&socket) {
-                Ok(stream) => return stream,
-                Err(_) => tokio::task::yield_now().await,
-            }
-        }
-    })
-    .await;
+    let mut agent = Process::agent(&state, &runtime);
+    let mut player = player_socket(&runtime).await;
     player.write_all(&FromPlayer::Ready.encode()).unwrap();
-    let first = alfarid_agent::feed::ToPlayer::read(&mut player).unwrap();
-    assert_eq!(first, alfarid_agent::feed::ToPlayer::Idle(alfarid_agent::feed::Idle::NoLesson));
+    assert_eq!(ToPlayer::read(&mut player).unwrap(), ToPlayer::Idle(Idle::NoLesson));
     agent.signal(Signal::SIGTERM);
     assert!(agent.ended().await);
 }

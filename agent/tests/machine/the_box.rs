@@ -44,7 +44,7 @@ impl TheBox {
 
     /// Listens where a box listened before, as after a restart.
     pub(crate) async fn listen_at(address: SocketAddr, tls: Arc<ServerConfig>) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
+        let listener = bind(address).await;
         let address = listener.local_addr().unwrap().to_string();
         let (sender, connections) = mpsc::channel(16);
         tokio::spawn(async move {
@@ -119,6 +119,27 @@ impl TheBox {
     pub(crate) fn nobody_has_connected(&mut self) -> bool {
         !matches!(self.connections.try_recv(), Ok(Some(_)))
     }
+}
+
+/// Hangs up on machines that try `address`, so many times.
+pub(crate) async fn hang_up(address: SocketAddr, times: usize) {
+    let listener = bind(address).await;
+    for _ in 0..times {
+        within("an attempt to connect", listener.accept()).await.unwrap();
+    }
+}
+
+/// Waits until whoever listened there before is gone.
+async fn bind(address: SocketAddr) -> TcpListener {
+    within("the address to be free", async {
+        loop {
+            match TcpListener::bind(address).await {
+                Ok(listener) => return listener,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    })
+    .await
 }
 
 pub(crate) fn enrolled(site: &Site, csr_pem: &str) -> FromBox {

@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::AppState;
 use crate::{
-    broadcast,
+    attendance, broadcast,
     config::Config,
     enrolment,
     http::{
@@ -70,6 +70,7 @@ fn api() -> OpenApiRouter<AppState> {
         .merge(machines::routes::routes())
         .merge(broadcast::routes::routes())
         .merge(recording::routes::routes())
+        .merge(attendance::routes())
         .merge(lesson::routes())
         .merge(system::routes::routes())
         .merge(live::routes())

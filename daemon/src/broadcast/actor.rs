@@ -4,34 +4,30 @@
 //! is on air, and ends of sessions. It waits for relays and the WHIP engine only, which wait for
 //! nobody.
 
-use std::{
-    collections::HashMap,
-    convert::Infallible,
-    time::Duration,
-};
+use std::{collections::HashMap, convert::Infallible, time::Duration};
 
 use alfarid_protocol::{
     control::FromBox,
     id::{LessonId, MachineId, PublicationId, TeacherId},
 };
-use futures_util::{
-    FutureExt, StreamExt,
-    future::BoxFuture,
-    stream::FuturesUnordered,
-};
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::JoinSet,
 };
 use tokio_stream::{StreamMap, wrappers::WatchStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Airing, Error, PublicationKind, SourceKind,
+    Airing, Error, Limits, PublicationKind, SourceKind,
     feed::Asker,
     multicast::{Group, Interfaces},
+    own,
+    pipeline::{Input, PipelineError, Quality},
+    preview,
     relay::{self, OnAir, Programme},
-    stage::Stage,
+    stage::{Place, Stage},
     state::{Denied, Publication, Publisher},
     tap::{self, Tap},
     track::Random,
@@ -46,6 +42,9 @@ use crate::{
 
 /// How often pages may be told that a stream changed.
 const NEWS: Duration = Duration::from_millis(500);
+
+/// How often the figures of the relays are looked at: as often as they change.
+const SECOND: Duration = Duration::from_secs(1);
 
 type Reply<T> = oneshot::Sender<T>;
 
@@ -64,16 +63,21 @@ pub(super) enum Order {
         reply: Reply<Result<PublicationId, Error>>,
     },
     Unpublish(PublicationId, Publisher, Reply<Result<(), Error>>),
+    /// Puts a source of the box's own on air; answered by whether it has begun.
+    Play {
+        lesson: LessonId,
+        who: Publisher,
+        input: Input,
+        reply: Reply<Result<Begun, Error>>,
+    },
+    StopPlaying(LessonId, Publisher, Reply<Result<(), Error>>),
     View(LessonId, Reply<Result<View, Error>>),
+    /// The newest small picture.
+    Preview(LessonId, Reply<Result<Option<Bytes>, Error>>),
 }
 
-/// Where a publication is.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    lesson: LessonId,
-    kind: PublicationKind,
-    publication: PublicationId,
-}
+/// Tells whether a source has begun to send.
+pub(super) type Begun = oneshot::Receiver<Result<(), PipelineError>>;
 
 pub(super) struct Actor {
     floor: Floor,
@@ -87,7 +91,10 @@ pub(super) struct Actor {
     on_air: StreamMap<(LessonId, PublicationKind), WatchStream<OnAir>>,
     /// Sessions that are open; each ends once.
     sessions: FuturesUnordered<BoxFuture<'static, Place>>,
+    /// What ends the publications that the box makes itself.
+    own: HashMap<PublicationId, CancellationToken>,
     relays: JoinSet<()>,
+    previews: JoinSet<()>,
     last_serial: u32,
 }
 
@@ -109,7 +116,9 @@ impl Actor {
             links: HashMap::new(),
             on_air: StreamMap::new(),
             sessions: FuturesUnordered::new(),
+            own: HashMap::new(),
             relays: JoinSet::new(),
+            previews: JoinSet::new(),
             last_serial: 0,
         }
     }
@@ -117,6 +126,8 @@ impl Actor {
     pub(super) async fn run(mut self, stopping: CancellationToken) {
         let mut news = tokio::time::interval(NEWS);
         news.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut second = tokio::time::interval(SECOND);
+        second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stopping.cancelled() => break,
@@ -134,7 +145,10 @@ impl Actor {
                     tracing::error!(error = %error, "a relay died");
                     break;
                 },
+                // A preview that died is missed by nobody but the page.
+                Some(_) = self.previews.join_next() => {}
                 _ = news.tick() => self.tell_news(),
+                _ = second.tick() => self.count(),
             }
         }
     }
@@ -169,10 +183,20 @@ impl Actor {
             Order::Unpublish(publication, who, reply) => {
                 let _ = reply.send(self.unpublish(publication, who).await);
             }
+            Order::Play { lesson, who, input, reply } => {
+                let _ = reply.send(self.play(lesson, who, input).await);
+            }
+            Order::StopPlaying(lesson, who, reply) => {
+                let _ = reply.send(self.stop_playing(lesson, who).await);
+            }
             Order::View(lesson, reply) => {
                 let now = self.floor.clock.monotonic();
                 let view = self.stages.get(&lesson).map(|stage| View::of(stage, now));
                 let _ = reply.send(view.ok_or(Error::NotActive(lesson)));
+            }
+            Order::Preview(lesson, reply) => {
+                let preview = self.stages.get(&lesson).map(|stage| stage.preview.borrow().clone());
+                let _ = reply.send(preview.ok_or(Error::NotActive(lesson)));
             }
         }
     }
@@ -193,7 +217,15 @@ impl Actor {
         };
         let screen = relay(PublicationKind::Screen, Some(programme));
         let person = relay(PublicationKind::Person, None);
-        self.stages.insert(lesson, Stage::new(airing, group, screen, person));
+        let (newest, preview) = watch::channel(None);
+        let source = preview::Source {
+            orders: screen.orders.downgrade(),
+            keyframe: screen.keyframe.clone(),
+            on_air: screen.on_air.clone(),
+        };
+        let events = self.floor.events.clone();
+        self.previews.spawn(preview::run(lesson, source, newest, events));
+        self.stages.insert(lesson, Stage::new(airing, group, screen, person, preview));
         let links: Vec<_> = self.links.values().cloned().collect();
         for link in links {
             if self.stage_for(&link) == Some(lesson) {
@@ -207,8 +239,8 @@ impl Actor {
         for kind in [PublicationKind::Screen, PublicationKind::Person] {
             self.on_air.remove(&(lesson, kind));
         }
-        for publication in stage.screen.publications().chain(stage.person.publications()) {
-            self.whip.close(publication.id).await;
+        for (place, _) in stage.publications() {
+            self.end(place).await;
         }
         for machine in stage.receivers.keys() {
             self.machines.say(*machine, FromBox::Withdraw { lesson });
@@ -267,28 +299,64 @@ impl Actor {
         who: Publisher,
         agreed: Agreed,
     ) -> Result<PublicationId, Error> {
-        let id: PublicationId = self.floor.clock.id();
-        let since = self.floor.clock.now();
-        let whip = self.whip.clone();
+        let id = self.floor.clock.id();
+        let place = Place { lesson, kind, publication: id };
         let stage = self.admit(lesson, kind, who)?;
-        let source = SourceKind::Whip;
+        let feed = stage.relay(kind).feed.clone();
+        let limit = stage.airing.limits.max_bitrate_bps;
+        let whip = self.whip.clone();
+        let asker = Asker::Whip(whip.clone());
+        self.introduce(place, who, SourceKind::Whip, asker, agreed.has_sound()).await;
+        let gone = whip.open(id, agreed, feed).await;
+        whip.limit(id, limit.into()).await;
+        self.watch_session(place, gone);
+        Ok(id)
+    }
+
+    async fn play(
+        &mut self,
+        lesson: LessonId,
+        who: Publisher,
+        input: Input,
+    ) -> Result<Begun, Error> {
+        let (kind, source, has_sound) = match input {
+            Input::Test | Input::File(_) => (PublicationKind::Screen, SourceKind::File, true),
+            Input::Camera => (PublicationKind::Screen, SourceKind::Capture, false),
+            Input::Microphone => (PublicationKind::Person, SourceKind::Capture, true),
+        };
+        let place = Place { lesson, kind, publication: self.floor.clock.id() };
+        let stage = self.admit(lesson, kind, who)?;
+        let feed = stage.relay(kind).feed.clone();
+        let Limits { max_fps, max_bitrate_bps } = stage.airing.limits;
+        let quality = Quality { fps: max_fps.max(1), bitrate_bps: max_bitrate_bps };
+        let own = own::spawn(place.publication, input, quality, feed);
+        self.introduce(place, who, source, Asker::Own(own.asker), has_sound).await;
+        self.own.insert(place.publication, own.stop);
+        self.watch_session(place, own.gone);
+        Ok(own.begun)
+    }
+
+    /// Takes a publication into its slot; one that was to take over there before it is ended.
+    async fn introduce(
+        &mut self,
+        place: Place,
+        who: Publisher,
+        source: SourceKind,
+        asker: Asker,
+        has_sound: bool,
+    ) {
+        let Place { lesson, kind, publication: id } = place;
+        let since = self.floor.clock.now();
+        let Some(stage) = self.stages.get_mut(&lesson) else { return };
         let publication = Publication { id, teacher: who.teacher, source, since };
         let earlier = stage.slot(kind).announce(publication);
         stage.is_news = true;
-        let relay = stage.relay(kind);
-        let has_sound = agreed.has_sound();
-        let asker = Asker::Whip(whip.clone());
         let source = relay::Source { publication: id, asker, has_sound };
-        let announce = relay::Order::Announce(source);
-        let _ = relay.orders.send(announce).await;
-        let gone = whip.open(id, agreed, relay.feed.clone()).await;
-        whip.limit(id, stage.airing.limits.max_bitrate_bps.into()).await;
-        if let Some(earlier) = earlier {
-            self.end(Place { lesson, kind, publication: earlier }).await;
-        }
-        self.watch_session(Place { lesson, kind, publication: id }, gone);
+        let _ = stage.relay(kind).orders.send(relay::Order::Announce(source)).await;
         tracing::info!(lesson.id = %lesson, publication.id = %id, "{kind:?} is being published");
-        Ok(id)
+        if let Some(publication) = earlier {
+            self.end(Place { lesson, kind, publication }).await;
+        }
     }
 
     fn watch_session(&mut self, place: Place, gone: oneshot::Receiver<Infallible>) {
@@ -296,31 +364,41 @@ impl Actor {
     }
 
     async fn unpublish(&mut self, id: PublicationId, who: Publisher) -> Result<(), Error> {
-        let theirs = |publication: Publication| {
-            publication.id == id && (who.is_admin || publication.teacher == who.teacher)
-        };
-        let place = self.stages.iter().find_map(|(lesson, stage)| {
-            let kind = if stage.screen.publications().any(theirs) {
-                PublicationKind::Screen
-            } else if stage.person.publications().any(theirs) {
-                PublicationKind::Person
-            } else {
-                return None;
-            };
-            Some(Place { lesson: *lesson, kind, publication: id })
+        let place = self.stages.values().flat_map(Stage::publications).find_map(|(place, of)| {
+            let is_theirs = who.is_admin || of.teacher == who.teacher;
+            (of.id == id && is_theirs).then_some(place)
         });
         self.end(place.ok_or(Error::NoSuchPublication(id))?).await;
         Ok(())
     }
 
+    async fn stop_playing(&mut self, lesson: LessonId, who: Publisher) -> Result<(), Error> {
+        let stage = self.stages.get(&lesson).ok_or(Error::NotActive(lesson))?;
+        if stage.airing.owner != who.teacher && !who.is_admin {
+            return Err(Error::NotTheirs(lesson));
+        }
+        let places: Vec<_> = stage
+            .publications()
+            .filter_map(|(place, of)| self.own.contains_key(&of.id).then_some(place))
+            .collect();
+        for place in places {
+            self.end(place).await;
+        }
+        Ok(())
+    }
+
     /// Ends a publication that is open.
     async fn end(&mut self, place: Place) {
-        self.whip.close(place.publication).await;
+        match self.own.remove(&place.publication) {
+            Some(stop) => stop.cancel(),
+            None => self.whip.close(place.publication).await,
+        }
         self.ended(place).await;
     }
 
     /// A publication is over.
     async fn ended(&mut self, place: Place) {
+        self.own.remove(&place.publication);
         let Some(stage) = self.stages.get_mut(&place.lesson) else { return };
         stage.is_news |= stage.slot(place.kind).ended(place.publication);
         let withdraw = relay::Order::Withdraw(place.publication);
@@ -387,9 +465,10 @@ impl Actor {
 
     /// The lesson that a machine belongs to: one that names it before one that has its whole room.
     fn stage_for(&self, link: &Link) -> Option<LessonId> {
-        let wanting = self.stages.values().filter_map(|stage| {
-            stage.wants(link).map(|is_named| (is_named, stage.airing.lesson))
-        });
+        let wanting = self
+            .stages
+            .values()
+            .filter_map(|stage| stage.wants(link).map(|is_named| (is_named, stage.airing.lesson)));
         wanting.max().map(|(_, lesson)| lesson)
     }
 
@@ -441,6 +520,12 @@ impl Actor {
         }
     }
 
+    fn count(&mut self) {
+        for stage in self.stages.values_mut() {
+            stage.count();
+        }
+    }
+
     fn tell_news(&mut self) {
         let now = self.floor.clock.monotonic();
         for (lesson, stage) in &mut self.stages {
@@ -458,7 +543,8 @@ impl Actor {
             let (port, ttl) = (media.multicast_port, media.multicast_ttl);
             Group::of(self.floor.box_id, lesson, salt, port, ttl)
         };
-        let is_free = |group: &Group| self.stages.values().all(|s| s.group.address != group.address);
+        let is_free =
+            |group: &Group| self.stages.values().all(|s| s.group.address != group.address);
         (0..16).map(of).find(is_free).unwrap_or_else(|| of(0))
     }
 }

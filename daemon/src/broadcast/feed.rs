@@ -7,7 +7,7 @@ use alfarid_protocol::id::PublicationId;
 use alfarid_stream::{Codec, rtp::Packet};
 use tokio::sync::mpsc;
 
-use super::whip;
+use super::{own, whip};
 
 /// Packets that may wait for the relay: half a second of a rich stream. Full: the packet is
 /// dropped, which the relay sees as a loss on the way in.
@@ -60,6 +60,7 @@ pub(super) fn codec(payload_type_of_packet: u8) -> Option<Codec> {
 #[derive(Clone, Debug)]
 pub(super) enum Asker {
     Whip(whip::Handle),
+    Own(own::Asker),
 }
 
 impl Asker {
@@ -67,6 +68,7 @@ impl Asker {
     pub(super) fn ask(&self, publication: PublicationId) {
         match self {
             Self::Whip(engine) => engine.ask_keyframe(publication),
+            Self::Own(source) => source.ask(),
         }
     }
 }

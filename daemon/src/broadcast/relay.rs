@@ -38,8 +38,8 @@ use super::{
     feed::{Arrival, Asker, Feed, codec, feed},
     multicast::{Group, Lane, Sender},
     pace::Pace,
-    taps::Taps,
     tap::{Tapped, TappedPacket, TappedTrack, TrackId, TrackKind},
+    taps::Taps,
     track::{Happened, Live, Random, Track},
 };
 use crate::{clock::Clock, machines};
@@ -67,7 +67,11 @@ pub(super) enum Order {
     /// Send on these interfaces and on no others.
     Interfaces(Vec<Ipv4Addr>),
     /// A machine has joined the group and wants the pictures before `from`.
-    Kept { machine: MachineId, serial: u32, from: Option<u64> },
+    Kept {
+        machine: MachineId,
+        serial: u32,
+        from: Option<u64>,
+    },
     /// A machine has lost frames.
     Lost(MachineId),
     Tap(mpsc::Sender<Tapped>),
@@ -196,11 +200,22 @@ pub(super) fn spawn(
         happened: Vec::new(),
     };
     tasks.spawn(relay.run(waiting, arrivals));
-    Handle { orders, feed, on_air: on_air_told, figures: figures_told, keyframe: keyframe_told, next }
+    Handle {
+        orders,
+        feed,
+        on_air: on_air_told,
+        figures: figures_told,
+        keyframe: keyframe_told,
+        next,
+    }
 }
 
 impl Relay {
-    async fn run(mut self, mut orders: mpsc::Receiver<Order>, mut arrivals: mpsc::Receiver<Arrival>) {
+    async fn run(
+        mut self,
+        mut orders: mpsc::Receiver<Order>,
+        mut arrivals: mpsc::Receiver<Arrival>,
+    ) {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             let sleep = tokio::time::sleep(self.until_timeout());

@@ -10,15 +10,17 @@ use std::{
 use alfarid_protocol::{
     control::{FromBox, Report},
     grant::{self, Grant},
-    id::MachineId,
+    id::{LessonId, MachineId, PublicationId},
 };
+use bytes::Bytes;
+use tokio::sync::watch;
 
 use super::{
     Airing, PublicationKind,
     multicast::{Group, Interfaces},
     receivers::{Cause, Reception, Reports, Verdict},
     relay,
-    state::Slot,
+    state::{Publication, Slot},
 };
 use crate::machines::Link;
 
@@ -32,6 +34,8 @@ pub(super) struct Stage {
     pub(super) person: Slot,
     pub(super) screen_relay: relay::Handle,
     pub(super) person_relay: relay::Handle,
+    /// The newest small picture, as JPEG.
+    pub(super) preview: watch::Receiver<Option<Bytes>>,
     pub(super) receivers: HashMap<MachineId, Receiver>,
     /// What is on air, as machines were told.
     pub(super) told: relay::OnAir,
@@ -39,6 +43,14 @@ pub(super) struct Stage {
     fps: VecDeque<f32>,
     /// Something changed that pages show and have not been told.
     pub(super) is_news: bool,
+}
+
+/// Where a publication is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) lesson: LessonId,
+    pub(super) kind: PublicationKind,
+    pub(super) publication: PublicationId,
 }
 
 /// A machine of the lesson that is connected.
@@ -59,6 +71,7 @@ impl Stage {
         group: Group,
         screen_relay: relay::Handle,
         person_relay: relay::Handle,
+        preview: watch::Receiver<Option<Bytes>>,
     ) -> Self {
         Self {
             airing,
@@ -67,6 +80,7 @@ impl Stage {
             person: Slot::default(),
             screen_relay,
             person_relay,
+            preview,
             receivers: HashMap::new(),
             told: relay::OnAir::default(),
             fps: VecDeque::with_capacity(FIGURES),
@@ -86,6 +100,18 @@ impl Stage {
             PublicationKind::Screen => &self.screen_relay,
             PublicationKind::Person => &self.person_relay,
         }
+    }
+
+    /// Everything that is on air or is to be.
+    pub(super) fn publications(&self) -> impl Iterator<Item = (Place, Publication)> + '_ {
+        let lesson = self.airing.lesson;
+        let slots =
+            [(PublicationKind::Screen, &self.screen), (PublicationKind::Person, &self.person)];
+        slots.into_iter().flat_map(move |(kind, slot)| {
+            slot.publications().map(move |publication| {
+                (Place { lesson, kind, publication: publication.id }, publication)
+            })
+        })
     }
 
     /// Whether a machine belongs to this lesson: `Some(true)` where it is named, `Some(false)`

@@ -78,10 +78,6 @@ impl Slot {
         coming.or(on_air).is_some()
     }
 
-    pub(super) fn on_air(&self) -> Option<Publication> {
-        self.on_air
-    }
-
     /// The one on air, then the one that is to take over.
     pub(super) fn publications(&self) -> impl Iterator<Item = Publication> + '_ {
         self.on_air.into_iter().chain(self.coming)
@@ -113,10 +109,10 @@ mod tests {
         slot.announce(first);
         assert_eq!(slot.took_over(first.id), None);
         assert_eq!(slot.announce(second), None);
-        assert_eq!(slot.on_air(), Some(first));
+        assert_eq!(slot.on_air, Some(first));
         assert_eq!(slot.took_over(second.id), Some(first.id));
         assert!(!slot.ended(first.id));
-        assert_eq!(slot.on_air(), Some(second));
+        assert_eq!(slot.on_air, Some(second));
     }
 
     #[test]

@@ -108,16 +108,14 @@ impl View {
         let multicast = stage
             .is_on_air()
             .then_some(MulticastAddress { group: stage.group.address, port: stage.group.port });
-        let state =
-            StreamState { on_air: stage.is_on_air(), publications, machines, multicast };
+        let state = StreamState { on_air: stage.is_on_air(), publications, machines, multicast };
         Self { state, room: stage.airing.room, named: stage.airing.machines.clone() }
     }
 
     /// Adds the machines of the lesson that are off, and puts all in order.
     pub(super) fn add_absent(&mut self, all: Vec<Machine>) {
-        let named = |machine: &Machine| {
-            self.named.as_ref().is_none_or(|named| named.contains(&machine.id))
-        };
+        let named =
+            |machine: &Machine| self.named.as_ref().is_none_or(|named| named.contains(&machine.id));
         for machine in all.into_iter().filter(|machine| machine.is_approved && named(machine)) {
             let present = &mut self.state.machines;
             match present.iter_mut().find(|present| present.machine_id == machine.id) {

@@ -143,6 +143,8 @@ impl Handle {
 
 impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Handle").field("listening", &*self.listening.borrow()).finish_non_exhaustive()
+        f.debug_struct("Handle")
+            .field("listening", &*self.listening.borrow())
+            .finish_non_exhaustive()
     }
 }

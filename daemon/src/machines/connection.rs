@@ -317,12 +317,7 @@ async fn hear(
 }
 
 /// Gives a message to whom it concerns. Returns a refusal for one that makes no sense here.
-async fn pass_on(
-    message: FromMachine,
-    deps: &Deps,
-    guest: &Guest,
-    number: u64,
-) -> Option<FromBox> {
+async fn pass_on(message: FromMachine, deps: &Deps, guest: &Guest, number: u64) -> Option<FromBox> {
     let machine = guest.known.id;
     let handle = &deps.machines;
     match message {
@@ -367,10 +362,7 @@ async fn pass_on(
 }
 
 /// Empties the lanes, control messages first, until told to end or nothing goes out any more.
-async fn speak(
-    sink: &mut SplitSink<WebSocket, Message>,
-    lanes: &mut LaneEnds,
-) -> Option<FromBox> {
+async fn speak(sink: &mut SplitSink<WebSocket, Message>, lanes: &mut LaneEnds) -> Option<FromBox> {
     loop {
         let sent = tokio::select! {
             biased;

@@ -62,7 +62,11 @@ pub(super) fn arrived(
 }
 
 /// Notes that the machine was here until now.
-pub(super) fn left(tx: &Transaction<'_>, machine: MachineId, now: Timestamp) -> Result<(), DbError> {
+pub(super) fn left(
+    tx: &Transaction<'_>,
+    machine: MachineId,
+    now: Timestamp,
+) -> Result<(), DbError> {
     let sql = "UPDATE machines SET last_seen_at = ?2 WHERE id = ?1";
     tx.execute(sql, (machine.to_string(), now.0))?;
     Ok(())

@@ -19,7 +19,7 @@ use super::{
     recorder::{ORDERS, Order, Recorder},
     salvage, store,
 };
-use crate::{broadcast::tap::Tap, db::DbError, floor::Floor};
+use crate::{broadcast::tap::Tap, floor::Floor};
 
 /// Commands that may wait: lessons start and stop a few times a day. Full: the next caller waits.
 const COMMANDS: usize = 64;
@@ -46,6 +46,7 @@ pub struct Service {
 
 #[derive(Debug)]
 struct Running {
+    recording: RecordingId,
     task: Id,
     orders: mpsc::Sender<Order>,
     /// Who waits for its end.
@@ -93,7 +94,9 @@ impl Service {
                     order(running, Order::Stop);
                     running.waiting.push(reply);
                 }
-                None => drop(reply.send(())),
+                None => {
+                    let _ = reply.send(());
+                }
             },
             Command::Event { lesson, event } => {
                 if let Some(running) = self.running.get(&lesson) {
@@ -128,7 +131,7 @@ impl Service {
         let recorder = Recorder::new(self.floor.clone(), self.board.clone(), about, start);
         let (orders, waiting) = mpsc::channel(ORDERS);
         let task = self.recorders.spawn(recorder.run(tap, waiting)).id();
-        self.running.insert(new.lesson, Running { task, orders, waiting: Vec::new() });
+        self.running.insert(new.lesson, Running { recording, task, orders, waiting: Vec::new() });
         Ok(recording)
     }
 
@@ -157,10 +160,13 @@ impl Service {
             }
         };
         let lesson = self.running.iter().find(|(_, running)| running.task == task);
-        if let Some(running) = lesson.map(|(lesson, _)| *lesson).and_then(|l| self.running.remove(&l))
-        {
+        let Some(lesson) = lesson.map(|(lesson, _)| *lesson) else { return };
+        let Some(running) = self.running.remove(&lesson) else { return };
+        // Closed already, but for a recorder that died.
+        self.board.close(running.recording);
+        for reply in running.waiting {
             // Whoever asked may have gone.
-            running.waiting.into_iter().for_each(|reply| drop(reply.send(())));
+            let _ = reply.send(());
         }
     }
 

@@ -14,7 +14,7 @@ use super::{SegmentFile, SegmentId};
 
 /// Cheap to clone; every clone is the same board. Locked for moments only, never over an await.
 #[derive(Clone, Debug, Default)]
-pub struct Board(Arc<Mutex<HashMap<RecordingId, Running>>>);
+pub(super) struct Board(Arc<Mutex<HashMap<RecordingId, Running>>>);
 
 #[derive(Debug)]
 struct Running {
@@ -23,51 +23,47 @@ struct Running {
 }
 
 impl Board {
-    pub fn open(&self, recording: RecordingId, lesson: LessonId) {
+    pub(super) fn open(&self, recording: RecordingId, lesson: LessonId) {
         self.lock().insert(recording, Running { lesson, segments: Vec::new() });
     }
 
-    pub fn close(&self, recording: RecordingId) {
+    pub(super) fn close(&self, recording: RecordingId) {
         self.lock().remove(&recording);
     }
 
-    pub fn running(&self, lesson: LessonId) -> Option<RecordingId> {
+    pub(super) fn running(&self, lesson: LessonId) -> Option<RecordingId> {
         let board = self.lock();
         board.iter().find(|(_, running)| running.lesson == lesson).map(|(id, _)| *id)
     }
 
-    pub fn is_running(&self, recording: RecordingId) -> bool {
-        self.lock().contains_key(&recording)
-    }
-
     /// The segments of a running recording, with their fragments.
-    pub fn segments(&self, recording: RecordingId) -> Option<Vec<SegmentFile>> {
+    pub(super) fn segments(&self, recording: RecordingId) -> Option<Vec<SegmentFile>> {
         self.lock().get(&recording).map(|running| running.segments.clone())
     }
 
     /// One segment of a running recording, without its fragments.
-    pub fn segment(&self, recording: RecordingId, id: SegmentId) -> Option<SegmentFile> {
+    pub(super) fn segment(&self, recording: RecordingId, id: SegmentId) -> Option<SegmentFile> {
         let board = self.lock();
         let segment = board.get(&recording)?.segments.iter().find(|segment| segment.id == id)?;
         Some(without_fragments(segment))
     }
 
     /// The segments `which`, with fragments where they are closed: what their rows say.
-    pub fn rows(&self, recording: RecordingId, which: &BTreeSet<SegmentId>) -> Vec<SegmentFile> {
+    pub(super) fn rows(&self, recording: RecordingId, which: &BTreeSet<SegmentId>) -> Vec<SegmentFile> {
         let board = self.lock();
         let segments = board.get(&recording).map_or(&[][..], |running| &running.segments);
         let segments = segments.iter().filter(|segment| which.contains(&segment.id));
         segments.map(|s| if s.is_closed { s.clone() } else { without_fragments(s) }).collect()
     }
 
-    pub fn add(&self, recording: RecordingId, segment: SegmentFile) {
+    pub(super) fn add(&self, recording: RecordingId, segment: SegmentFile) {
         if let Some(running) = self.lock().get_mut(&recording) {
             running.segments.push(segment);
         }
     }
 
     /// Changes one segment, and gives what `change` gives.
-    pub fn change<T>(
+    pub(super) fn change<T>(
         &self,
         recording: RecordingId,
         id: SegmentId,

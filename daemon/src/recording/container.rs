@@ -10,8 +10,8 @@
 //! nothing on disk when the power goes. They also stretch the last packet of sound over a pause.
 //! Both formats are a few boxes; and they are read back here anyway, when a file was torn.
 
-pub mod mp4;
-pub mod webm;
+mod mp4;
+mod webm;
 
 use std::{
     io::{self, Read, Seek, SeekFrom},
@@ -27,7 +27,7 @@ use crate::events::Fragment;
 
 /// One frame in its segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sample {
+pub(super) struct Sample {
     /// From the segment's start.
     pub time_us: u64,
     pub duration_us: u64,
@@ -37,7 +37,7 @@ pub struct Sample {
 
 /// A sample as it is found in a fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub(super) struct Entry {
     pub time_us: u64,
     pub duration_us: u64,
     pub keyframe: bool,
@@ -47,7 +47,7 @@ pub struct Entry {
 
 /// What a file holds.
 #[derive(Debug, Default)]
-pub struct Contents {
+pub(super) struct Contents {
     pub head_bytes: u64,
     pub fragments: Vec<Fragment>,
     pub frames: u64,
@@ -58,7 +58,7 @@ pub struct Contents {
 
 /// Why a file cannot be read, or not from here on.
 #[derive(Debug, Error)]
-pub enum Torn {
+pub(super) enum Torn {
     #[error("the file ends too early")]
     End,
     #[error("the file is not as it was written: {0}")]
@@ -74,14 +74,14 @@ impl From<TryGetError> for Torn {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Container {
+pub(super) enum Container {
     /// Times are kept in ticks of the codec's RTP clock.
     Mp4 { timescale: u32 },
     WebM,
 }
 
 impl Container {
-    pub fn of(codec: Codec) -> Self {
+    pub(super) fn of(codec: Codec) -> Self {
         match codec {
             Codec::H264 | Codec::Opus => Self::Mp4 { timescale: codec.clock_rate() },
             Codec::Vp8 => Self::WebM,
@@ -89,7 +89,7 @@ impl Container {
     }
 
     /// By what [`Format::mime`] said.
-    pub fn of_mime(mime: &str) -> Self {
+    pub(super) fn of_mime(mime: &str) -> Self {
         if mime.starts_with("video/webm") {
             Self::of(Codec::Vp8)
         } else if mime.starts_with("audio/") {
@@ -100,7 +100,7 @@ impl Container {
     }
 
     /// The head of a file.
-    pub fn head(self, format: &Format) -> Vec<u8> {
+    pub(super) fn head(self, format: &Format) -> Vec<u8> {
         match self {
             Self::Mp4 { timescale } => mp4::head(timescale, format),
             Self::WebM => webm::head(format),
@@ -108,7 +108,7 @@ impl Container {
     }
 
     /// One fragment, the `number`th of its file, counted from 1. `samples` are not empty.
-    pub fn fragment(self, number: u32, samples: &[Sample]) -> Vec<u8> {
+    pub(super) fn fragment(self, number: u32, samples: &[Sample]) -> Vec<u8> {
         match self {
             Self::Mp4 { timescale } => mp4::fragment(timescale, number, samples),
             Self::WebM => webm::fragment(samples),
@@ -116,7 +116,7 @@ impl Container {
     }
 
     /// The frames of a whole fragment.
-    pub fn entries(self, fragment: &[u8]) -> Result<Vec<Entry>, Torn> {
+    pub(super) fn entries(self, fragment: &[u8]) -> Result<Vec<Entry>, Torn> {
         match self {
             Self::Mp4 { timescale } => mp4::entries(timescale, fragment),
             Self::WebM => webm::entries(fragment),
@@ -124,7 +124,7 @@ impl Container {
     }
 
     /// Reads a file up to where it is whole. Fails only where its head is not.
-    pub fn contents(self, file: &mut (impl Read + Seek)) -> Result<Contents, Torn> {
+    pub(super) fn contents(self, file: &mut (impl Read + Seek)) -> Result<Contents, Torn> {
         let file_bytes = file.seek(SeekFrom::End(0))?;
         let head_bytes = match self {
             Self::Mp4 { .. } => mp4::head_bytes(file, file_bytes)?,

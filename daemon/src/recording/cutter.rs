@@ -24,7 +24,7 @@ use bytes::Bytes;
 use super::container::Sample;
 
 /// A fragment lasts so long: what a power cut costs at most, beside the frame held back.
-pub const SPAN: Duration = Duration::from_secs(1);
+pub(super) const SPAN: Duration = Duration::from_secs(1);
 
 /// A keyframe ends a fragment that lasts at least so long, so that a stream of nothing but
 /// keyframes does not become a fragment each.
@@ -38,7 +38,7 @@ const PAUSE_US: u64 = 60_000;
 
 /// A frame of the segment, its end not known yet.
 #[derive(Clone, Debug)]
-pub struct Frame {
+pub(super) struct Frame {
     /// From the segment's start. Ascending.
     pub time_us: u64,
     pub keyframe: bool,
@@ -54,7 +54,7 @@ impl Frame {
 }
 
 #[derive(Debug, Default)]
-pub struct Cutter {
+pub(super) struct Cutter {
     held: Option<Held>,
     ready: Vec<Sample>,
     ready_bytes: usize,
@@ -70,7 +70,7 @@ struct Held {
 
 impl Cutter {
     /// Takes a frame in at `now`, and gives a fragment if one is complete.
-    pub fn push(&mut self, now: Duration, frame: Frame) -> Option<Vec<Sample>> {
+    pub(super) fn push(&mut self, now: Duration, frame: Frame) -> Option<Vec<Sample>> {
         let next_us = frame.time_us;
         let pauses = self.release(next_us);
         let is_keyframe = frame.keyframe && frame.own_duration_us.is_none();
@@ -86,7 +86,7 @@ impl Cutter {
 
     /// Gives what waited long enough, though nothing came behind it. To be called a few times a
     /// second.
-    pub fn tick(&mut self, now: Duration) -> Option<Vec<Sample>> {
+    pub(super) fn tick(&mut self, now: Duration) -> Option<Vec<Sample>> {
         let held = self.held.as_ref().filter(|held| now.saturating_sub(held.since) >= SPAN);
         if let Some(end_us) = held.and_then(|held| held.frame.own_end_us()) {
             self.release(end_us);
@@ -98,7 +98,7 @@ impl Cutter {
     }
 
     /// Gives what is left. A last picture lasts until `end_us`, at least a moment.
-    pub fn finish(&mut self, end_us: u64) -> Option<Vec<Sample>> {
+    pub(super) fn finish(&mut self, end_us: u64) -> Option<Vec<Sample>> {
         if let Some(Held { frame, .. }) = &self.held {
             let end_us = frame.own_end_us().unwrap_or(end_us.max(frame.time_us + 1_000));
             self.release(end_us);

@@ -18,7 +18,7 @@ use thiserror::Error;
 use super::{Fault, SegmentId, folder};
 
 #[derive(Debug, Error)]
-pub enum FilesError {
+pub(super) enum FilesError {
     #[error("only {free_mb} MiB are free where recordings go")]
     Full { free_mb: u64 },
     #[error("cannot {doing} {path}")]
@@ -31,7 +31,7 @@ impl FilesError {
     }
 
     /// What it means for the recording.
-    pub fn fault(&self) -> Fault {
+    pub(super) fn fault(&self) -> Fault {
         match self {
             Self::Full { .. } => Fault::DiskFull,
             Self::Failed { source, .. } => match source.raw_os_error().map(Errno::from_raw) {
@@ -43,7 +43,7 @@ impl FilesError {
 }
 
 #[derive(Debug)]
-pub enum Job {
+pub(super) enum Job {
     /// The text of `metadata.json`.
     Describe(Vec<u8>),
     /// A line of `events.jsonl`, with its end.
@@ -54,7 +54,7 @@ pub enum Job {
 }
 
 impl Job {
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Describe(bytes) | Self::Event(bytes) => bytes.len(),
             Self::Open { head, .. } => head.len(),
@@ -66,7 +66,7 @@ impl Job {
 
 /// The open files of one recording. Dropping them closes them.
 #[derive(Debug)]
-pub struct Files {
+pub(super) struct Files {
     folder: PathBuf,
     min_free_bytes: u64,
     open: HashMap<Which, Growing>,
@@ -88,12 +88,12 @@ struct Growing {
 }
 
 impl Files {
-    pub fn new(folder: PathBuf, min_free_bytes: u64) -> Self {
+    pub(super) fn new(folder: PathBuf, min_free_bytes: u64) -> Self {
         Self { folder, min_free_bytes, open: HashMap::new() }
     }
 
     /// Does the jobs in order. All of it is on disk, or none of it.
-    pub fn run(&mut self, jobs: &[Job]) -> Result<(), FilesError> {
+    pub(super) fn run(&mut self, jobs: &[Job]) -> Result<(), FilesError> {
         self.check_room()?;
         let mut touched = BTreeSet::new();
         let done = jobs

@@ -22,8 +22,8 @@ use alfarid_protocol::id::{LessonId, RecordingId, TeacherId};
 
 use super::TrackKind;
 
-pub const METADATA: &str = "metadata.json";
-pub const EVENTS: &str = "events/events.jsonl";
+pub(super) const METADATA: &str = "metadata.json";
+pub(super) const EVENTS: &str = "events/events.jsonl";
 
 /// Recordings that were deleted go here first, so that a power cut in the middle brings none back.
 const TRASH: &str = ".trash";
@@ -32,7 +32,7 @@ const TRASH: &str = ".trash";
 const MAX_STRETCHES: u32 = 1_000;
 
 /// Makes the folder of a new stretch. Returns its path relative to `recordings`.
-pub fn create(recordings: &Path, teacher: TeacherId, lesson: LessonId) -> io::Result<String> {
+pub(super) fn create(recordings: &Path, teacher: TeacherId, lesson: LessonId) -> io::Result<String> {
     let of_teacher = recordings.join(teacher.to_string());
     if !of_teacher.is_dir() {
         fs::create_dir_all(&of_teacher)?;
@@ -56,7 +56,7 @@ pub fn create(recordings: &Path, teacher: TeacherId, lesson: LessonId) -> io::Re
 }
 
 /// The folders below `recordings` that have a [`METADATA`], relative to it.
-pub fn find(recordings: &Path) -> Vec<String> {
+pub(super) fn find(recordings: &Path) -> Vec<String> {
     let mut found: Vec<_> = subdirectories(recordings)
         .filter(|(name, _)| name != TRASH)
         .flat_map(|(teacher, path)| {
@@ -70,7 +70,7 @@ pub fn find(recordings: &Path) -> Vec<String> {
 }
 
 /// The `number`th segment of a track, relative to the recording's folder.
-pub fn segment_path(kind: TrackKind, number: usize, extension: &str) -> String {
+pub(super) fn segment_path(kind: TrackKind, number: usize, extension: &str) -> String {
     match kind {
         TrackKind::ScreenVideo => format!("screen/{number:04}.{extension}"),
         TrackKind::ScreenAudio => format!("audio/screen-{number:04}.{extension}"),
@@ -79,7 +79,7 @@ pub fn segment_path(kind: TrackKind, number: usize, extension: &str) -> String {
 }
 
 /// Puts `bytes` in the place of the file at `path`: the old one is there until the new one is.
-pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = with_suffix(path, ".new");
     let mut file = File::create(&beside)?;
     file.write_all(bytes)?;
@@ -88,18 +88,18 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 
-pub fn sync_dir(path: &Path) -> io::Result<()> {
+pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
 /// Bytes that may still be written where `path` lies.
-pub fn free_bytes(path: &Path) -> io::Result<u64> {
+pub(super) fn free_bytes(path: &Path) -> io::Result<u64> {
     let stat = nix::sys::statvfs::statvfs(path)?;
     Ok(stat.blocks_available() * stat.fragment_size())
 }
 
 /// Takes a recording's folder away in one step; what is left is to remove the returned path.
-pub fn throw_away(recordings: &Path, storage_path: &str, id: RecordingId) -> io::Result<PathBuf> {
+pub(super) fn throw_away(recordings: &Path, storage_path: &str, id: RecordingId) -> io::Result<PathBuf> {
     let trash = recordings.join(TRASH);
     let away = trash.join(id.to_string());
     let folder = recordings.join(storage_path);
@@ -113,7 +113,7 @@ pub fn throw_away(recordings: &Path, storage_path: &str, id: RecordingId) -> io:
 }
 
 /// Recordings in the trash, with their folders there.
-pub fn trashed(recordings: &Path) -> Vec<(RecordingId, PathBuf)> {
+pub(super) fn trashed(recordings: &Path) -> Vec<(RecordingId, PathBuf)> {
     let entries = subdirectories(&recordings.join(TRASH));
     entries.filter_map(|(name, path)| Some((name.parse().ok()?, path))).collect()
 }

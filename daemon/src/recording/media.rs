@@ -16,7 +16,7 @@ const OPUS_LONGEST_MS: u64 = 120;
 
 /// What a decoder needs before the first frame. A change of it is a new segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Format {
+pub(super) enum Format {
     H264 { size: Size, sets: ParameterSets },
     Vp8 { size: Size },
     Opus,
@@ -25,7 +25,7 @@ pub enum Format {
 impl Format {
     /// Reads the format out of a frame that decodes by itself. `None` where the frame does not say
     /// it: an H.264 keyframe without its parameter sets, bytes that are no VP8 keyframe.
-    pub fn of(codec: Codec, keyframe: &[u8]) -> Option<Self> {
+    pub(super) fn of(codec: Codec, keyframe: &[u8]) -> Option<Self> {
         match codec {
             Codec::H264 => {
                 let mut sets = ParameterSets::default();
@@ -42,7 +42,7 @@ impl Format {
         }
     }
 
-    pub fn size(&self) -> Option<Size> {
+    pub(super) fn size(&self) -> Option<Size> {
         match self {
             Self::H264 { size, .. } | Self::Vp8 { size } => Some(*size),
             Self::Opus => None,
@@ -50,7 +50,7 @@ impl Format {
     }
 
     /// As `MediaSource.isTypeSupported` takes it (RFC 6381).
-    pub fn mime(&self) -> String {
+    pub(super) fn mime(&self) -> String {
         match self {
             Self::H264 { sets, .. } => {
                 // Profile, constraints and level are the three bytes behind the header.
@@ -64,7 +64,7 @@ impl Format {
     }
 
     /// How its files are named.
-    pub fn extension(&self) -> &'static str {
+    pub(super) fn extension(&self) -> &'static str {
         match self {
             Self::H264 { .. } => "mp4",
             Self::Vp8 { .. } => "webm",
@@ -75,7 +75,7 @@ impl Format {
 
 /// The frame as its container stores it. H.264 loses its start codes for lengths, and what stands
 /// in the file's head already.
-pub fn stored(codec: Codec, frame: &Bytes) -> Bytes {
+pub(super) fn stored(codec: Codec, frame: &Bytes) -> Bytes {
     match codec {
         Codec::H264 => length_prefixed(frame),
         Codec::Vp8 | Codec::Opus => frame.clone(),
@@ -83,7 +83,7 @@ pub fn stored(codec: Codec, frame: &Bytes) -> Bytes {
 }
 
 /// How long a frame lasts by itself: only sound knows. RFC 6716 §3.1.
-pub fn own_duration_us(codec: Codec, frame: &[u8]) -> Option<u64> {
+pub(super) fn own_duration_us(codec: Codec, frame: &[u8]) -> Option<u64> {
     if codec != Codec::Opus {
         return None;
     }

@@ -17,7 +17,7 @@ const HOW_TO_PLAY: &str = "Every file in screen/ and audio/ plays by itself. A f
     events/events.jsonl says what happened in it, a JSON object a line.";
 
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Metadata {
+pub(super) struct Metadata {
     pub version: u32,
     pub how_to_play: String,
     pub box_id: BoxId,
@@ -32,7 +32,7 @@ pub struct Metadata {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Segment {
+pub(super) struct Segment {
     pub id: SegmentId,
     pub track: TrackKind,
     /// Relative to this file.
@@ -48,14 +48,14 @@ pub struct Segment {
 
 /// How a recording stands.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing {
+pub(super) struct Standing {
     pub status: Status,
     pub fault: Option<Fault>,
     pub ended_at: Option<Timestamp>,
 }
 
 impl Metadata {
-    pub fn new(
+    pub(super) fn new(
         box_id: BoxId,
         about: &About,
         standing: Standing,
@@ -74,7 +74,7 @@ impl Metadata {
         }
     }
 
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
         // Strings and numbers alone cannot fail.
         serde_json::to_vec_pretty(self).unwrap_or_default()
     }
@@ -97,7 +97,7 @@ impl Segment {
     }
 
     /// The segment as it is known here; what the file really holds is for a scan to say.
-    pub fn into_file(self) -> SegmentFile {
+    pub(super) fn into_file(self) -> SegmentFile {
         let sides = self.width.zip(self.height);
         SegmentFile {
             id: self.id,

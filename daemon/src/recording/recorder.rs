@@ -18,7 +18,6 @@ use std::{
     time::Duration,
 };
 
-use alfarid_protocol::id::RecordingId;
 use serde_json::json;
 use tokio::{
     sync::mpsc,
@@ -56,16 +55,16 @@ const SAVE_EVERY: u32 = 4;
 
 /// What the service says to a recorder.
 #[derive(Debug)]
-pub enum Order {
+pub(super) enum Order {
     Event(serde_json::Value),
     Stop,
 }
 
 /// Orders that may wait. The loop takes them at once; full, an order is dropped and said so.
-pub const ORDERS: usize = 64;
+pub(super) const ORDERS: usize = 64;
 
 #[derive(Debug)]
-pub struct Recorder {
+pub(super) struct Recorder {
     floor: Floor,
     board: Board,
     about: Arc<About>,
@@ -122,7 +121,7 @@ enum End {
 
 impl Recorder {
     /// The folder is there, the row too.
-    pub fn new(floor: Floor, board: Board, about: About, start: Duration) -> Self {
+    pub(super) fn new(floor: Floor, board: Board, about: About, start: Duration) -> Self {
         let storage = &floor.config.storage;
         let folder = storage.recordings_dir.join(&about.storage_path);
         let files = Files::new(folder, storage.min_free_mb << 20);
@@ -145,7 +144,7 @@ impl Recorder {
     /// Ends when everything is closed and written down.
     #[tracing::instrument(name = "recording", skip_all, fields(
         recording.id = %self.about.recording_id, lesson.id = %self.about.lesson_id))]
-    pub async fn run(mut self, tap: Tap, orders: mpsc::Receiver<Order>) {
+    pub(super) async fn run(mut self, tap: Tap, orders: mpsc::Receiver<Order>) {
         tracing::info!("recording to {}", self.about.storage_path);
         self.describe();
         let fault = match self.follow(tap, orders).await {

@@ -4,18 +4,17 @@ mod range;
 
 use alfarid_protocol::id::{LessonId, RecordingId};
 use axum::{
-    Json,
-    extract::{FromRef, Path, Query, State},
+    extract::{FromRef, Query, State},
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Error, Handle, Recording, SegmentId};
 use crate::{
-    http::Problem,
+    http::{Json, List, Path, Problem},
     identity::{self, Signed},
 };
 
@@ -38,11 +37,6 @@ struct Filter {
     lesson_id: Option<LessonId>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-struct Recordings {
-    items: Vec<Recording>,
-}
-
 /// The recordings that the asking person may see, newest first. Segments come without fragments.
 #[utoipa::path(
     get,
@@ -51,7 +45,7 @@ struct Recordings {
     tag = "recording",
     params(Filter),
     responses(
-        (status = 200, body = Recordings),
+        (status = 200, body = List<Recording>),
         (status = 401, description = "`not_signed_in`", body = Problem),
     )
 )]
@@ -59,9 +53,8 @@ async fn list(
     State(recording): State<Handle>,
     Signed(person): Signed,
     Query(filter): Query<Filter>,
-) -> Result<Json<Recordings>, Problem> {
-    let items = recording.list(&person, filter.lesson_id).await?;
-    Ok(Json(Recordings { items }))
+) -> Result<List<Recording>, Problem> {
+    Ok(List { items: recording.list(&person, filter.lesson_id).await? })
 }
 
 /// One recording with everything a player needs.

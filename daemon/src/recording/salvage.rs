@@ -36,7 +36,7 @@ use crate::{
 
 /// What is to be put in order.
 #[derive(Debug, Default)]
-pub struct Survey {
+pub(super) struct Survey {
     unfinished: Vec<Kept>,
     /// Folders without a row.
     unknown: Vec<String>,
@@ -51,7 +51,7 @@ struct Wreck {
 }
 
 /// Looks, and empties the trash. Quick: it opens no media file.
-pub async fn survey(floor: &Floor) -> Survey {
+pub(super) async fn survey(floor: &Floor) -> Survey {
     empty_trash(floor).await;
     let rows = floor.db.read(|c| {
         Ok::<_, DbError>((store::unfinished(c)?, store::storage_paths(c)?))
@@ -70,7 +70,7 @@ pub async fn survey(floor: &Floor) -> Survey {
 }
 
 /// Puts everything in order, one recording after the other.
-pub async fn run(floor: Floor, survey: Survey) {
+pub(super) async fn run(floor: Floor, survey: Survey) {
     for kept in survey.unfinished {
         let known = kept.segments;
         let wreck = Wreck { about: kept.about, known, fault: Some(Fault::Interrupted) };

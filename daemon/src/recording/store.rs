@@ -26,7 +26,7 @@ const SEGMENT_COLUMNS: &str = "id, track, path, mime, width, height, offset_ms, 
 
 /// A recording as it is kept.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub(super) struct Kept {
     pub about: About,
     pub status: Status,
     pub fault: Option<Fault>,
@@ -36,7 +36,7 @@ pub struct Kept {
     pub segments: Vec<SegmentFile>,
 }
 
-pub fn insert(tx: &Transaction<'_>, about: &About, status: Status) -> Result<(), DbError> {
+pub(super) fn insert(tx: &Transaction<'_>, about: &About, status: Status) -> Result<(), DbError> {
     tx.execute(
         "INSERT INTO lesson_recordings
              (id, lesson_id, teacher_id, title, class_name, teacher_name, storage_path,
@@ -59,7 +59,7 @@ pub fn insert(tx: &Transaction<'_>, about: &About, status: Status) -> Result<(),
 }
 
 /// Writes how `segments` stand, and what the recording has altogether.
-pub fn save_segments(
+pub(super) fn save_segments(
     tx: &Transaction<'_>,
     id: RecordingId,
     segments: &[SegmentFile],
@@ -108,12 +108,12 @@ pub fn save_segments(
 }
 
 /// Takes a segment out that turned out to hold nothing.
-pub fn remove_segment(tx: &Transaction<'_>, segment: &SegmentFile) -> Result<(), DbError> {
+pub(super) fn remove_segment(tx: &Transaction<'_>, segment: &SegmentFile) -> Result<(), DbError> {
     tx.execute("DELETE FROM recording_segments WHERE id = ?1", [segment.id.to_string()])?;
     Ok(())
 }
 
-pub fn set_standing(
+pub(super) fn set_standing(
     tx: &Transaction<'_>,
     id: RecordingId,
     standing: Standing,
@@ -132,7 +132,7 @@ pub fn set_standing(
     Ok(())
 }
 
-pub fn hand_over(
+pub(super) fn hand_over(
     tx: &Transaction<'_>,
     lesson: LessonId,
     teacher: TeacherId,
@@ -145,13 +145,13 @@ pub fn hand_over(
 }
 
 /// Its segments go with it.
-pub fn delete(tx: &Transaction<'_>, id: RecordingId) -> Result<(), DbError> {
+pub(super) fn delete(tx: &Transaction<'_>, id: RecordingId) -> Result<(), DbError> {
     tx.execute("DELETE FROM lesson_recordings WHERE id = ?1", [id.to_string()])?;
     Ok(())
 }
 
 /// What `viewer` may see, newest first, without fragments.
-pub fn list(
+pub(super) fn list(
     c: &Connection,
     viewer: &Person,
     lesson: Option<LessonId>,
@@ -177,7 +177,7 @@ pub fn list(
 }
 
 /// Without fragments.
-pub fn one(c: &Connection, id: RecordingId) -> Result<Option<Kept>, DbError> {
+pub(super) fn one(c: &Connection, id: RecordingId) -> Result<Option<Kept>, DbError> {
     let sql = format!("SELECT {COLUMNS} FROM lesson_recordings WHERE id = ?1");
     let kept = c.prepare_cached(&sql)?.query_row([id.to_string()], read).optional()?;
     let Some(mut kept) = kept else { return Ok(None) };
@@ -186,7 +186,7 @@ pub fn one(c: &Connection, id: RecordingId) -> Result<Option<Kept>, DbError> {
 }
 
 /// Puts the fragments in.
-pub fn load_fragments(
+pub(super) fn load_fragments(
     c: &Connection,
     mut segments: Vec<SegmentFile>,
 ) -> Result<Vec<SegmentFile>, DbError> {
@@ -202,7 +202,7 @@ pub fn load_fragments(
 }
 
 /// Recordings that were running when the box stopped.
-pub fn unfinished(c: &Connection) -> Result<Vec<Kept>, DbError> {
+pub(super) fn unfinished(c: &Connection) -> Result<Vec<Kept>, DbError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM lesson_recordings WHERE status IN ('recording', 'processing')"
     );
@@ -215,7 +215,7 @@ pub fn unfinished(c: &Connection) -> Result<Vec<Kept>, DbError> {
 }
 
 /// The folders that are known.
-pub fn storage_paths(c: &Connection) -> Result<HashSet<String>, DbError> {
+pub(super) fn storage_paths(c: &Connection) -> Result<HashSet<String>, DbError> {
     let mut statement = c.prepare_cached("SELECT storage_path FROM lesson_recordings")?;
     let paths = statement.query_map([], |row| row.get(0))?;
     Ok(paths.collect::<Result<_, _>>()?)
@@ -304,15 +304,15 @@ fn integer(value: u64) -> i64 {
 
 impl Kept {
     /// Owner or admin: may do with it what they like.
-    pub fn belongs_to(&self, person: &Person) -> bool {
+    pub(super) fn belongs_to(&self, person: &Person) -> bool {
         person.is_admin() || person.id == self.about.teacher_id
     }
 
-    pub fn is_seen_by(&self, person: &Person) -> bool {
+    pub(super) fn is_seen_by(&self, person: &Person) -> bool {
         self.is_public || self.belongs_to(person)
     }
 
-    pub fn into_recording(self) -> super::Recording {
+    pub(super) fn into_recording(self) -> super::Recording {
         let Self { about, status, fault, is_public, duration_seconds, frame_count, segments } = self;
         super::Recording {
             id: about.recording_id,

@@ -24,7 +24,7 @@
 use std::time::Duration;
 
 /// The least distance of two frames: a WebM file counts in milliseconds.
-pub const STEP_US: u64 = 1_000;
+pub(super) const STEP_US: u64 = 1_000;
 
 /// Arrivals that a least lag is taken of. Long enough that one frame in it came without delay.
 const WINDOW_US: i64 = 5_000_000;
@@ -38,7 +38,7 @@ const RISE_PER: i64 = 100;
 
 /// The time of one track.
 #[derive(Debug)]
-pub struct Timeline {
+pub(super) struct Timeline {
     clock_rate: u64,
     /// The recording's start, by the box's monotonic clock.
     start: Duration,
@@ -63,13 +63,13 @@ struct Window {
 }
 
 impl Timeline {
-    pub fn new(clock_rate: u32, start: Duration) -> Self {
+    pub(super) fn new(clock_rate: u32, start: Duration) -> Self {
         Self { clock_rate: u64::from(clock_rate), start, state: None }
     }
 
     /// Microseconds from the recording's start to the frame with the unwrapped RTP `timestamp`
     /// that arrived at `at`. Frames come in the order they are to be shown in.
-    pub fn place(&mut self, at: Duration, timestamp: u64) -> u64 {
+    pub(super) fn place(&mut self, at: Duration, timestamp: u64) -> u64 {
         let arrival_us = micros(at) - micros(self.start);
         let media_us = self.media_us(timestamp);
         let lag_us = arrival_us - media_us;

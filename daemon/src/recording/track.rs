@@ -15,7 +15,6 @@ use alfarid_stream::{
     assemble::{self, Assembler, Origin},
     rtp::Packet,
 };
-use bytes::Bytes;
 
 use super::{
     container::{Container, Sample},
@@ -32,7 +31,7 @@ const MAX_BEGUN: usize = 16;
 
 /// What is to be done to the track's file.
 #[derive(Debug)]
-pub enum Output {
+pub(super) enum Output {
     Open { format: Format, start_us: u64, head: Vec<u8> },
     Append(Cut),
     Close,
@@ -40,7 +39,7 @@ pub enum Output {
 
 /// A fragment ready to be written.
 #[derive(Debug)]
-pub struct Cut {
+pub(super) struct Cut {
     pub bytes: Vec<u8>,
     pub frames: u64,
     /// From the segment's start.
@@ -51,7 +50,7 @@ pub struct Cut {
 }
 
 #[derive(Debug)]
-pub struct Track {
+pub(super) struct Track {
     codec: Codec,
     assembler: Assembler,
     timeline: Timeline,
@@ -73,7 +72,7 @@ struct Segment {
 
 impl Track {
     /// `start` is the recording's, by the clock that packets' arrival is said by.
-    pub fn new(codec: Codec, start: Duration, now: Duration) -> Self {
+    pub(super) fn new(codec: Codec, start: Duration, now: Duration) -> Self {
         // The relay leaves no gaps and keeps the order: what is missing was lost on the way here.
         let config = assemble::Config { reorder_wait: Duration::ZERO, kept_wait: None };
         Self {
@@ -86,7 +85,7 @@ impl Track {
         }
     }
 
-    pub fn push(&mut self, tapped: TappedPacket) -> Vec<Output> {
+    pub(super) fn push(&mut self, tapped: TappedPacket) -> Vec<Output> {
         let TappedPacket { index, at, packet, .. } = tapped;
         // What the relay sent can be read; anything else is a gap like any other.
         let Ok(packet) = Packet::parse(&packet) else { return Vec::new() };
@@ -106,14 +105,14 @@ impl Track {
     }
 
     /// What waited long enough. To be called a few times a second.
-    pub fn tick(&mut self, now: Duration) -> Vec<Output> {
+    pub(super) fn tick(&mut self, now: Duration) -> Vec<Output> {
         let Some(segment) = &mut self.segment else { return Vec::new() };
         let ready = segment.cutter.tick(now);
         ready.map(|samples| segment.append(&samples)).into_iter().collect()
     }
 
     /// The track is over.
-    pub fn finish(&mut self, now: Duration) -> Vec<Output> {
+    pub(super) fn finish(&mut self, now: Duration) -> Vec<Output> {
         let end_us = now.saturating_sub(self.recording_start).as_micros();
         let mut out = Vec::new();
         self.close(u64::try_from(end_us).unwrap_or(u64::MAX), &mut out);
@@ -121,7 +120,7 @@ impl Track {
     }
 
     /// Packets that were missing, frames that were dropped for it.
-    pub fn losses(&self) -> (u64, u64) {
+    pub(super) fn losses(&self) -> (u64, u64) {
         let stats = self.assembler.stats();
         (stats.lost, stats.dropped)
     }

@@ -69,8 +69,7 @@ impl Encoder {
     fn run(source: &str, codec: Codec, packets: mpsc::Sender<Encoded>) -> Self {
         gst::init().unwrap();
         let text = format!("{source} ! appsink name=sink sync=false");
-        let pipeline =
-            gst::parse::launch(&text).unwrap().downcast::<gst::Pipeline>().unwrap();
+        let pipeline = gst::parse::launch(&text).unwrap().downcast::<gst::Pipeline>().unwrap();
         let sink = pipeline.by_name("sink").unwrap().downcast::<AppSink>().unwrap();
         let taken = move |sink: &AppSink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;

@@ -17,11 +17,12 @@ use std::{
 
 use str0m::{
     Candidate, Event, Input, Output, Rtc,
+    bwe::BweKind,
     change::{SdpAnswer, SdpPendingOffer},
     format::Codec,
     media::{Direction, MediaKind, Mid, Pt},
     net::{Protocol, Receive},
-    rtp::{RtpWrite, Ssrc},
+    rtp::RtpWrite,
 };
 use tokio::{
     net::UdpSocket,
@@ -39,6 +40,8 @@ pub(crate) struct Seen {
     pub(crate) over: bool,
     pub(crate) keyframes_asked: u32,
     pub(crate) packets_sent: u64,
+    /// What the box asked it to keep to (REMB).
+    pub(crate) limit_bps: Option<u64>,
 }
 
 /// Which codecs an offer has.
@@ -129,10 +132,6 @@ impl Publisher {
 
     pub(crate) fn lose(&self, every: u64) {
         self.orders.send(Order::Lose(every)).unwrap();
-    }
-
-    pub(crate) fn seen(&self) -> Seen {
-        *self.seen.borrow()
     }
 
     /// Waits until the publisher has seen something.
@@ -232,6 +231,9 @@ impl Sender {
                             encoder.make_keyframe();
                         }
                     }
+                    Event::EgressBitrateEstimate(BweKind::Remb { estimate: limit, .. }) => {
+                        self.told.send_modify(|seen| seen.limit_bps = Some(limit.as_u64()));
+                    }
                     Event::Closed => return None,
                     _ => {}
                 },
@@ -265,7 +267,6 @@ impl Sender {
                 .nackable(codec != Codec::Opus);
         let mid = line.mid;
         if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
-            let _: Ssrc = stream.ssrc();
             stream.write_rtp(write);
             self.told.send_modify(|seen| seen.packets_sent += 1);
         }

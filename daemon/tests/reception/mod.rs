@@ -16,7 +16,7 @@ use bytes::Bytes;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
-use super::{PATIENCE, machine::Machine};
+use crate::stage::{PATIENCE, machine::Machine};
 
 /// A machine's ears for one track.
 pub(crate) struct Reception {
@@ -61,6 +61,13 @@ impl Reception {
             let now = reception.now();
             reception.assembler.push(now, index, packet, Origin::Kept);
         }
+        reception.assembler.kept_ended();
+        reception
+    }
+
+    /// Joins, and waits for the next keyframe: what a machine without kept pictures does.
+    pub(crate) fn bare(grant: &Grant) -> Self {
+        let mut reception = Self::video(grant);
         reception.assembler.kept_ended();
         reception
     }

@@ -56,12 +56,12 @@ impl Machine {
     pub(crate) fn stranger(stage: &Stage) -> Self {
         let signed = rcgen::generate_simple_self_signed(vec!["machine".into()]).unwrap();
         let certificate = signed.cert.der().to_vec();
-        Self {
-            id: stage.floor.clock.id(),
-            certificate,
-            boot: stage.floor.clock.id(),
-            socket: None,
-        }
+        Self { id: stage.floor.clock.id(), certificate, boot: stage.floor.clock.id(), socket: None }
+    }
+
+    /// The same machine once more, not connected.
+    pub(crate) fn twin(&self) -> Self {
+        Self { id: self.id, certificate: self.certificate.clone(), boot: self.boot, socket: None }
     }
 
     /// Dials in and says hello.
@@ -92,7 +92,12 @@ impl Machine {
     }
 
     pub(crate) async fn send(&mut self, message: Message) {
-        self.socket.as_mut().unwrap().send(message).await.unwrap();
+        assert!(self.try_send(message).await, "the box has closed the connection");
+    }
+
+    /// `false`: the connection is closed.
+    pub(crate) async fn try_send(&mut self, message: Message) -> bool {
+        self.socket.as_mut().unwrap().send(message).await.is_ok()
     }
 
     /// The next thing that the box says.

@@ -1,8 +1,10 @@
 //! A lesson on air for tests: real machines' connections, a real WHIP port, real multicast, all on
 //! the loopback interface; only TLS is left out.
 
+// Each test file uses its own part of this.
+#![expect(dead_code, reason = "shared by several test files")]
+
 pub(crate) mod machine;
-pub(crate) mod reception;
 
 use std::{collections::BTreeMap, net::Ipv4Addr, path::Path, sync::Arc, time::Duration};
 
@@ -12,7 +14,7 @@ use alfarid_daemon::{
     config::Config,
     db::{Db, DbError},
     enrolment,
-    events::Events,
+    events::{Event, Events},
     floor::Floor,
     health::Health,
     http::Peer,
@@ -38,7 +40,6 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
-use crate::publisher::{Codecs, Offer, Publisher, encoder::Spec};
 use machine::Machine;
 
 /// How long a test waits for what must come: only ever used up by a failing test.
@@ -180,26 +181,17 @@ impl Stage {
         self.call(Method::POST, &path, &headers, sdp.to_owned()).await
     }
 
-    /// Publishes a screen, and waits until it is connected.
-    pub(crate) async fn publish(&self, who: &str, codecs: Codecs, show: Spec) -> Publisher {
-        let offer = Offer::new(codecs, true).await;
-        let answer = self.offer(who, "screen", &offer.sdp).await;
-        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
-        let mut publisher = offer.answered(&answer.text(), Some(show));
-        publisher.until("a connection", |seen| seen.connected).await;
-        publisher
-    }
-
     /// Waits until the lesson's stream is as wanted.
     pub(crate) async fn until_stream(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
+        let mut events = self.floor.events.listen();
         let waiting = async {
             loop {
                 last = self.get(&format!("/lessons/{}/stream", self.lesson)).await;
                 if wanted(&last) {
                     return;
                 }
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                while !matches!(events.next().await, Some(Event::StreamChanged { .. })) {}
             }
         };
         let in_time = tokio::time::timeout(PATIENCE, waiting).await;
@@ -218,6 +210,10 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     pub(crate) fn header(&self, name: header::HeaderName) -> &str {

@@ -11,7 +11,7 @@ const after: After = (ms, then) => {
 
 class FakeSocket implements LiveSocket {
   onmessage: ((event: MessageEvent) => void) | null = null;
-  onclose: ((event: CloseEvent) => void) | null = null;
+  onclose: ((close: CloseEvent) => void) | null = null;
   isClosed = false;
 
   say(event: unknown) {

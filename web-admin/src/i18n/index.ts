@@ -24,6 +24,8 @@ export async function startI18n(): Promise<void> {
     resources: { en: { translation: en }, ru: { translation: ru } },
     lng: browserLanguage(),
     fallbackLng: 'en',
+    // The library would otherwise advertise itself in every browser's console.
+    showSupportNotice: false,
     // React escapes already.
     interpolation: { escapeValue: false },
   });

@@ -7,8 +7,8 @@
 let boxAheadMs = 0;
 
 /** Remembers what the box's clock said just now. */
-export function learnBoxTime(boxNow: number): void {
-  boxAheadMs = boxNow - Date.now();
+export function learnBoxTime(now: number): void {
+  boxAheadMs = now - Date.now();
 }
 
 /** The box's time, unix milliseconds. */

@@ -15,18 +15,19 @@ const PATIENCE_MS = 1200;
 export function AwayBanner() {
   const { t } = useTranslation();
   const link = useStore(linkState);
-  const isAway = link === 'down';
-  const [isShown, setIsShown] = useState(false);
+  const isFine = link === 'up' || link === 'off';
+  const [isPatienceOver, setIsPatienceOver] = useState(false);
 
   useEffect(() => {
-    // `opening` belongs to neither side: the banner stays as it is until the box says hello.
-    if (link === 'up' || link === 'off') setIsShown(false);
-    if (!isAway) return undefined;
-    const timer = setTimeout(() => setIsShown(true), PATIENCE_MS);
-    return () => clearTimeout(timer);
-  }, [link, isAway]);
+    if (isFine) return undefined;
+    const timer = setTimeout(() => setIsPatienceOver(true), PATIENCE_MS);
+    return () => {
+      clearTimeout(timer);
+      setIsPatienceOver(false);
+    };
+  }, [isFine]);
 
-  if (!isShown) return null;
+  if (isFine || !isPatienceOver) return null;
   return (
     <div className={classes.banner} role="status">
       <IconPlugConnectedX size={18} aria-hidden />

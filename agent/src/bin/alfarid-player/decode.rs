@@ -1,8 +1,9 @@
 //! Frames in, pictures out, by `GStreamer`: one small pipeline per codec.
 //!
 //! ```text
-//!   appsrc ─▶ h264parse ─▶ avdec_h264 (or the hardware's) ─▶ appsink ─▶ Picture
-//!   appsrc ─▶ vp8dec ──────────────────────────────────────▶ appsink
+//!   appsrc ─▶ avdec_h264 ───────────────────▶ appsink ─▶ Picture
+//!   appsrc ─▶ h264parse ─▶ the hardware's ──▶ appsink
+//!   appsrc ─▶ vp8dec ───────────────────────▶ appsink
 //!
 //!   no pipeline ── keyframe ──▶ running ── another codec: drained ──▶ no pipeline
 //!        ▲                         │
@@ -34,9 +35,14 @@ const QUEUED_BYTES: u64 = 2 * 1024 * 1024;
 /// How long the frames of one codec get to come out before another codec begins.
 const DRAIN_WITHIN: gst::ClockTime = gst::ClockTime::from_seconds(1);
 
-/// Decoders of H.264, the best first; hardware is tried where its driver is present.
-const H264_DECODERS: [&str; 4] = ["vah264dec", "v4l2h264dec", "avdec_h264", "openh264dec"];
-const VP8_DECODERS: [&str; 1] = ["vp8dec"];
+/// Decoders, the best first. The hardware's are there where their driver is.
+const H264_HARDWARE: [&str; 2] = ["vah264dec", "v4l2h264dec"];
+const H264_SOFTWARE: [&str; 2] = ["avdec_h264", "openh264dec"];
+const VP8: [&str; 1] = ["vp8dec"];
+
+/// Between the times that two frames get. Elements move a time that they find odd by a fraction of
+/// a second; it must still be told from the next one.
+const APART: gst::ClockTime = gst::ClockTime::from_seconds(1);
 
 #[derive(Debug, Error)]
 pub(crate) enum DecodeError {
@@ -164,7 +170,7 @@ impl Pipeline {
     fn push(&mut self, frame: Frame) -> Result<(), DecodeError> {
         // A time of our own that only grows: decoders distrust times that jump, and RTP's do at
         // each new source.
-        let time = gst::ClockTime::from_mseconds(self.pushed);
+        let time = APART * self.pushed;
         self.pushed += 1;
         let tag = Tag {
             timestamp: frame.timestamp,
@@ -205,7 +211,7 @@ impl Pipeline {
     }
 
     fn is_hardware(&self) -> bool {
-        ["vah264dec", "v4l2h264dec"].contains(&self.decoder)
+        H264_HARDWARE.contains(&self.decoder)
     }
 }
 
@@ -217,14 +223,14 @@ impl Drop for Pipeline {
 }
 
 fn best_decoder(codec: Codec, software: bool) -> Result<&'static str, DecodeError> {
-    let candidates: &[&str] = match codec {
-        Codec::H264 if software => &H264_DECODERS[2..],
-        Codec::H264 => &H264_DECODERS,
-        Codec::Vp8 => &VP8_DECODERS,
+    let (hardware, others): (&[&str], &[&str]) = match codec {
+        Codec::H264 => (&H264_HARDWARE, &H264_SOFTWARE),
+        Codec::Vp8 => (&[], &VP8),
         Codec::Opus => return Err(DecodeError::NotVideo(codec)),
     };
-    candidates
-        .iter()
+    let hardware = hardware.iter().filter(|_| !software);
+    hardware
+        .chain(others)
         .find(|name| gst::ElementFactory::find(name).is_some())
         .copied()
         .ok_or(DecodeError::NoDecoder(codec))
@@ -242,6 +248,11 @@ fn build(
         .max_bytes(QUEUED_BYTES)
         .block(true)
         .build();
+    let mut elements = vec![source.clone().upcast()];
+    if decoder != "avdec_h264" && codec == Codec::H264 {
+        // Others want to be told size and profile beforehand.
+        elements.push(gst::ElementFactory::make("h264parse").build()?);
+    }
     let decoder = gst::ElementFactory::make(decoder).build()?;
     tune(&decoder);
     let sink = AppSink::builder()
@@ -252,10 +263,6 @@ fn build(
     sink.set_enable_last_sample(false);
     sink.set_callbacks(callbacks(tags, output));
 
-    let mut elements = vec![source.clone().upcast()];
-    if codec == Codec::H264 {
-        elements.push(gst::ElementFactory::make("h264parse").build()?);
-    }
     elements.extend([decoder, sink.upcast::<gst::Element>()]);
     let pipeline = gst::Pipeline::new();
     pipeline.add_many(&elements)?;
@@ -265,7 +272,7 @@ fn build(
 
 fn caps(codec: Codec) -> gst::Caps {
     match codec {
-        // Each buffer is a whole access unit, so that the parser need not wait for the next one.
+        // Each buffer is a whole access unit, so that nothing need wait for the next one.
         Codec::H264 => gst::Caps::builder("video/x-h264")
             .field("stream-format", "byte-stream")
             .field("alignment", "au")
@@ -315,7 +322,8 @@ fn picture(
         let time = buffer.pts()?;
         let mut tags = lock(tags);
         let later = tags.split_off(&(time + gst::ClockTime::from_nseconds(1)));
-        std::mem::replace(&mut *tags, later).remove(&time)?
+        // The newest at or before this time; older ones never came out.
+        std::mem::replace(&mut *tags, later).pop_last()?.1
     };
     let caps = sample.caps()?;
     let info = match known {

@@ -29,8 +29,7 @@ impl Budget {
     pub(super) fn spend(&mut self, now: Duration, bytes: usize) -> bool {
         let since = now.saturating_sub(self.at).as_secs_f64();
         self.at = now;
-        self.packets =
-            (self.packets + since * Self::PACKETS_PER_SECOND).min(Self::PACKETS_AT_ONCE);
+        self.packets = (self.packets + since * Self::PACKETS_PER_SECOND).min(Self::PACKETS_AT_ONCE);
         self.bytes = (self.bytes + since * Self::BYTES_PER_SECOND).min(Self::BYTES_AT_ONCE);
         #[expect(clippy::cast_precision_loss, reason = "a datagram has 64 KiB at most")]
         let bytes = bytes as f64;
@@ -51,9 +50,8 @@ mod tests {
     fn a_keyframe_at_once_is_fine_and_a_flood_is_cut() {
         let mut budget = Budget::new(Duration::ZERO);
         assert!((0..400).all(|_| budget.spend(Duration::ZERO, 1_200)));
-        let taken = (0..20_000_u64)
-            .filter(|n| budget.spend(Duration::from_micros(n * 50), 1_200))
-            .count();
+        let taken =
+            (0..20_000_u64).filter(|n| budget.spend(Duration::from_micros(n * 50), 1_200)).count();
         assert!((5_000..9_000).contains(&taken), "{taken} packets taken in one second");
     }
 }

@@ -183,7 +183,10 @@ impl Sessions {
                 self.with(publication, |session, send| session.ask_keyframe(at.0, send));
             }
             Order::Limit(publication, bps) => {
-                self.with(publication, |session, send| session.limit(at.0, bps, send));
+                self.with(publication, |session, _| {
+                    session.limit(at.0, bps);
+                    true
+                });
             }
         }
     }

@@ -6,12 +6,7 @@
 
 use std::{net::SocketAddr, time::Instant};
 
-use str0m::{
-    Candidate, RtcConfig,
-    change::SdpOffer,
-    config::DtlsCert,
-    media::Mid,
-};
+use str0m::{Candidate, RtcConfig, change::SdpOffer, config::DtlsCert, media::Mid};
 
 use super::{Agreed, OfferError, session::Lines};
 
@@ -26,8 +21,12 @@ pub(in crate::broadcast) enum Wanted {
 
 /// Constrained baseline, baseline, main and high, each with its payload type and its RTX one.
 /// Level 3.1 as every browser offers; the answer lets the levels differ.
-const H264: [(u8, u8, u32); 4] =
-    [(108, 109, 0x42_e0_1f), (127, 121, 0x42_00_1f), (123, 119, 0x4d_00_1f), (114, 115, 0x64_00_1f)];
+const H264: [(u8, u8, u32); 4] = [
+    (108, 109, 0x42_e0_1f),
+    (127, 121, 0x42_00_1f),
+    (123, 119, 0x4d_00_1f),
+    (114, 115, 0x64_00_1f),
+];
 
 /// An offer that has the right shape.
 pub(in crate::broadcast) struct Offered {

@@ -1,8 +1,8 @@
 //! One publisher's session inside the engine.
 //!
 //! ```text
-//!   opened ──ICE, DTLS──▶ connected ──bye, silence, closed──▶ over
-//!      └──────────── OPENING is over ──────────────────────────▲
+//!   opened ──ICE, DTLS──▶ connected ──bye, QUIET, closed──▶ over
+//!      └──────────── OPENING is over ────────────────────────▲
 //! ```
 //!
 //! One stream of each kind is taken: the first that comes. Another one (a second layer of a
@@ -34,6 +34,13 @@ use crate::broadcast::feed::{Arrival, Feed, MAX_PAYLOAD, payload_type};
 /// How long ICE and DTLS may take.
 const OPENING: Duration = Duration::from_secs(15);
 
+/// A publisher of which nothing was heard for so long is gone: a living one says something every
+/// few seconds even on a still screen (reports, RFC 3550 §6.2; consent, RFC 7675 §5.1).
+const QUIET: Duration = Duration::from_secs(8);
+
+/// How often the limit is said again: it may get lost.
+const REMIND: Duration = Duration::from_secs(2);
+
 /// A stream that was silent for so long may be replaced by another of the same line.
 const SILENT: Duration = Duration::from_secs(1);
 
@@ -50,14 +57,23 @@ pub(super) struct Session {
     lines: Lines,
     feed: Feed,
     budget: Budget,
-    opened: Duration,
     connected: bool,
+    opened: Duration,
+    heard: Duration,
+    /// What the publisher is to keep to, and when to say so.
+    limit: Option<Limit>,
     video: Option<Taken>,
     audio: Option<Taken>,
     /// When str0m wants to be called again.
     pub(super) deadline: Instant,
     /// Its other end notices that the session is over.
     _here: oneshot::Sender<Infallible>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    bitrate_bps: u64,
+    say_at: Duration,
 }
 
 /// The stream that is taken of one line.
@@ -82,8 +98,10 @@ impl Session {
             lines,
             feed,
             budget: Budget::new(now),
-            opened: now,
             connected: false,
+            opened: now,
+            heard: now,
+            limit: None,
             video: None,
             audio: None,
             deadline: instant,
@@ -108,10 +126,13 @@ impl Session {
         send: &mut dyn FnMut(Transmit),
     ) -> bool {
         let publication = self.publication;
+        if matches!(input, Input::Receive(..)) {
+            self.heard = now;
+        }
         // str0m panics on its own bugs and says that the instance is to be thrown away then: one
         // publication ends, not the box.
         let done = catch_unwind(AssertUnwindSafe(|| match self.rtc.handle_input(input) {
-            Ok(()) => self.drain(now, send),
+            Ok(()) => self.drain(now, send) && self.say_limit(now, send),
             Err(error) => {
                 tracing::debug!(publication.id = %publication, error = %error, "session failed");
                 false
@@ -133,17 +154,20 @@ impl Session {
         self.drain(now, send)
     }
 
-    /// Tells the publisher (REMB) to send no more than `bitrate_bps` of video.
-    pub(super) fn limit(
-        &mut self,
-        now: Duration,
-        bitrate_bps: u64,
-        send: &mut dyn FnMut(Transmit),
-    ) -> bool {
-        if let Some(taken) = self.video
-            && let Some(stream) = self.rtc.direct_api().stream_rx(&taken.ssrc)
-        {
-            stream.request_remb(Bitrate::bps(bitrate_bps));
+    /// The publisher is to send no more than so many bits of video a second.
+    pub(super) fn limit(&mut self, now: Duration, bitrate_bps: u64) {
+        self.limit = Some(Limit { bitrate_bps, say_at: now });
+    }
+
+    /// Says the limit (REMB, draft-alvestrand-rmcat-remb-03) when it is time.
+    fn say_limit(&mut self, now: Duration, send: &mut dyn FnMut(Transmit)) -> bool {
+        let (Some(limit), Some(taken)) = (&mut self.limit, self.video) else { return true };
+        if now < limit.say_at {
+            return true;
+        }
+        limit.say_at = now + REMIND;
+        if let Some(stream) = self.rtc.direct_api().stream_rx(&taken.ssrc) {
+            stream.request_remb(Bitrate::bps(limit.bitrate_bps));
         }
         self.drain(now, send)
     }
@@ -160,8 +184,7 @@ impl Session {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(deadline)) => {
                     self.deadline = deadline;
-                    let late = !self.connected && now > self.opened + OPENING;
-                    return self.rtc.is_alive() && !late;
+                    return self.rtc.is_alive() && !self.is_lost(now);
                 }
                 Ok(Output::Transmit(transmit)) => send(transmit),
                 Ok(Output::Event(event)) => {
@@ -176,6 +199,10 @@ impl Session {
                 }
             }
         }
+    }
+
+    fn is_lost(&self, now: Duration) -> bool {
+        if self.connected { now > self.heard + QUIET } else { now > self.opened + OPENING }
     }
 
     /// `false`: the session is over.

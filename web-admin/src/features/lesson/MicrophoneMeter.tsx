@@ -24,9 +24,8 @@ export function MicrophoneMeter({ meter, isMuted }: { meter: LevelMeter; isMuted
       aria-valuemin={0}
       aria-valuemax={100}
       aria-valuenow={percent}
-      style={{ ['--level' as string]: `${percent}%` }}
     >
-      <span className={classes.meterFill} />
+      <span className={classes.meterFill} style={{ clipPath: `inset(0 ${100 - percent}% 0 0)` }} />
     </span>
   );
 }

@@ -13,10 +13,7 @@ export function usePreview(lessonId: string, isWanted: boolean): string | null {
   const [shown, setShown] = useState<string | null>(null);
 
   useEffect(() => {
-    if (!isWanted) {
-      setShown(null);
-      return undefined;
-    }
+    if (!isWanted) return undefined;
     let isCurrent = true;
     let version = Date.now();
     const load = () => {
@@ -35,6 +32,7 @@ export function usePreview(lessonId: string, isWanted: boolean): string | null {
     return () => {
       isCurrent = false;
       stopHearing();
+      setShown(null);
     };
   }, [lessonId, isWanted]);
 

@@ -31,10 +31,8 @@ export class Channel {
   readonly #publisher: Publisher<WhipCall>;
   #stream: MediaStream;
   #quality: Quality;
-  /** The sessions of this tab, by their WHIP addresses. */
+  /** The publications of this tab, by the ids that the box gave them. */
   readonly #ours = new Set<string>();
-  /** The box has listed one of them: only then does another name mean another device. */
-  #isNamed = false;
 
   constructor(plan: ChannelPlan) {
     this.kind = plan.kind;
@@ -86,11 +84,6 @@ export class Channel {
     if (this.#publisher.phase === 'on_air' && !this.#isListed(stream)) this.#publisher.renew();
   }
 
-  /** Learns by which name the box knows this publication. */
-  observe(stream: StreamState): void {
-    this.#isNamed ||= stream.publications.some((publication) => this.#ours.has(publication.id));
-  }
-
   /** The tracks must match one to one; sound that came or went needs a new call. */
   async #replaceTracks(former: MediaStream, next: MediaStream): Promise<boolean> {
     const call = this.#publisher.call;
@@ -120,7 +113,7 @@ export class Channel {
    * would take turns for ever; so it looks first, and steps back.
    */
   async #refuseIfReplaced(): Promise<void> {
-    if (!this.#isNamed) return;
+    if (this.#ours.size === 0) return;
     const { data } = await api.GET('/api/v1/lessons/{id}/stream', {
       params: { path: { id: this.#plan.lesson.id } },
     });
@@ -131,9 +124,7 @@ export class Channel {
   }
 
   #isListed(stream: StreamState): boolean {
-    return stream.publications.some(
-      (publication) => publication.kind === this.kind && (!this.#isNamed || this.#ours.has(publication.id)),
-    );
+    return stream.publications.some((publication) => this.#ours.has(publication.id));
   }
 }
 

@@ -26,7 +26,9 @@ const AWAY = new Error('the box is away');
 
 /** A box that may be taken away and brought back. */
 function scene() {
-  const box = { isHere: true, refuses: false, dialledAt: [] as number[], calls: [] as FakeCall[] };
+  const dialledAt: number[] = [];
+  const calls: FakeCall[] = [];
+  const box = { isHere: true, refuses: false, dialledAt, calls };
   const phases: Phase[] = [];
   const publisher = new Publisher<FakeCall>({
     dial: () => {

@@ -50,8 +50,8 @@ class Studio {
       if (linkState.get() === 'up') void this.#reconcile();
     });
     onLiveEvent((event) => {
-      const isTold = event.type === 'lesson_changed' || event.type === 'stream_changed';
-      if (isTold && event.lesson_id === this.state.get().lessonId) void this.#look(event.type);
+      if (event.type !== 'lesson_changed') return;
+      if (event.lesson_id === this.state.get().lessonId) void this.#closeIfOver();
     });
   }
 
@@ -189,14 +189,6 @@ class Studio {
     if (stream === undefined) return;
     this.#screen?.reconcile(stream);
     this.#person?.reconcile(stream);
-  }
-
-  async #look(changed: 'lesson_changed' | 'stream_changed'): Promise<void> {
-    if (changed === 'lesson_changed') return this.#closeIfOver();
-    const stream = await this.#readStream();
-    if (stream === undefined) return;
-    this.#screen?.observe(stream);
-    this.#person?.observe(stream);
   }
 
   async #closeIfOver(): Promise<void> {

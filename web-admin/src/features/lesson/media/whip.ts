@@ -28,7 +28,7 @@ const CONNECT_MS = 4000;
 const SILENCE_MS = 2000;
 
 export class WhipCall implements Call {
-  /** The last part of the session's address: what the box calls this publication. */
+  /** The box's id of this publication: the last part of its address. */
   readonly id: string;
   readonly #pc: RTCPeerConnection;
   readonly #location: string;

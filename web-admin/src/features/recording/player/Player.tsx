@@ -24,10 +24,12 @@ export function Player({ recording }: { recording: Recording }) {
 
   return (
     <div className={classes.player} ref={frame}>
-      <div className={classes.screen} onClick={() => clock?.toggle()}>
+      <div className={classes.screen}>
         <video ref={picture} className={classes.video} playsInline aria-label={recording.title} />
         <audio ref={sound} />
         <audio ref={voice} />
+        {/* A click on the picture does what the button does; the keyboard has the button. */}
+        <button type="button" className={classes.click} tabIndex={-1} aria-hidden onClick={() => clock?.toggle()} />
         {refused.length > 0 ? (
           <p className={classes.words}>{t('recording.unplayable', { what: refused.join(', ') })}</p>
         ) : (
@@ -43,7 +45,8 @@ export function Player({ recording }: { recording: Recording }) {
 
 function Words({ clock }: { clock: PlayerClock }) {
   const { t } = useTranslation();
-  const { isWaiting, hasPicture } = useStore(clock.playback);
+  const { isWaiting, hasPicture, isBroken } = useStore(clock.playback);
+  if (isBroken) return <p className={classes.note}>{t('recording.broken')}</p>;
   if (isWaiting) return <p className={classes.words}>{t('ui.loading')}</p>;
   if (!hasPicture) return <p className={classes.words}>{t('recording.no_picture')}</p>;
   return null;

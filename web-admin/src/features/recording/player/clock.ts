@@ -17,6 +17,8 @@ export interface Playback {
   isWaiting: boolean;
   /** A picture was on air at this moment. */
   hasPicture: boolean;
+  /** The browser could not play one of the tracks. */
+  isBroken: boolean;
   speed: number;
 }
 
@@ -31,6 +33,7 @@ export class PlayerClock {
     isPlaying: false,
     isWaiting: false,
     hasPicture: true,
+    isBroken: false,
     speed: 1,
   });
   readonly #feeders: readonly TrackFeeder[];
@@ -66,11 +69,14 @@ export class PlayerClock {
     const elapsedMs = now - this.#tickedAt;
     this.#tickedAt = now;
     const { positionMs, isPlaying, speed } = this.playback.get();
-    const active = this.#feeders.filter(({ pieces }) => pieceAt(pieces, positionMs) !== undefined);
+    const active = this.#feeders.filter(
+      ({ isBroken, pieces }) => !isBroken && pieceAt(pieces, positionMs) !== undefined,
+    );
     for (const feeder of this.#feeders) void feeder.pump(positionMs);
     const isWaiting = active.some(({ element }) => !isReadyAt(element, positionMs));
     this.#patch({
       isWaiting: isPlaying && isWaiting,
+      isBroken: this.#feeders.some(({ isBroken }) => isBroken),
       hasPicture: active.some(({ element }) => element instanceof HTMLVideoElement),
       positionMs: isPlaying && !isWaiting ? this.#advance(active, positionMs, elapsedMs * speed) : positionMs,
     });

@@ -38,6 +38,11 @@ export class TrackFeeder {
     return this.#pieces;
   }
 
+  /** The browser gave up on this track for good; the others go on without it. */
+  get isBroken(): boolean {
+    return this.element.error !== null;
+  }
+
   /** The track as it is now; a running recording's grows each second. */
   follow(pieces: readonly Piece[]): void {
     this.#pieces = pieces;
@@ -45,7 +50,7 @@ export class TrackFeeder {
 
   /** Loads what is missing around a position. Calls while it works do nothing. */
   async pump(positionMs: number): Promise<void> {
-    if (this.#isPumping || this.#source.readyState !== 'open') return;
+    if (this.#isPumping || this.isBroken || this.#source.readyState !== 'open') return;
     this.#isPumping = true;
     try {
       const isLoaded = (piece: Piece) => this.#loaded.has(keyOf(piece));
@@ -53,7 +58,7 @@ export class TrackFeeder {
       if (run !== undefined) await this.#load(run, positionMs);
     } catch {
       // The box is away, or the buffer is full: the next call tries again.
-      await this.#forgetPast(positionMs);
+      if (!this.isBroken) await this.#forgetPast(positionMs).catch(() => {});
     } finally {
       this.#isPumping = false;
     }

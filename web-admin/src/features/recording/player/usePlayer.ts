@@ -36,6 +36,8 @@ export function usePlayer(recording: Recording, elements: Elements): PlayerClock
       made.set(kind, new TrackFeeder(element, (segmentId) => files.segment(recording.id, segmentId)));
     }
     const started = new PlayerClock([...made.values()]);
+    // Media elements exist only once the page is drawn, so these cannot be made while it is.
+    // oxlint-disable-next-line react/set-state-in-effect
     setFeeders(made);
     setClock(started);
     return () => started.close();
