@@ -7,6 +7,7 @@ use nix::{sys::stat::Mode, unistd::mkfifo};
 use tokio::{
     io::{AsyncReadExt, BufReader},
     net::unix::pipe,
+    time::{Duration, interval},
 };
 
 use crate::{
@@ -33,28 +34,33 @@ async fn what_the_teacher_plays_reaches_the_sound_device() {
     let (pipe, config) = (feed.dir.path().join("played"), feed.dir.path().join("asound.conf"));
     mkfifo(&pipe, Mode::S_IRWXU).unwrap();
     fs::write(&config, alsa_config(&pipe)).unwrap();
-    let mut played = BufReader::new(pipe::OpenOptions::new().open_receiver(&pipe).unwrap());
+    // Open for writing too: there is no end of file while no device is open.
+    let mut played = pipe::OpenOptions::new();
+    let mut played = BufReader::new(played.read_write(true).open_receiver(&pipe).unwrap());
     let mut command = feed.player();
     let _player = Process::start(command.args(["--sink", "null"]).env("ALSA_CONFIG_PATH", &config));
     feed.attached().await;
     feed.players.send(ToPlayer::Stage(stage())).await;
-    for packet in media::tone(50) {
-        feed.players.send(ToPlayer::Audio(packet)).await;
-    }
-
-    let heard = within("the tone", async {
+    let play = async {
+        let mut pace = interval(Duration::from_millis(20));
+        for packet in media::tone(50) {
+            pace.tick().await;
+            feed.players.send(ToPlayer::Audio(packet)).await;
+        }
+    };
+    let listen = within("the tone", async {
         let mut heard = Vec::new();
         // Most of the second: the last bit waits in the ring for more.
         while heard.len() < 40_000 {
-            let left = played.read_i16_le().await.unwrap_or_default();
-            let _right = played.read_i16_le().await;
+            let left = played.read_i16_le().await.unwrap();
+            let _right = played.read_i16_le().await.unwrap();
             if left != 0 {
                 heard.push(left);
             }
         }
         heard
-    })
-    .await;
+    });
+    let ((), heard) = tokio::join!(play, listen);
     let loudest = heard.iter().map(|sample| sample.unsigned_abs()).max().unwrap();
     assert!((9_000..12_000).contains(&loudest), "{loudest}");
     // 440 Hz goes up through zero 440 times in 48000 samples.

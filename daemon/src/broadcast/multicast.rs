@@ -55,7 +55,7 @@ impl Group {
         Self { address: Ipv4Addr::new(239, 255, hash[0] % 255, hash[1]), port, ttl }
     }
 
-    fn at(&self, lane: Lane) -> SocketAddrV4 {
+    fn at(self, lane: Lane) -> SocketAddrV4 {
         let offset = match lane {
             Lane::Video => 0,
             Lane::VideoControl => 1,

@@ -127,14 +127,14 @@ struct Growth {
 
 impl Growth {
     #[expect(clippy::cast_precision_loss, reason = "differences over seconds")]
-    fn between(first: &Report, last: &Report, span: Duration) -> Self {
-        let received = last.packets_received.saturating_sub(first.packets_received);
-        let lost = last.packets_lost.saturating_sub(first.packets_lost);
-        let shown = last.frames_shown.saturating_sub(first.frames_shown);
+    fn between(first: &Report, newest: &Report, span: Duration) -> Self {
+        let received = newest.packets_received.saturating_sub(first.packets_received);
+        let lost = newest.packets_lost.saturating_sub(first.packets_lost);
+        let shown = newest.frames_shown.saturating_sub(first.frames_shown);
         Self {
             span,
             received,
-            whole: last.frames_whole.saturating_sub(first.frames_whole),
+            whole: newest.frames_whole.saturating_sub(first.frames_whole),
             shown,
             shown_fps: if span.is_zero() { 0.0 } else { shown as f32 / span.as_secs_f32() },
             lost_ratio: if lost == 0 { 0.0 } else { lost as f32 / (received + lost) as f32 },

@@ -418,6 +418,12 @@ mod tests {
         sequence: u16,
     }
 
+    impl Sender {
+        fn new(publication: PublicationId, ssrc: u32) -> Self {
+            Self { publication, ssrc, sequence: 7 }
+        }
+    }
+
     impl Lab {
         fn new() -> Self {
             let mut last = 0;
@@ -426,10 +432,6 @@ mod tests {
                 last
             });
             Self { track: Track::new(random), now: Duration::from_secs(1) }
-        }
-
-        fn sender(&mut self, publication: PublicationId, ssrc: u32) -> Sender {
-            Sender { publication, ssrc, sequence: 7 }
         }
 
         fn frame(
@@ -475,7 +477,7 @@ mod tests {
     #[test]
     fn packets_of_nobody_and_pictures_without_a_keyframe_go_nowhere() {
         let mut lab = Lab::new();
-        let mut sender = lab.sender(FIRST, 1);
+        let mut sender = Sender::new(FIRST, 1);
         assert!(lab.frame(&mut sender, Codec::Vp8, KEYFRAME).is_empty());
         lab.track.announce(FIRST);
         assert!(lab.frame(&mut sender, Codec::Vp8, DELTA).is_empty());
@@ -486,7 +488,7 @@ mod tests {
     #[test]
     fn a_second_publication_takes_over_at_its_keyframe_in_the_same_stream() {
         let mut lab = Lab::new();
-        let (mut first, mut second) = (lab.sender(FIRST, 1), lab.sender(SECOND, 2));
+        let (mut first, mut second) = (Sender::new(FIRST, 1), Sender::new(SECOND, 2));
         lab.track.announce(FIRST);
         let begun = lab.frame(&mut first, Codec::Vp8, KEYFRAME);
         assert!(matches!(begun[..2], [Happened::Started { .. }, Happened::TookOver { .. }]));
@@ -505,9 +507,9 @@ mod tests {
     fn a_sender_that_starts_over_is_followed_from_its_keyframe_on() {
         let mut lab = Lab::new();
         lab.track.announce(FIRST);
-        let mut sender = lab.sender(FIRST, 1);
+        let mut sender = Sender::new(FIRST, 1);
         let start = indices(&lab.frame(&mut sender, Codec::Vp8, KEYFRAME))[0];
-        let mut again = lab.sender(FIRST, 99);
+        let mut again = Sender::new(FIRST, 99);
         assert!(lab.frame(&mut again, Codec::Vp8, DELTA).is_empty());
         assert_eq!(indices(&lab.frame(&mut again, Codec::Vp8, KEYFRAME)), [start + 1]);
     }
@@ -516,7 +518,7 @@ mod tests {
     fn nobody_is_shown_what_was_on_air_before() {
         let mut lab = Lab::new();
         lab.track.announce(FIRST);
-        let mut sender = lab.sender(FIRST, 1);
+        let mut sender = Sender::new(FIRST, 1);
         lab.frame(&mut sender, Codec::Vp8, KEYFRAME);
         lab.frame(&mut sender, Codec::Vp8, DELTA);
         assert_eq!(lab.track.kept(None).len(), 2);
@@ -524,7 +526,7 @@ mod tests {
         lab.track.withdraw(FIRST);
         assert_eq!((lab.track.on_air(), lab.track.kept(None).len()), (None, 0));
         lab.track.announce(SECOND);
-        let mut sender = lab.sender(SECOND, 2);
+        let mut sender = Sender::new(SECOND, 2);
         lab.frame(&mut sender, Codec::Vp8, KEYFRAME);
         assert_eq!(lab.track.live().unwrap().ssrc, ssrc, "the stream goes on");
     }
@@ -536,7 +538,7 @@ mod tests {
         let mut out = Vec::new();
         lab.track.expect(lab.now, Codec::Opus, FIRST, &mut out);
         assert!(matches!(out[..], [Happened::Started { codec: Codec::Opus, .. }]));
-        let mut sender = lab.sender(FIRST, 1);
+        let mut sender = Sender::new(FIRST, 1);
         let heard = lab.frame(&mut sender, Codec::Opus, &[1, 2, 3]);
         assert!(matches!(heard[..], [Happened::TookOver { .. }, Happened::Sent(_)]));
     }

@@ -1,5 +1,7 @@
 //! What people see of a lesson's stream.
 
+use std::{net::Ipv4Addr, time::Duration};
+
 use alfarid_protocol::{
     grant::Codec,
     id::{MachineId, PublicationId, RoomId, TeacherId},
@@ -10,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::{
     PublicationKind, SourceKind,
-    receivers::{Cause, Reception},
+    receivers::{Cause, Reception, Verdict},
     relay,
     stage::{Stage, codec},
     state::Publication,
@@ -68,7 +70,7 @@ pub struct MachineReception {
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct MulticastAddress {
     #[schema(value_type = String)]
-    pub group: std::net::Ipv4Addr,
+    pub group: Ipv4Addr,
     pub port: u16,
 }
 
@@ -80,36 +82,33 @@ pub(super) struct View {
 }
 
 impl View {
-    pub(super) fn of(stage: &Stage, now: std::time::Duration) -> Self {
-        let screen = (PublicationKind::Screen, &stage.screen, &stage.screen_relay);
-        let person = (PublicationKind::Person, &stage.person, &stage.person_relay);
-        let publications = [screen, person]
-            .into_iter()
-            .flat_map(|(kind, slot, relay)| {
-                slot.publications().map(move |publication| describe(kind, publication, relay))
-            })
-            .collect();
-        let machines = stage
-            .receivers
-            .values()
-            .map(|receiver| {
-                let verdict = stage.judge(now, receiver);
-                MachineReception {
-                    machine_id: receiver.link.machine,
-                    name: receiver.link.name.clone(),
-                    rung: receiver.serial.map_or(Rung::None, |_| Rung::Multicast),
-                    state: verdict.state,
-                    fps: verdict.fps,
-                    lost_ratio: verdict.lost_ratio,
-                    cause: verdict.cause,
-                }
-            })
-            .collect();
-        let multicast = stage
-            .is_on_air()
-            .then_some(MulticastAddress { group: stage.group.address, port: stage.group.port });
-        let state = StreamState { on_air: stage.is_on_air(), publications, machines, multicast };
-        Self { state, room: stage.airing.room, named: stage.airing.machines.clone() }
+    pub(super) fn of(stage: &Stage, now: Duration) -> Self {
+        let relay = |kind| stage.relay(kind);
+        let publications =
+            stage.publications().map(|(place, of)| describe(place.kind, of, relay(place.kind)));
+        let receptions = stage.receivers.values().map(|receiver| {
+            let Verdict { state, cause, fps, lost_ratio } = stage.judge(now, receiver);
+            MachineReception {
+                machine_id: receiver.link.machine,
+                name: receiver.link.name.clone(),
+                rung: receiver.serial.map_or(Rung::None, |_| Rung::Multicast),
+                state,
+                fps,
+                lost_ratio,
+                cause,
+            }
+        });
+        let address = MulticastAddress { group: stage.group.address, port: stage.group.port };
+        Self {
+            state: StreamState {
+                on_air: stage.is_on_air(),
+                publications: publications.collect(),
+                machines: receptions.collect(),
+                multicast: stage.is_on_air().then_some(address),
+            },
+            room: stage.airing.room,
+            named: stage.airing.machines.clone(),
+        }
     }
 
     /// Adds the machines of the lesson that are off, and puts all in order.

@@ -18,7 +18,8 @@ use std::{
 
 use alfarid_agent::{clock, feed::Frame};
 use cpal::{
-    FromSample, SampleFormat, SizedSample, SupportedStreamConfig,
+    BufferSize, FromSample, SampleFormat, SizedSample, StreamConfig, SupportedBufferSize,
+    SupportedStreamConfig,
     traits::{DeviceTrait, HostTrait, StreamTrait},
 };
 use gstreamer::{self as gst, prelude::*};
@@ -41,6 +42,9 @@ const ROOM: Duration = Duration::from_millis(300);
 /// Encoded sound inside the pipeline: seconds of it. Decoding takes microseconds, so it is never
 /// full; if it were, the newest packet would be dropped.
 const QUEUED_BYTES: u64 = 64 * 1024;
+
+/// How much the device takes at one go. Left to themselves, some take a single sample.
+const AT_ONE_GO: Duration = Duration::from_millis(20);
 
 /// When a device is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
@@ -153,7 +157,7 @@ fn play<T: SizedSample + FromSample<f32>>(
 ) -> Result<cpal::Stream, cpal::Error> {
     let channels = usize::from(config.channels()).max(1);
     let stream = device.build_output_stream(
-        config.config(),
+        StreamConfig { buffer_size: at_one_go(config), ..config.config() },
         move |samples: &mut [T], _| speaker.fill(samples, channels),
         move |error| {
             // A gap is heard by the student and heals by itself; everything else is the end.
@@ -165,6 +169,16 @@ fn play<T: SizedSample + FromSample<f32>>(
     )?;
     stream.play()?;
     Ok(stream)
+}
+
+fn at_one_go(config: &SupportedStreamConfig) -> BufferSize {
+    let wanted = u32::try_from(length(AT_ONE_GO, config.sample_rate())).unwrap_or(u32::MAX);
+    match config.buffer_size() {
+        SupportedBufferSize::Range { min, max } if min <= max => {
+            BufferSize::Fixed(wanted.clamp(*min, *max))
+        }
+        _ => BufferSize::Default,
+    }
 }
 
 /// The device's end of the ring.
