@@ -24,6 +24,17 @@ CREATE TABLE sessions (
 
 CREATE INDEX sessions_of_teacher ON sessions (teacher_id);
 
+-- A browser that has logged in as somebody before: others who guess at the account do not slow it
+-- down. Several people may use one browser.
+CREATE TABLE devices (
+    token_sha256 BLOB NOT NULL,
+    teacher_id   TEXT NOT NULL REFERENCES teachers (id) ON DELETE CASCADE,
+    last_used_at INTEGER NOT NULL,
+    PRIMARY KEY (token_sha256, teacher_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX devices_of_teacher ON devices (teacher_id);
+
 -- Who did what that matters for trust. Append-only.
 CREATE TABLE audit (
     id         TEXT PRIMARY KEY,

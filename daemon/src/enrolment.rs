@@ -19,11 +19,13 @@ mod addresses;
 mod authority;
 mod claim;
 mod claim_code;
+mod export;
 mod files;
 mod machines;
 mod renewal;
 mod routes;
 mod site;
+mod site_file;
 mod store;
 mod tls;
 mod tokens;
@@ -31,7 +33,7 @@ mod tokens;
 use std::{
     io,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -41,11 +43,13 @@ use alfarid_protocol::id::{MachineId, RoomId, TokenId};
 use thiserror::Error;
 
 pub use self::{
+    addresses::host_name,
     authority::AuthorityError,
     claim::Claim,
     machines::{EnrolRequest, Issued, KnownMachine, MachineChange},
     routes::routes,
     site::{Description, Site, SiteError, spki_sha256},
+    site_file::{Passphrase, SiteFileError},
     tokens::{NewSiteToken, SiteTokenRow},
 };
 use self::{
@@ -58,6 +62,10 @@ use crate::{db::DbError, field::Invalid, floor::Floor, health::Severity, identit
 pub enum Error {
     #[error("this box is claimed already")]
     AlreadyClaimed,
+    #[error("the site has been exported from here, or this box joined it by a file: use that file")]
+    AlreadyExported,
+    #[error("this box belongs to another site already")]
+    AnotherSite,
     #[error(transparent)]
     Authority(#[from] AuthorityError),
     #[error("the claim code is wrong")]
@@ -86,6 +94,10 @@ pub enum Error {
     NotClaimed,
     #[error("cannot do this with the site's files")]
     Site(#[from] SiteError),
+    #[error(transparent)]
+    SiteFile(#[from] SiteFileError),
+    #[error("the box is stopping")]
+    Stopping,
     #[error("cannot set up TLS")]
     Tls(#[from] rustls::Error),
     #[error("the site's files on this box are damaged; put them back from a backup")]
@@ -112,8 +124,10 @@ struct Inner {
     is_damaged: bool,
     is_claimed: AtomicBool,
     claim_code: ClaimCode,
-    /// One claim at a time; those who wait have shown the right code.
+    /// One claim or export at a time; those who wait have shown the right code or are admins.
     claiming: tokio::sync::Mutex<()>,
+    /// The site file that was made a moment ago, should its download be torn.
+    last_export: Mutex<Option<export::Export>>,
     shown: Arc<Shown>,
     verifier: Arc<SiteVerifier>,
     web_tls: Arc<rustls::ServerConfig>,
@@ -150,6 +164,7 @@ impl Handle {
             is_claimed: AtomicBool::new(is_claimed),
             claim_code: claim_code.map_err(Error::ClaimCode)?,
             claiming: tokio::sync::Mutex::default(),
+            last_export: Mutex::default(),
             shown,
             verifier,
         })))
@@ -184,4 +199,19 @@ impl Handle {
     fn undamaged(&self) -> Result<(), Error> {
         if self.0.is_damaged { Err(Error::TrustDamaged) } else { Ok(()) }
     }
+}
+
+/// The pages' TLS of a box whose database cannot be opened: the certificate it showed last, so
+/// that browsers which know the site still do, or a temporary one.
+pub fn tls_without_database(
+    config: &crate::config::Config,
+    clock: &crate::clock::Clock,
+) -> Result<Arc<rustls::ServerConfig>, Error> {
+    let site = Site::load(&config.storage.state_dir).ok().flatten();
+    let known = site.and_then(|site| site.leaf().map(|leaf| (site.chain_of(&leaf), leaf)));
+    let (chain, leaf) = match known {
+        Some(known) => known,
+        None => renewal::temporary(&config.http.names, clock.now())?,
+    };
+    Ok(tls::web(Arc::new(Shown::new(chain, &leaf)?))?)
 }

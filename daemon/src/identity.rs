@@ -6,18 +6,25 @@
 //!
 //! Passwords are kept as argon2id ([`password`]), session tokens and stream keys as SHA-256. A
 //! session ends when it is not used for twelve hours, counted without a calendar ([`session`]).
+//! Wrong passwords slow down and never lock out ([`slowdown`]).
 
 pub mod audit;
 pub mod extract;
+mod login;
 mod password;
+mod people;
 mod routes;
 mod secret;
 mod session;
+mod slowdown;
 mod store;
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use alfarid_protocol::{id::TeacherId, time::Timestamp};
+use alfarid_protocol::id::TeacherId;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -27,13 +34,15 @@ use zeroize::Zeroizing;
 
 pub use self::{
     extract::{Admin, Signed},
+    login::{Credentials, LoggedIn},
     password::NewPassword,
-    routes::{routes, session_cookie},
+    people::{OwnChange, PasswordChange, Teacher, TeacherChange},
+    routes::{cookies, routes},
     secret::Secret,
 };
-use self::{password::Passwords, session::Sessions};
+use self::{password::Passwords, session::Sessions, slowdown::Slowdown};
 use crate::{
-    clock::{Authority, Clock},
+    clock::Clock,
     db::{Db, DbError},
     field::{self, Invalid},
 };
@@ -46,14 +55,24 @@ pub enum Error {
     Busy,
     #[error("cannot read or write people")]
     Db(#[from] DbError),
+    #[error("somebody has this e-mail address already")]
+    EmailTaken,
     #[error("cannot hash a password: {0}")]
     Hash(argon2::password_hash::Error),
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    #[error("a site keeps at least one active admin")]
+    LastAdmin,
+    #[error("there is no teacher {0}")]
+    NoSuchTeacher(TeacherId),
     #[error("the system gives no random bytes: {0}")]
     NoRandomness(getrandom::Error),
+    #[error("too many wrong passwords; wait {} s", wait.as_secs())]
+    SlowDown { wait: Duration },
     #[error("the e-mail address or the password is wrong")]
     WrongCredentials,
+    #[error("the old password is wrong")]
+    WrongPassword,
 }
 
 /// Somebody who is logged in.
@@ -117,13 +136,11 @@ impl NewTeacher {
             password: NewPassword::parse("password", password)?,
         })
     }
-}
 
-/// A fresh session: the token goes into the browser's cookie and is kept nowhere else.
-#[derive(Debug)]
-pub struct LoggedIn {
-    pub person: Person,
-    pub token: Secret,
+    pub fn of_department(self, department: Option<&str>) -> Result<Self, Invalid> {
+        let department = field::optional_line("department", department, Self::MAX_NAME)?;
+        Ok(Self { department, ..self })
+    }
 }
 
 /// Cheap to clone.
@@ -133,12 +150,13 @@ pub struct Handle {
     clock: Clock,
     passwords: Arc<Passwords>,
     sessions: Arc<Sessions>,
+    slowdown: Arc<Mutex<Slowdown>>,
 }
 
 impl Handle {
     pub fn new(db: Db, clock: Clock) -> Self {
         let sessions = Arc::new(Sessions::new(&clock));
-        Self { db, clock, passwords: Arc::default(), sessions }
+        Self { db, clock, passwords: Arc::default(), sessions, slowdown: Arc::default() }
     }
 
     /// Who the session cookie `token` belongs to; `None` if to nobody, to somebody who is not
@@ -170,80 +188,9 @@ impl Handle {
         Ok(self.db.read(store::has_admin).await?)
     }
 
-    /// Makes the first admin, logged in at once. Fails once there is one: of two claims at the
-    /// same moment one wins. An account of that address which outlived all admins is taken over:
-    /// whoever claims stands at the box.
-    pub async fn first_admin(&self, new: NewTeacher) -> Result<LoggedIn, Error> {
-        let hash = self.passwords.hash(new.password).await?;
-        let person = Person {
-            id: self.clock.id(),
-            email: new.email,
-            full_name: new.full_name,
-            role: Role::Admin,
-            language: new.language,
-        };
-        let (token, token_hash) = secret_token()?;
-        let clock = self.clock.clone();
-        let person = self
-            .db
-            .write(move |tx| {
-                if store::has_admin(tx)? {
-                    return Err(Error::AdminExists);
-                }
-                let id = store::put_first_admin(tx, &person, &hash, clock.now())?;
-                audit::write(tx, &clock, &audit::Entry::new(id, "box_claimed", &id))?;
-                store::insert_session(tx, &token_hash, id, clock.now())?;
-                Ok(Person { id, ..person })
-            })
-            .await?;
-        self.sessions.seen(token_hash, self.clock.monotonic());
-        Ok(LoggedIn { person, token })
-    }
-
-    /// Opens a session for whoever knows the password. An unknown address takes as long as a
-    /// wrong password.
-    pub async fn log_in(
-        &self,
-        email: &str,
-        password: Secret,
-        browser_time: Timestamp,
-    ) -> Result<LoggedIn, Error> {
-        let email = email.trim().to_lowercase();
-        let known = self.db.read(move |c| store::credentials(c, &email)).await?;
-        let (person, hash) = known.unzip();
-        let is_right = self.passwords.verify(password, hash).await?;
-        let person = person.filter(|_| is_right).ok_or(Error::WrongCredentials)?;
-        self.take_time(browser_time);
-        let (token, token_hash) = secret_token()?;
-        let (id, at) = (person.id, self.clock.now());
-        self.db.write(move |tx| store::insert_session(tx, &token_hash, id, at)).await?;
-        self.sessions.seen(token_hash, self.clock.monotonic());
-        Ok(LoggedIn { person, token })
-    }
-
-    /// Ends the session of this cookie, if it is one.
-    pub async fn log_out(&self, token: &str) -> Result<(), Error> {
-        self.end_session(sha256(token)).await
-    }
-
     async fn end_session(&self, hash: [u8; 32]) -> Result<(), Error> {
-        self.sessions.forget(&hash);
+        self.sessions.forget(&[hash]);
         Ok(self.db.write(move |tx| store::delete_session(tx, &hash)).await?)
-    }
-
-    /// Puts an unsure clock right by the browser of somebody who has just proved who they are.
-    pub fn take_time(&self, browser_time: Timestamp) {
-        /// 2100-01-01: a browser that is further off is wrong, and box time never goes back.
-        const BELIEVABLE_UNTIL: Timestamp = Timestamp(4_102_444_800_000);
-        if browser_time > BELIEVABLE_UNTIL {
-            return;
-        }
-        if let Some(moved_ms) = self.clock.correct(browser_time, Authority::Browser) {
-            tracing::info!(
-                clock.moved_ms = moved_ms,
-                "box time moved by {moved_ms} ms by a browser"
-            );
-        }
     }
 }
 

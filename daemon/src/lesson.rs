@@ -43,6 +43,7 @@ use utoipa::ToSchema;
 use self::{actor::Request, state::Command};
 pub use self::{
     actor::{Actor, new},
+    effects::Others,
     event::{EventKind, LessonEvent},
     quality::Profile,
     routes::routes,

@@ -13,6 +13,7 @@ use super::{
     claim_code::Verdict,
     renewal,
     site::{Description, Site, SiteError},
+    site_file::{Passphrase, SiteFile},
 };
 use crate::{
     field,
@@ -54,6 +55,43 @@ impl Handle {
         self.let_in(claim.admin).await
     }
 
+    /// Makes this box one more of the site in `file`: its own CA under the same root. The root's
+    /// key is used this once and is never written here.
+    pub async fn join(
+        &self,
+        claim: Claim,
+        file: Vec<u8>,
+        passphrase: Passphrase,
+    ) -> Result<LoggedIn, Error> {
+        self.check_code(&claim)?;
+        let _one_at_a_time = self.0.claiming.lock().await;
+        self.still_unclaimed()?;
+        let opened = off_thread(move || {
+            let file = SiteFile::open(&file, &passphrase)?;
+            let root = file.root()?;
+            Ok::<_, Error>((file, root))
+        });
+        let (file, root) = opened.await?;
+        self.0.identity.take_time(claim.browser_time);
+        match self.site() {
+            Some(site) if site.root != root.certificate => return Err(Error::AnotherSite),
+            Some(_) => {}
+            None => {
+                let floor = self.0.floor.clone();
+                let description = Description {
+                    site_id: file.site_id,
+                    site_name: file.site_name.clone(),
+                    ca_names: addresses::own_names(&floor.config.http.names),
+                };
+                self.found(move |state_dir| {
+                    Site::found(&state_dir, floor.box_id, &description, &root, false)
+                })
+                .await?;
+            }
+        }
+        self.let_in(claim.admin).await
+    }
+
     fn check_code(&self, claim: &Claim) -> Result<(), Error> {
         self.still_unclaimed()?;
         let now = self.0.floor.clock.monotonic();
@@ -74,9 +112,7 @@ impl Handle {
         make: impl FnOnce(PathBuf) -> Result<Site, SiteError> + Send + 'static,
     ) -> Result<(), Error> {
         let state_dir = self.0.floor.state_dir().clone();
-        let result = tokio::task::spawn_blocking(move || make(state_dir)).await;
-        // The task is neither aborted nor does it panic; if it did, nothing was put in place.
-        let site = result.map_err(|_| Error::NotClaimed)??;
+        let site = off_thread(move || make(state_dir).map_err(Error::from)).await?;
         let names = renewal::wanted(&self.0.floor, &site.description.ca_names);
         self.show_new_leaf(&site, &names)?;
         self.0.verifier.trust(site.root.clone());
@@ -91,4 +127,11 @@ impl Handle {
         tracing::info!("this box is claimed");
         Ok(logged_in)
     }
+}
+
+/// Runs what takes long or waits for the disk. A task of ours is cut short only with the process.
+pub(super) async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Stopping)?
 }

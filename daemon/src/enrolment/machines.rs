@@ -198,6 +198,8 @@ impl Error {
             Self::Invalid(_) | Self::Authority(_) => RefusalCode::BadRequest,
             Self::NoSuchMachine(_) => RefusalCode::MachineUnknown,
             Self::AlreadyClaimed
+            | Self::AlreadyExported
+            | Self::AnotherSite
             | Self::ClaimCodeWrong
             | Self::ClaimSlowDown { .. }
             | Self::ClaimCode(_)
@@ -208,6 +210,8 @@ impl Error {
             | Self::NoSuchToken(_)
             | Self::NotClaimed
             | Self::Site(_)
+            | Self::SiteFile(_)
+            | Self::Stopping
             | Self::TrustDamaged
             | Self::Tls(_) => RefusalCode::TryLater,
         }

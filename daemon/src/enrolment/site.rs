@@ -26,7 +26,7 @@ use alfarid_protocol::{
     time::Timestamp,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use rcgen::KeyPair;
+use rcgen::{KeyPair, PublicKeyData};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -153,6 +153,28 @@ impl Site {
         vec![leaf.certificate.clone(), self.ca.certificate.clone(), self.root.clone()]
     }
 
+    /// The root with its key, on a box that has not given it away yet. Blocking.
+    pub(super) fn root_with_key(&self) -> Result<Option<Certified>, SiteError> {
+        let path = self.dir.join("root.key");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = Zeroizing::new(read(&path)?);
+        let damaged = |why: String| SiteError::Damaged { path: path.clone(), why };
+        let text = std::str::from_utf8(&text).map_err(|error| damaged(error.to_string()))?;
+        let key = KeyPair::from_pem(text).map_err(|error| damaged(error.to_string()))?;
+        if key_sha256(&key) != self.root_spki_sha256 {
+            return Err(damaged("it is not the key of root.pem".to_owned()));
+        }
+        Ok(Some(Certified { key, certificate: self.root.clone() }))
+    }
+
+    /// From now on nobody can make a box of this site out of this one. Blocking.
+    pub(super) fn forget_root_key(&self) -> Result<(), SiteError> {
+        let path = self.dir.join("root.key");
+        files::remove(&path).map_err(|source| SiteError::Write { path, source })
+    }
+
     /// The leaf on disk, if there is a readable one. Blocking.
     pub(super) fn leaf(&self) -> Option<Certified> {
         certified(&self.dir.join("leaf.pem")).ok()
@@ -177,6 +199,11 @@ impl Site {
 pub fn spki_sha256(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     Some(Sha256::digest(parsed.tbs_certificate.subject_pki.raw).into())
+}
+
+/// The same of a key that is in our own hands.
+pub(super) fn key_sha256(key: &KeyPair) -> [u8; 32] {
+    Sha256::digest(key.subject_public_key_info()).into()
 }
 
 /// RFC 7468 §2: base64 in lines of 64.

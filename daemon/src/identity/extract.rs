@@ -13,6 +13,9 @@ use crate::http::Problem;
 /// `__Host-`: sent only by HTTPS, only to this very host, for every path.
 pub const COOKIE: &str = "__Host-alfarid";
 
+/// By which a browser is known again where somebody has logged in before. Opens nothing.
+pub const DEVICE_COOKIE: &str = "__Host-alfarid-device";
+
 /// Anybody who is logged in: a teacher or an admin.
 #[derive(Clone, Debug)]
 pub struct Signed(pub Person);
@@ -72,6 +75,15 @@ where
 
 /// The session cookie of a request, if it brings one.
 pub fn session_token(parts: &Parts) -> Option<&str> {
+    cookie(parts, COOKIE)
+}
+
+/// The device cookie of a request, if it brings one.
+pub fn device_token(parts: &Parts) -> Option<&str> {
+    cookie(parts, DEVICE_COOKIE)
+}
+
+fn cookie<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
     parts
         .headers
         .get_all(header::COOKIE)
@@ -79,7 +91,7 @@ pub fn session_token(parts: &Parts) -> Option<&str> {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE)
+        .find(|(found, _)| *found == name)
         .map(|(_, token)| token)
 }
 

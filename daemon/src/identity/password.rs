@@ -134,6 +134,21 @@ mod tests {
         assert!(!passwords.verify(secret(""), None).await.unwrap());
     }
 
+    /// Fails when log-ins pile up without end, or when the first has to wait for the last.
+    #[tokio::test]
+    async fn a_storm_of_log_ins_is_told_to_come_back() {
+        let passwords = Passwords { running: Semaphore::new(0), admitted: Semaphore::new(1) };
+        let first = passwords.verify(secret("12345678"), None);
+        let second = passwords.verify(secret("12345678"), None);
+        let (first, second) = tokio::join!(first, async {
+            let result = second.await;
+            passwords.running.add_permits(1);
+            result
+        });
+        assert!(matches!(first, Ok(false)));
+        assert!(matches!(second, Err(Error::Busy)));
+    }
+
     #[test]
     fn a_password_is_long_enough_and_not_endless() {
         let code = |text: &str| NewPassword::parse("password", secret(text)).unwrap_err().code;

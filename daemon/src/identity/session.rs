@@ -80,8 +80,11 @@ impl Sessions {
         is_stale
     }
 
-    pub(super) fn forget(&self, session: &TokenHash) {
-        self.used().remove(session);
+    pub(super) fn forget(&self, sessions: &[TokenHash]) {
+        let mut used = self.used();
+        for session in sessions {
+            used.remove(session);
+        }
     }
 
     fn used(&self) -> MutexGuard<'_, HashMap<TokenHash, Use>> {

@@ -21,7 +21,6 @@ use super::{
     store,
 };
 use crate::{
-    attendance,
     clock::{Clock, Reading},
     db::{Db, DbError},
     events::{Event, Listener},
@@ -51,14 +50,14 @@ type Pages = watch::Receiver<HashMap<TeacherId, usize>>;
 
 /// `pages` are the live pages that teachers have open: a lesson whose teacher has none, and
 /// publishes nothing, ends by itself. The handle works while [`Actor::run`] does.
-pub fn new(floor: &Floor, attendance: attendance::Handle, pages: Pages) -> (Handle, Actor) {
+pub fn new(floor: &Floor, others: Others, pages: Pages) -> (Handle, Actor) {
     let (requests, mailbox) = mpsc::channel(REQUESTS);
     let end_after = watch::Sender::new(minutes(floor.config.lesson.end_after_minutes));
     let actor = Actor {
         clock: floor.clock.clone(),
         db: floor.db.clone(),
         changes: floor.events.listen(),
-        others: Others { attendance, events: floor.events.clone() },
+        others,
         mailbox,
         pages,
         end_after: end_after.subscribe(),

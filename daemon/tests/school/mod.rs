@@ -337,7 +337,7 @@ fn open(
 ) -> (lesson::Handle, attendance::Handle, mpsc::Sender<PresenceMessage>, Router, Running) {
     let (presence, outlet) = mpsc::channel(64);
     let (attendance, roll) = attendance::new(floor, outlet);
-    let (lessons, life) = lesson::new(floor, attendance.clone(), pages.subscribe());
+    let (lessons, life) = lesson::new(floor, others(floor, &attendance), pages.subscribe());
     let stopping = CancellationToken::new();
     let tasks =
         vec![tokio::spawn(roll.run(stopping.clone())), tokio::spawn(life.run(stopping.clone()))];
@@ -345,6 +345,21 @@ fn open(
     let state = Routed { lessons: lessons.clone(), attendance: attendance.clone(), people };
     let router = lesson::routes::<Routed>().merge(attendance::routes()).with_state(state).into();
     (lessons, attendance, presence, router, Running { stopping, tasks })
+}
+
+/// Those whom a lesson asks. Broadcast and recording do not run here: a lesson goes on without.
+fn others(floor: &Floor, attendance: &attendance::Handle) -> lesson::Others {
+    let (_, media) = mpsc::channel(1);
+    let (counts, _) = roster::Connected::channel();
+    let machines = machines::Handle::detached(floor, counts);
+    let (broadcast, _) = broadcast::new(floor, machines, media);
+    let (recording, _) = recording::new(floor.clone());
+    lesson::Others {
+        attendance: attendance.clone(),
+        broadcast,
+        recording,
+        events: floor.events.clone(),
+    }
 }
 
 /// A person whose session cookie is their name.

@@ -5,11 +5,20 @@
 #![expect(dead_code, reason = "shared by several test files")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+pub(crate) mod machine;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use alfarid_daemon::{
-    clock::Clock, config::Config, db::Db, enrolment, events::Events, floor::Floor, health::Health,
-    http::Peer, identity, roster,
+    clock::{Clock, Evidence},
+    config::Config,
+    db::Db,
+    enrolment,
+    events::Events,
+    floor::Floor,
+    health::Health,
+    http::Peer,
+    identity, roster,
 };
 use alfarid_protocol::{id::BoxId, time::Timestamp};
 use axum::{
@@ -50,6 +59,17 @@ impl TestBox {
         Self::start(Arc::new(dir), Clock::manual(MORNING)).await
     }
 
+    pub(crate) async fn at(now: Timestamp) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self::start(Arc::new(dir), Clock::manual(now)).await
+    }
+
+    /// A box whose clock nobody vouches for.
+    pub(crate) async fn unsure() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self::start(Arc::new(dir), unsure_clock()).await
+    }
+
     /// The same box after a restart, at `now`.
     pub(crate) async fn restarted(self, now: Timestamp) -> Self {
         let dir = Arc::clone(&self.dir);
@@ -57,9 +77,26 @@ impl TestBox {
         Self::start(dir, Clock::manual(now)).await
     }
 
+    /// The same box after its database was lost with all its backups.
+    pub(crate) async fn restarted_without_database(self) -> Self {
+        let dir = Arc::clone(&self.dir);
+        drop(self);
+        for file in ["alfarid.db", "alfarid.db-wal", "alfarid.db-shm"] {
+            let _ = std::fs::remove_file(dir.path().join(file));
+        }
+        Self::start(dir, Clock::manual(MORNING)).await
+    }
+
+    pub(crate) async fn restarted_unsure(self) -> Self {
+        let dir = Arc::clone(&self.dir);
+        drop(self);
+        Self::start(dir, unsure_clock()).await
+    }
+
     async fn start(dir: Arc<tempfile::TempDir>, clock: Clock) -> Self {
         let settings = dir.path().join("alfarid.toml");
-        std::fs::write(&settings, format!("[storage]\nstate_dir = {:?}\n", dir.path())).unwrap();
+        std::fs::write(&settings, format!("[storage]\nstate_dir = \"{}\"\n", dir.path().display()))
+            .unwrap();
         let config = Config::load(Some(&settings)).unwrap();
         let opened = Db::open(&dir.path().join("alfarid.db"), &dir.path().join("backups"));
         let events = Events::default();
@@ -107,6 +144,11 @@ impl TestBox {
         Browser { router: self.router.clone().layer(Extension(peer)), cookies: Vec::new() }
     }
 
+    /// A browser that was here before the restart, with its cookies.
+    pub(crate) fn again(&self, browser: &Browser) -> Browser {
+        Browser { cookies: browser.cookies.clone(), ..self.browser() }
+    }
+
     pub(crate) fn claim_code(&self) -> String {
         std::fs::read_to_string(self.path().join("claim-code")).unwrap().trim().to_owned()
     }
@@ -132,6 +174,10 @@ impl TestBox {
         browser.post("/api/v1/session", form).await.expect(StatusCode::OK);
         browser
     }
+}
+
+fn unsure_clock() -> Clock {
+    Clock::start(Evidence { system: MORNING, saved: None, vouched: false })
 }
 
 pub(crate) fn claim_form(code: &str) -> Value {

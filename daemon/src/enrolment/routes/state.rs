@@ -1,0 +1,59 @@
+//! What a page needs to know before anything else.
+
+use alfarid_protocol::time::Timestamp;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    enrolment::{Handle, addresses},
+    http::Json,
+    identity::{Person, extract::Visitor},
+};
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct BoxState {
+    claimed: bool,
+    site_name: Option<String>,
+    box_name: String,
+    version: &'static str,
+    clock: ClockState,
+    /// Who is logged in in this browser.
+    session: Option<Person>,
+    faults: Vec<FaultState>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct ClockState {
+    now: Timestamp,
+    /// Whether anybody vouches for it.
+    sure: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct FaultState {
+    code: &'static str,
+    detail: String,
+}
+
+/// What a page needs to know first; for everybody.
+#[utoipa::path(
+    get, path = "/api/v1/state", tag = "enrolment", operation_id = "show_state",
+    responses((status = 200, body = BoxState))
+)]
+pub(super) async fn show_state(
+    State(enrolment): State<Handle>,
+    visitor: Visitor,
+) -> Json<BoxState> {
+    let floor = &enrolment.0.floor;
+    let faults = floor.health.faults().into_iter();
+    Json(BoxState {
+        claimed: enrolment.is_claimed(),
+        site_name: enrolment.site().map(|site| site.description.site_name.clone()),
+        box_name: addresses::host_name(),
+        version: env!("CARGO_PKG_VERSION"),
+        clock: ClockState { now: floor.clock.now(), sure: floor.clock.is_sure() },
+        session: visitor.0,
+        faults: faults.map(|f| FaultState { code: f.code, detail: f.detail }).collect(),
+    })
+}

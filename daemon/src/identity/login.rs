@@ -1,0 +1,141 @@
+//! Getting in and out: the first admin, log in, log out.
+
+use std::{net::IpAddr, sync::PoisonError, time::Duration};
+
+use alfarid_protocol::time::Timestamp;
+
+use super::{
+    Error, Handle, NewTeacher, Person, Role, Secret, audit, secret_token, sha256,
+    slowdown::Attempt, store,
+};
+use crate::clock::Authority;
+
+/// What somebody typed who wants in, and where.
+#[derive(Debug)]
+pub struct Credentials {
+    pub email: String,
+    pub password: Secret,
+    /// What the browser thinks the time is.
+    pub browser_time: Timestamp,
+    pub from: IpAddr,
+    /// The browser's device cookie, if it has one.
+    pub device: Option<Secret>,
+}
+
+/// A fresh session: the tokens go into the browser's cookies and are kept nowhere else.
+#[derive(Debug)]
+pub struct LoggedIn {
+    pub person: Person,
+    pub session: Secret,
+    /// By this the browser is known again when somebody guesses at the account.
+    pub device: Secret,
+}
+
+impl Handle {
+    /// Makes the first admin, logged in at once. Fails once there is one: of two claims at the
+    /// same moment one wins. An account of that address which outlived all admins is taken over:
+    /// whoever claims stands at the box.
+    pub async fn first_admin(&self, new: NewTeacher) -> Result<LoggedIn, Error> {
+        let hash = self.passwords.hash(new.password).await?;
+        let person = Person {
+            id: self.clock.id(),
+            email: new.email,
+            full_name: new.full_name,
+            role: Role::Admin,
+            language: new.language,
+        };
+        let clock = self.clock.clone();
+        let person = self
+            .db
+            .write(move |tx| {
+                if store::has_admin(tx)? {
+                    return Err(Error::AdminExists);
+                }
+                let id = store::put_first_admin(tx, &person, &hash, clock.now())?;
+                audit::write(tx, &clock, &audit::Entry::new(id, "box_claimed", &id))?;
+                Ok(Person { id, ..person })
+            })
+            .await?;
+        self.open_session(person, None).await
+    }
+
+    /// Opens a session for whoever knows the password. An unknown address takes as long as a
+    /// wrong password.
+    pub async fn log_in(&self, credentials: Credentials) -> Result<LoggedIn, Error> {
+        let Credentials { email, password, browser_time, from, device } = credentials;
+        let email = email.trim().to_lowercase();
+        let accounts = self.accounts_of_device(device.as_ref()).await?;
+        // Only what we gave out ourselves is taken up again.
+        let device = device.filter(|_| !accounts.is_empty());
+        let own = device.as_ref().filter(|_| accounts.contains(&email));
+        let attempt =
+            Attempt { account: email.clone(), from, known_device: own.map(|own| sha256(own)) };
+        self.admit(&attempt)?;
+        let known = self.db.read(move |c| store::credentials(c, &email)).await?;
+        let (person, hash) = known.unzip();
+        let is_right = self.passwords.verify(password, hash).await?;
+        let person = person.filter(|_| is_right).ok_or(Error::WrongCredentials)?;
+        self.forgive(&attempt);
+        self.take_time(browser_time);
+        self.open_session(person, device).await
+    }
+
+    /// Ends the session of this cookie, if it is one.
+    pub async fn log_out(&self, token: &str) -> Result<(), Error> {
+        self.end_session(sha256(token)).await
+    }
+
+    /// Puts an unsure clock right by the browser of somebody who has just proved who they are.
+    pub fn take_time(&self, browser_time: Timestamp) {
+        /// 2100-01-01: a browser that is further off is wrong, and box time never goes back.
+        const BELIEVABLE_UNTIL: Timestamp = Timestamp(4_102_444_800_000);
+        if browser_time > BELIEVABLE_UNTIL {
+            return;
+        }
+        if let Some(moved_ms) = self.clock.correct(browser_time, Authority::Browser) {
+            tracing::info!(clock.moved_ms = moved_ms, "a browser moved box time by {moved_ms} ms");
+        }
+    }
+
+    pub(super) fn admit(&self, attempt: &Attempt) -> Result<(), Error> {
+        let now = self.clock.monotonic();
+        let mut slowdown = self.slowdown.lock().unwrap_or_else(PoisonError::into_inner);
+        slowdown.admit(attempt, now).map_err(|wait| Error::SlowDown { wait: round_up(wait) })
+    }
+
+    pub(super) fn forgive(&self, attempt: &Attempt) {
+        let now = self.clock.monotonic();
+        self.slowdown.lock().unwrap_or_else(PoisonError::into_inner).forgive(attempt, now);
+    }
+
+    async fn accounts_of_device(&self, device: Option<&Secret>) -> Result<Vec<String>, Error> {
+        let Some(hash) = device.map(|device| sha256(device)) else { return Ok(Vec::new()) };
+        Ok(self.db.read(move |c| store::accounts_of_device(c, &hash)).await?)
+    }
+
+    async fn open_session(
+        &self,
+        person: Person,
+        device: Option<Secret>,
+    ) -> Result<LoggedIn, Error> {
+        let (session, session_hash) = secret_token()?;
+        let device = device.map_or_else(|| secret_token().map(|(token, _)| token), Ok)?;
+        let device_hash = sha256(&device);
+        let (id, at) = (person.id, self.clock.now());
+        let displaced = self
+            .db
+            .write(move |tx| {
+                store::keep_device(tx, &device_hash, id, at)?;
+                store::insert_session(tx, &session_hash, id, at)
+            })
+            .await?;
+        self.sessions.forget(&displaced);
+        self.sessions.seen(session_hash, self.clock.monotonic());
+        Ok(LoggedIn { person, session, device })
+    }
+}
+
+/// Whoever waits as many whole seconds as they were told has waited long enough.
+fn round_up(wait: Duration) -> Duration {
+    Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
+}

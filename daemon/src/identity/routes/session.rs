@@ -1,0 +1,84 @@
+//! Log in and out.
+
+use alfarid_protocol::time::Timestamp;
+use axum::{
+    Extension,
+    extract::State,
+    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    response::{AppendHeaders, IntoResponse},
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    http::{Json, Peer, Problem},
+    identity::{Credentials, Handle, LoggedIn, Person, Secret, extract},
+};
+
+/// 400 days, the longest that browsers keep a cookie.
+const DEVICE_MAX_AGE: &str = "; Max-Age=34560000";
+
+#[derive(Deserialize, ToSchema)]
+pub(super) struct LogInForm {
+    email: String,
+    password: Secret,
+    /// The browser's own idea of the time.
+    browser_time: Timestamp,
+}
+
+/// Log in.
+#[utoipa::path(
+    post, path = "/api/v1/session", tag = "identity", operation_id = "create_session",
+    request_body = LogInForm,
+    responses(
+        (status = 200, description = "Logged in; sets the session cookie", body = Person),
+        (status = 401, description = "`wrong_credentials`", body = Problem),
+        (status = 429, description = "`slow_down`", body = Problem),
+    )
+)]
+pub(super) async fn create_session(
+    State(identity): State<Handle>,
+    Extension(peer): Extension<Peer>,
+    parts: Parts,
+    Json(form): Json<LogInForm>,
+) -> Result<impl IntoResponse, Problem> {
+    let credentials = Credentials {
+        email: form.email,
+        password: form.password,
+        browser_time: form.browser_time,
+        from: peer.ip(),
+        device: extract::device_token(&parts).map(|token| token.to_owned().into()),
+    };
+    let logged_in = identity.log_in(credentials).await?;
+    Ok((cookies(&logged_in), Json(logged_in.person)))
+}
+
+/// Log out.
+#[utoipa::path(
+    delete, path = "/api/v1/session", tag = "identity", operation_id = "delete_session",
+    responses((status = 204, description = "Logged out, also if nobody was logged in"))
+)]
+pub(super) async fn delete_session(
+    State(identity): State<Handle>,
+    parts: Parts,
+) -> Result<impl IntoResponse, Problem> {
+    if let Some(token) = extract::session_token(&parts) {
+        identity.log_out(token).await?;
+    }
+    let gone = [cookie(extract::COOKIE, "", "; Max-Age=0")];
+    Ok((StatusCode::NO_CONTENT, AppendHeaders(gone.into_iter().flatten().collect::<Vec<_>>())))
+}
+
+/// The headers that give a browser its session. The session cookie has no lifetime: it goes with
+/// the browser, and on the box with twelve hours of rest.
+pub fn cookies(logged_in: &LoggedIn) -> AppendHeaders<Vec<(HeaderName, HeaderValue)>> {
+    let session = cookie(extract::COOKIE, &logged_in.session, "");
+    let device = cookie(extract::DEVICE_COOKIE, &logged_in.device, DEVICE_MAX_AGE);
+    AppendHeaders(session.into_iter().chain(device).collect())
+}
+
+fn cookie(name: &str, token: &str, more: &str) -> Option<(HeaderName, HeaderValue)> {
+    let line = format!("{name}={token}; Path=/; Secure; HttpOnly; SameSite=Strict{more}");
+    // Tokens are base64url: the line is always a header's value.
+    HeaderValue::from_str(&line).ok().map(|value| (header::SET_COOKIE, value))
+}
