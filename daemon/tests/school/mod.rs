@@ -7,14 +7,15 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use alfarid_daemon::{
-    attendance,
+    attendance::{self, Mode, Move},
     clock::Clock,
     config::Config,
     db::{Db, DbError},
     events::{Event, Events, Listener},
     floor::Floor,
     health::Health,
-    identity, lesson,
+    identity::{self, Language, Person, Role},
+    lesson,
     machines::PresenceMessage,
 };
 use alfarid_protocol::{
@@ -133,6 +134,31 @@ impl School {
         });
     }
 
+    pub(crate) fn admin(&self) -> Person {
+        Person {
+            id: self.teachers[2],
+            email: "admin".into(),
+            full_name: "admin".into(),
+            role: Role::Admin,
+            language: Language::Ru,
+        }
+    }
+
+    /// Takes a student's seat away before anything was seen from it.
+    pub(crate) async fn unseat(&self, student: usize, lesson: LessonId) {
+        let seat = Move { student: self.students[student], machine: None, mode: Mode::WasWrong };
+        self.attendance.move_seat(lesson, seat, &self.admin()).await.unwrap();
+    }
+
+    /// What a query of one number says.
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        self.floor
+            .db
+            .read(move |c| Ok::<_, DbError>(c.query_row(sql, [], |row| row.get(0))?))
+            .await
+            .unwrap()
+    }
+
     pub(crate) fn minutes(&self, minutes: u64) {
         self.clock.advance(Duration::from_secs(minutes * 60));
     }
@@ -203,6 +229,12 @@ impl Machine {
             booted_at: school.clock.monotonic(),
             seq: 0,
         }
+    }
+
+    /// Starts again: its clock from zero, its numbers go on.
+    pub(crate) fn reboot(&mut self, school: &School) {
+        self.boot = school.clock.id();
+        self.booted_at = school.clock.monotonic();
     }
 
     pub(crate) fn now(&self, school: &School) -> Moment {
