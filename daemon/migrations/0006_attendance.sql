@@ -102,9 +102,10 @@ CREATE TABLE lesson_attendance_spans (
     lesson_id  TEXT NOT NULL REFERENCES lessons (id) ON DELETE CASCADE,
     student_id TEXT NOT NULL REFERENCES students (id) ON DELETE CASCADE,
     from_at    INTEGER NOT NULL,
-    to_at      INTEGER NOT NULL,
-    PRIMARY KEY (lesson_id, student_id, from_at)
-) STRICT, WITHOUT ROWID;
+    to_at      INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX attendance_spans_of_lesson ON lesson_attendance_spans (lesson_id, student_id);
 
 -- Corrections by a person: append-only, the newest stands.
 CREATE TABLE attendance_corrections (

@@ -1,11 +1,189 @@
-//! The composition root: builds the capabilities in dependency order.
+//! The composition root: builds the capabilities in dependency order and runs them until the
+//! process is told to stop.
+//!
+//! What must be there for the box to be of any use is there first: the ports, then the database.
+//! A port that somebody else has ends the start with a word on what to do. A database that cannot
+//! be opened does not: the box then serves its page alone, which says so ([`degraded`]).
 
+mod degraded;
+mod listen;
+mod routes;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use alfarid_protocol::{id::BoxId, time::Timestamp};
+use anyhow::Context;
 use axum::extract::FromRef;
+use uuid::Uuid;
 
-use crate::floor::Floor;
+pub use self::routes::openapi_document;
+use self::{listen::Ports, routes::Web};
+use crate::{
+    attendance, broadcast,
+    clock::{Clock, Evidence, keep},
+    config::Config,
+    db::{Db, Opened, Story},
+    discovery::{self, Announcement},
+    enrolment,
+    events::Events,
+    floor::Floor,
+    health::{Health, Severity},
+    http::{self, live},
+    identity, lesson,
+    lifecycle::Lifecycle,
+    machines, recording, roster, system,
+};
 
 /// What handlers may ask for. A handler extracts only the handle it uses.
 #[derive(Clone, Debug, FromRef)]
 pub struct AppState {
     pub floor: Floor,
+    pub live: live::Live,
+    pub identity: identity::Handle,
+    pub enrolment: enrolment::Handle,
+    pub roster: roster::Handle,
+    pub machines: machines::Handle,
+    pub broadcast: broadcast::Handle,
+    pub recording: recording::Handle,
+    pub attendance: attendance::Handle,
+    pub lesson: lesson::Handle,
+}
+
+/// Runs the box until it is told to stop. `reload` runs at each SIGHUP.
+pub async fn run(config: Config, reload: impl FnMut()) -> anyhow::Result<ExitCode> {
+    let ports = Ports::bind(&config).await?;
+    let config = Arc::new(config);
+    prepare(&config.storage.state_dir)?;
+    let lifecycle = Lifecycle::default();
+    match open_database(&config).await {
+        Ok(opened) => {
+            let floor = lay_floor(config, opened).await?;
+            build(floor, ports, &lifecycle).await?;
+        }
+        Err(error) => degraded::serve(&config, ports.web, &error, &lifecycle)?,
+    }
+    Ok(lifecycle.run(reload).await?)
+}
+
+/// Directories that only the box itself may look into.
+fn prepare(state_dir: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(state_dir)
+        .with_context(|| format!("cannot make the state directory {}", state_dir.display()))
+}
+
+async fn open_database(config: &Config) -> anyhow::Result<Opened> {
+    let path = config.storage.state_dir.join("alfarid.db");
+    let backups = config.storage.state_dir.join("backups");
+    Ok(tokio::task::spawn_blocking(move || Db::open(&path, &backups)).await??)
+}
+
+async fn lay_floor(config: Arc<Config>, opened: Opened) -> anyhow::Result<Floor> {
+    let db = opened.db;
+    let saved: Option<Timestamp> = db.read(keep::saved).await?;
+    let clock = Clock::start(Evidence::gather(saved));
+    let events = Events::default();
+    let health = Health::new(clock.clone(), events.clone());
+    if let Story::Restored { aside, backup } = opened.story {
+        let detail = match backup {
+            Some(backup) => format!(
+                "The database was damaged. It is kept as {}, and {} took its place: what came \
+                 after that copy is missing.",
+                aside.display(),
+                backup.display()
+            ),
+            None => format!(
+                "The database was damaged and there was no copy. It is kept as {}; the box \
+                 starts anew.",
+                aside.display()
+            ),
+        };
+        health.raise("database_restored", Severity::Error, detail);
+    }
+    let box_id = box_id(&config.storage.state_dir, &clock)?;
+    let started = clock.monotonic();
+    Ok(Floor { config, clock, db, events, health, box_id, started })
+}
+
+/// Who this box is: made once, kept beside the database so that neither costs the other.
+fn box_id(state_dir: &Path, clock: &Clock) -> anyhow::Result<BoxId> {
+    let path: PathBuf = state_dir.join("box-id");
+    if let Ok(text) = fs::read_to_string(&path) {
+        let id = text.trim().parse::<Uuid>();
+        return Ok(id.with_context(|| format!("{} holds no id", path.display()))?.into());
+    }
+    let id: BoxId = clock.id();
+    fs::write(&path, id.to_string())
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(id)
+}
+
+/// Builds every capability, from the lowest up, and starts what runs.
+async fn build(floor: Floor, ports: Ports, lifecycle: &Lifecycle) -> anyhow::Result<()> {
+    let stopping = || lifecycle.stopping();
+    let identity = identity::Handle::new(floor.db.clone(), floor.clock.clone());
+    let enrolment = enrolment::Handle::open(floor.clone(), identity.clone()).await?;
+    let (counts, connected) = roster::Connected::channel();
+    let (machines, outlets, agents) = machines::new(&floor, enrolment.clone(), counts);
+    let roster = roster::Handle::open(&floor, connected).await?;
+    let (broadcast, broadcasting) = broadcast::new(&floor, machines.clone(), outlets.media);
+    let (recording, recorders) = recording::new(floor.clone());
+    let (attendance, keeping) = attendance::new(&floor, outlets.presence);
+    let live = live::Live::new(floor.events.clone(), floor.clock.clone(), stopping());
+    let others = lesson::Others {
+        attendance: attendance.clone(),
+        broadcast: broadcast.clone(),
+        recording: recording.clone(),
+        events: floor.events.clone(),
+    };
+    let (lesson, lessons) = lesson::new(&floor, others, live.here());
+
+    lifecycle.spawn("clock", keep::keep(floor.db.clone(), floor.clock.clone(), stopping()));
+    lifecycle.spawn("disk", watch_disk(&floor, lifecycle));
+    lifecycle.spawn("certificate", enrolment.clone().run(stopping()));
+    lifecycle.spawn("broadcast", broadcasting.run(stopping()));
+    lifecycle.spawn("recording", recorders.run(stopping()));
+    lifecycle.spawn("attendance", keeping.run(stopping()));
+    lifecycle.spawn("lesson", lessons.run(stopping()));
+    if floor.config.discovery.mdns {
+        let announcement = Announcement {
+            box_id: floor.box_id,
+            host_name: enrolment::host_name(),
+            agent_port: ports.agents.local_addr()?.port(),
+            web_port: ports.web.local_addr()?.port(),
+        };
+        let announced = discovery::announce(announcement, floor.health.clone(), stopping());
+        lifecycle.spawn("mdns", announced);
+    }
+    let (web_tls, agent_tls) = (enrolment.web_tls(), enrolment.agent_tls());
+    let state = AppState {
+        floor,
+        live,
+        identity,
+        enrolment,
+        roster,
+        machines,
+        broadcast,
+        recording,
+        attendance,
+        lesson,
+    };
+    let pages = Web::new(&state.floor.config).router(state);
+    lifecycle.spawn("agent port", http::serve(ports.agents, agent_tls, agents, stopping()));
+    lifecycle.spawn("pages", http::serve(ports.web, web_tls, pages, stopping()));
+    Ok(())
+}
+
+fn watch_disk(floor: &Floor, lifecycle: &Lifecycle) -> impl Future<Output = ()> + use<> {
+    system::watch_disk(floor.config.storage.clone(), floor.health.clone(), lifecycle.stopping())
 }

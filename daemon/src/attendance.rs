@@ -6,22 +6,28 @@
 //!   page ────────────▶ page spans ───────▶ (within the lesson)
 //! ```
 //!
-//! A machine says when it was in use, by its own clock; [`state`] turns that into box time by the
+//! A machine says when it was in use, by its own clock; the box turns that into box time by the
 //! nearest clock exchange and into students by the lesson's own copy of the seating. While a
-//! lesson runs everything is worked out when it is asked for; when it ends the records are
-//! written, and marks that come later (the network was gone, or the box) write them anew.
+//! lesson runs everything is worked out when it is asked for ([`roll`]); when it ends the records
+//! are written, and marks that come later (the network was gone, or the box) write them anew
+//! ([`marks`]).
 //!
 //! Invariants: a mark counts once, however often and in whatever order it comes; what is
-//! acknowledged is on disk; a record never exceeds its lesson; a correction is never overwritten
-//! by a machine.
+//! acknowledged is on disk; a record never exceeds its lesson; a person's correction is never
+//! overwritten by a machine.
 //!
 //! How it fails: what the database does not take is not acknowledged, so the machine sends it
 //! again. Use in a boot that the box never exchanged clocks with counts for nothing: nobody can
-//! say when it was.
+//! say when it was. What machines told is forgotten after [`KEPT_DAYS`]; records stay.
 
+mod access;
 mod actor;
+mod handle;
+mod ledger;
 mod marks;
 mod roll;
+mod routes;
+mod seat;
 mod span;
 mod state;
 mod store;
@@ -32,24 +38,45 @@ use alfarid_protocol::{
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
 use utoipa::ToSchema;
 
-use self::actor::Request;
 pub use self::{
     actor::{Actor, new},
+    handle::Handle,
+    routes::routes,
+    seat::{Mode, Move},
     span::Span,
 };
 use crate::db::DbError;
+
+/// How long marks and clock exchanges are kept: so late may a machine bring what it wrote down,
+/// and so late may a seat be put right.
+pub const KEPT_DAYS: u32 = 30;
 
 #[derive(Debug, Error)]
 pub enum Error {
     #[error("cannot read or write the attendance")]
     Db(#[from] DbError),
+    #[error("machine {0} is not in the lesson's room")]
+    MachineElsewhere(MachineId),
+    #[error("machine {0} has two students already")]
+    MachineFull(MachineId),
+    #[error("there is no class {0}")]
+    NoSuchClass(ClassId),
     #[error("no attendance is kept of lesson {0}")]
     NoSuchLesson(LessonId),
+    #[error("student {0} has no part in this lesson")]
+    NoSuchStudent(StudentId),
+    #[error("lesson {0} is not running")]
+    NotRunning(LessonId),
+    #[error("only the class's own teacher or an admin sees its attendance")]
+    NotYourClass(ClassId),
+    #[error("only the lesson's teacher or an admin may do this")]
+    NotYourLesson(LessonId),
     #[error("the attendance is not kept any more: the box is stopping")]
     Stopped,
+    #[error("lesson {0} is too long ago: what machines told then is forgotten")]
+    TooLongAgo(LessonId),
 }
 
 /// What attendance must know of a lesson.
@@ -85,6 +112,7 @@ impl Default for Thresholds {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = AttendanceStatus)]
 pub enum Status {
     Present,
     Late,
@@ -96,6 +124,7 @@ pub enum Status {
 
 /// One student's attendance of one lesson.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = AttendanceRecord)]
 pub struct Record {
     pub student_id: StudentId,
     /// The school's own number.
@@ -108,51 +137,93 @@ pub struct Record {
     pub left_at: Option<Timestamp>,
     /// The union of the spans.
     pub duration_seconds: i64,
+    /// What a person said, if one did.
     pub status: Status,
+    pub is_corrected: bool,
+    #[schema(required)]
+    pub correction: Option<Correction>,
     pub spans: Vec<Span>,
 }
 
+/// What a person made of a record. The newest stands; all of them are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = AttendanceCorrection)]
+pub struct Correction {
+    pub by: TeacherId,
+    pub by_name: String,
+    pub at: Timestamp,
+    pub why: String,
+    pub was: Status,
+    #[serde(skip)]
+    pub(crate) status: Status,
+}
+
 /// Everybody's attendance of one lesson.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sheet {
+    pub lesson: MeetingView,
     pub thresholds: Thresholds,
-    pub items: Vec<Record>,
+    pub records: Vec<Record>,
 }
 
-/// Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Handle {
-    requests: mpsc::Sender<Request>,
+/// The lesson of a sheet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = AttendanceLesson)]
+pub struct MeetingView {
+    pub id: LessonId,
+    pub class_id: ClassId,
+    pub class_name: String,
+    pub room_id: RoomId,
+    pub room_name: String,
+    pub teacher_id: TeacherId,
+    pub teacher_name: String,
+    pub start_at: Timestamp,
+    pub planned_end_at: Timestamp,
+    #[schema(required)]
+    pub end_at: Option<Timestamp>,
 }
 
-impl Handle {
-    /// Keeps attendance of a lesson from now on. The seating is copied the first time; a lesson
-    /// that is opened again (the box was restarted) goes on as it was.
-    pub async fn open(&self, meeting: Meeting) -> Result<(), Error> {
-        self.ask(|reply| Request::Open { meeting, reply }).await
-    }
+/// A student as the teacher sees them while the lesson runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = LessonPerson)]
+pub struct PersonView {
+    pub student_id: StudentId,
+    pub full_name: String,
+    #[schema(required)]
+    pub machine_id: Option<MachineId>,
+    #[schema(required)]
+    pub machine_name: Option<String>,
+    pub state: PersonState,
+    #[schema(required)]
+    pub joined_at: Option<Timestamp>,
+    /// Since when it is so, where that is known.
+    #[schema(required)]
+    pub since_at: Option<Timestamp>,
+}
 
-    /// Writes the records. Returns how many students were there. Closing twice changes nothing.
-    pub async fn close(&self, lesson: LessonId, ended_at: Timestamp) -> Result<usize, Error> {
-        self.ask(|reply| Request::Close { lesson, ended_at, reply }).await
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PersonState {
+    Present,
+    /// Has not been there yet.
+    Absent,
+    Left,
+    /// Their machine is off, or out of reach: what it saw it will tell later.
+    MachineOff,
+}
 
-    /// Who is in the lesson at this moment.
-    pub async fn present(&self, lesson: LessonId) -> Result<Vec<StudentId>, Error> {
-        self.ask(|reply| Request::Present { lesson, reply }).await
-    }
-
-    /// The records as they stand: of a lesson that runs, worked out at this moment.
-    pub async fn sheet(&self, lesson: LessonId) -> Result<Sheet, Error> {
-        self.ask(|reply| Request::Sheet { lesson, reply }).await
-    }
-
-    async fn ask<T>(
-        &self,
-        request: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Request,
-    ) -> Result<T, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.requests.send(request(reply)).await.map_err(|_| Error::Stopped)?;
-        answer.await.map_err(|_| Error::Stopped)?
-    }
+/// A student's attendance of the lessons of a class.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = AttendanceSummary)]
+pub struct Summary {
+    pub student_id: StudentId,
+    pub student_number: String,
+    pub full_name: String,
+    pub lessons: u32,
+    pub present: u32,
+    pub late: u32,
+    pub left_early: u32,
+    pub absent: u32,
+    pub excused: u32,
+    pub duration_seconds: i64,
 }

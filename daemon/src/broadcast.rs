@@ -1,3 +1,345 @@
 //! What the teacher puts on air, and how it reaches every machine.
+//!
+//! ```text
+//!   whip ─┐                          ┌─▶ multicast ─▶ machines   (the screen)
+//!   file ─┼─▶ relay, one per slot ───┼─▶ taps ─▶ recorder, viewers
+//!   box's │   (screen, person)       └─▶ preview ─▶ pages
+//!   own  ─┘
+//! ```
+//!
+//! A lesson has two slots: `screen`, the programme that machines show, and `person`, the teacher's
+//! voice, which machines do not play (thirty loudspeakers in the teacher's own room are an echo).
+//! A slot has one publication on air; the same teacher's next one takes its place at its first
+//! keyframe. One [`actor`] owns who may do what and which machine is told what; one task per slot
+//! moves packets ([`relay`]); one task owns all WHIP sessions ([`whip`]). Packets never pass the
+//! actor.
+//!
+//! The broadcast knows lessons only as an [`Airing`]: what there is to put on air for whom. It
+//! forgets everything at a restart, and is told again.
 
+mod actor;
+mod feed;
+mod multicast;
+mod own;
+mod pace;
+mod pipeline;
+mod preview;
+mod receivers;
+mod relay;
+pub mod routes;
+mod stage;
+mod state;
 pub mod tap;
+mod taps;
+mod track;
+mod view;
+mod whip;
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use alfarid_protocol::{
+    grant::Picture,
+    id::{LessonId, MachineId, PublicationId, RoomId, TeacherId},
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+
+use self::{actor::Order, pipeline::Input, state::Publisher, tap::Tap, whip::Wanted};
+use crate::{
+    floor::Floor,
+    identity::Person,
+    machines::{self, MediaMessage},
+};
+
+pub use self::{
+    pipeline::PipelineError,
+    view::{MachineReception, MulticastAddress, PublicationState, StreamState},
+    whip::OfferError,
+};
+
+/// Orders that may wait for the actor. Full: whoever gives one waits.
+const ORDERS_WAITING: usize = 64;
+
+/// How long a source of the box may take to its first packet: cameras warm up.
+const BEGIN: Duration = Duration::from_secs(8);
+
+#[derive(Debug, Error)]
+pub enum Error {
+    #[error("lesson {0} is not on")]
+    NotActive(LessonId),
+    #[error("lesson {0} is another person's")]
+    NotTheirs(LessonId),
+    #[error("another person's publication is on air in lesson {0}")]
+    Taken(LessonId),
+    #[error("teacher {0} has no lesson on")]
+    NoActiveLesson(TeacherId),
+    #[error("publication {0} does not exist")]
+    NoSuchPublication(PublicationId),
+    #[error("an offer was not taken")]
+    Offer(#[from] OfferError),
+    #[error("there is no video {0:?} on this box")]
+    NoSuchVideo(String),
+    #[error("a source of the box does not begin")]
+    Source(#[from] PipelineError),
+    #[error("cannot read the machines of a lesson")]
+    Machines(#[from] machines::Error),
+    #[error("the broadcast has stopped")]
+    Stopped,
+}
+
+/// What there is to put on air, and for whom.
+#[derive(Clone, Debug)]
+pub struct Airing {
+    pub lesson: LessonId,
+    pub title: String,
+    /// Who may publish.
+    pub owner: TeacherId,
+    pub room: RoomId,
+    /// `None`: every machine of the room.
+    pub machines: Option<Vec<MachineId>>,
+    pub limits: Limits,
+    pub picture: Picture,
+    /// Whether it is recorded: a mark stands on every screen.
+    pub recording: bool,
+}
+
+/// What a publisher is asked to keep to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub max_fps: u32,
+    pub max_bitrate_bps: u32,
+}
+
+/// What one person puts on air.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PublicationKind {
+    /// Picture and its sound: the programme.
+    Screen,
+    /// Voice.
+    Person,
+}
+
+/// Where a publication comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceKind {
+    /// A browser, OBS, GStreamer.
+    Whip,
+    /// A camera, a grabber or a microphone on the box.
+    Capture,
+    /// A video on the box's disk, or the test picture.
+    File,
+}
+
+/// What the box is to put on air itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OwnSource {
+    /// A moving picture with ticks.
+    Test,
+    /// A video in the box's folder of videos, by its name there.
+    Video(String),
+    /// The camera or grabber as the screen, the microphone as the person: what there is of them.
+    Capture,
+}
+
+/// A publication that was taken.
+#[derive(Clone, Debug)]
+pub struct Published {
+    pub id: PublicationId,
+    /// SDP.
+    pub answer: String,
+}
+
+/// Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    orders: mpsc::Sender<Order>,
+    whip: whip::Handle,
+    machines: machines::Handle,
+    /// Where videos lie that can be put on air.
+    videos: PathBuf,
+}
+
+/// The capability's tasks, to be run for the life of the process.
+pub struct Broadcast {
+    actor: actor::Actor,
+    engine: whip::Engine,
+}
+
+/// Builds the capability; nothing runs before [`Broadcast::run`].
+pub fn new(
+    floor: &Floor,
+    machines: machines::Handle,
+    media: mpsc::Receiver<MediaMessage>,
+) -> (Handle, Broadcast) {
+    let listen = floor.config.media.whip_listen;
+    let (whip, engine) = whip::Engine::new(listen, floor.clock.clone(), floor.health.clone());
+    let (orders, waiting) = mpsc::channel(ORDERS_WAITING);
+    let actor = actor::Actor::new(floor, machines.clone(), whip.clone(), waiting, media);
+    let videos = floor.state_dir().join("videos");
+    (Handle { orders, whip, machines, videos }, Broadcast { actor, engine })
+}
+
+impl Broadcast {
+    pub async fn run(self, stopping: CancellationToken) {
+        tokio::join!(self.actor.run(stopping.clone()), self.engine.run(stopping));
+    }
+}
+
+impl Handle {
+    /// Opens a lesson's slots. Opening it again changes nothing.
+    pub async fn open(&self, airing: Airing) -> Result<(), Error> {
+        self.ask(|reply| Order::Open(Box::new(airing), reply)).await
+    }
+
+    /// Ends everything that the lesson has on air. Its taps end.
+    pub async fn close(&self, lesson: LessonId) -> Result<(), Error> {
+        self.ask(|reply| Order::Close(lesson, reply)).await?
+    }
+
+    pub async fn set_picture(&self, lesson: LessonId, picture: Picture) -> Result<(), Error> {
+        self.change(lesson, move |airing| airing.picture = picture).await
+    }
+
+    pub async fn set_recording(&self, lesson: LessonId, recording: bool) -> Result<(), Error> {
+        self.change(lesson, move |airing| airing.recording = recording).await
+    }
+
+    pub async fn set_limits(&self, lesson: LessonId, limits: Limits) -> Result<(), Error> {
+        self.change(lesson, move |airing| airing.limits = limits).await
+    }
+
+    pub async fn set_title(&self, lesson: LessonId, title: String) -> Result<(), Error> {
+        self.change(lesson, move |airing| airing.title = title).await
+    }
+
+    /// Another person holds the lesson now: they may publish, and take over what is on air.
+    pub async fn hand_over(&self, lesson: LessonId, owner: TeacherId) -> Result<(), Error> {
+        self.change(lesson, move |airing| airing.owner = owner).await
+    }
+
+    /// Everything that the lesson puts on air from now on.
+    pub async fn tap(&self, lesson: LessonId) -> Result<Tap, Error> {
+        self.ask(|reply| Order::Tap(lesson, reply)).await?
+    }
+
+    /// The lesson that a teacher holds now; one of them if there are several.
+    pub async fn lesson_of(&self, teacher: TeacherId) -> Result<LessonId, Error> {
+        let lesson = self.ask(|reply| Order::LessonOf(teacher, reply)).await?;
+        lesson.ok_or(Error::NoActiveLesson(teacher))
+    }
+
+    /// Takes a WHIP publication. `came_to`: the box's address that the request came to.
+    pub async fn publish(
+        &self,
+        lesson: LessonId,
+        kind: PublicationKind,
+        person: &Person,
+        offer: &str,
+        came_to: IpAddr,
+    ) -> Result<Published, Error> {
+        let who = Publisher { teacher: person.id, is_admin: person.is_admin() };
+        // Whoever may not publish learns nothing of why their offer would not have worked.
+        self.ask(|reply| Order::Admit(lesson, kind, who, reply)).await??;
+        let wanted = match kind {
+            PublicationKind::Screen => Wanted::Screen,
+            PublicationKind::Person => Wanted::Person,
+        };
+        let agreed = Box::new(self.whip.agree(offer, wanted, came_to)?);
+        let answer = agreed.answer.clone();
+        let order = |reply| Order::Publish { lesson, kind, who, agreed, reply };
+        let id = self.ask(order).await??;
+        Ok(Published { id, answer })
+    }
+
+    /// Puts something on air that the box makes itself.
+    pub async fn play(
+        &self,
+        lesson: LessonId,
+        person: &Person,
+        source: OwnSource,
+    ) -> Result<(), Error> {
+        let who = Publisher { teacher: person.id, is_admin: person.is_admin() };
+        match source {
+            OwnSource::Test => self.begin(lesson, who, Input::Test).await,
+            OwnSource::Video(name) => {
+                let path = self.video(name).await?;
+                self.begin(lesson, who, Input::File(path)).await
+            }
+            OwnSource::Capture => {
+                let camera = self.begin(lesson, who, Input::Camera).await;
+                let microphone = self.begin(lesson, who, Input::Microphone).await;
+                // Either is worth having; without both, the camera says why.
+                camera.or(microphone)
+            }
+        }
+    }
+
+    /// Ends what the box has put on air itself.
+    pub async fn stop_playing(&self, lesson: LessonId, person: &Person) -> Result<(), Error> {
+        let who = Publisher { teacher: person.id, is_admin: person.is_admin() };
+        self.ask(|reply| Order::StopPlaying(lesson, who, reply)).await?
+    }
+
+    async fn begin(&self, lesson: LessonId, who: Publisher, input: Input) -> Result<(), Error> {
+        let begun = self.ask(|reply| Order::Play { lesson, who, input, reply }).await??;
+        match tokio::time::timeout(BEGIN, begun).await {
+            Ok(Ok(begun)) => Ok(begun?),
+            // Ended before its first packet, or silent for so long.
+            Ok(Err(_)) | Err(_) => Err(PipelineError::Undecodable.into()),
+        }
+    }
+
+    /// The path of a video, which lies in the folder of videos whatever its name says.
+    async fn video(&self, name: String) -> Result<PathBuf, Error> {
+        let no_such = || Error::NoSuchVideo(name.clone());
+        let folder = tokio::fs::canonicalize(&self.videos).await.map_err(|_| no_such())?;
+        let path = tokio::fs::canonicalize(folder.join(&name)).await.map_err(|_| no_such())?;
+        let is_file = tokio::fs::metadata(&path).await.is_ok_and(|found| found.is_file());
+        if is_file && path.starts_with(&folder) { Ok(path) } else { Err(no_such()) }
+    }
+
+    /// Ends a publication, by who made it or an admin.
+    pub async fn unpublish(&self, id: PublicationId, person: &Person) -> Result<(), Error> {
+        let who = Publisher { teacher: person.id, is_admin: person.is_admin() };
+        self.ask(|reply| Order::Unpublish(id, who, reply)).await?
+    }
+
+    /// What is on air, and how each machine of the lesson receives it.
+    pub async fn stream(&self, lesson: LessonId) -> Result<StreamState, Error> {
+        let mut view = self.ask(|reply| Order::View(lesson, reply)).await??;
+        let all = self.machines.list(Some(view.room)).await?;
+        view.add_absent(all);
+        Ok(view.state)
+    }
+
+    /// The newest small picture of what is on air, as JPEG.
+    pub async fn preview(&self, lesson: LessonId) -> Result<Option<Bytes>, Error> {
+        self.ask(|reply| Order::Preview(lesson, reply)).await?
+    }
+
+    async fn change(
+        &self,
+        lesson: LessonId,
+        change: impl FnOnce(&mut Airing) + Send + 'static,
+    ) -> Result<(), Error> {
+        self.ask(|reply| Order::Change(lesson, Box::new(change), reply)).await?
+    }
+
+    async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.orders.send(order(reply)).await.map_err(|_| Error::Stopped)?;
+        answer.await.map_err(|_| Error::Stopped)
+    }
+}
+
+impl std::fmt::Debug for Broadcast {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Broadcast")
+    }
+}

@@ -99,8 +99,9 @@ impl Config {
             return Err(ConfigError::NoSuchFile(file.to_owned()));
         }
         let file = file.unwrap_or_else(|| Path::new(SYSTEM_FILE));
-        Figment::from(Toml::string(DEFAULTS))
-            .merge(Toml::file_exact(file))
+        let layers = Figment::from(Toml::string(DEFAULTS));
+        let layers = if file.exists() { layers.merge(Toml::file_exact(file)) } else { layers };
+        layers
             .merge(Env::prefixed("ALFARID_").split("__").filter(|key| key.as_str().contains('.')))
             .extract()
             .map_err(|error| ConfigError::Wrong(Box::new(error)))

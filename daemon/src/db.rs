@@ -22,7 +22,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::open::Opened;
+pub use self::open::{Opened, Story};
 
 /// Writes that may wait for the writer. A full queue makes the next writer wait: back-pressure,
 /// nothing is lost.

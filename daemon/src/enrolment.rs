@@ -43,6 +43,7 @@ use alfarid_protocol::id::{MachineId, RoomId, TokenId};
 use thiserror::Error;
 
 pub use self::{
+    addresses::host_name,
     authority::AuthorityError,
     claim::Claim,
     machines::{EnrolRequest, Issued, KnownMachine, MachineChange},
@@ -198,4 +199,19 @@ impl Handle {
     fn undamaged(&self) -> Result<(), Error> {
         if self.0.is_damaged { Err(Error::TrustDamaged) } else { Ok(()) }
     }
+}
+
+/// The pages' TLS of a box whose database cannot be opened: the certificate it showed last, so
+/// that browsers which know the site still do, or a temporary one.
+pub fn tls_without_database(
+    config: &crate::config::Config,
+    clock: &crate::clock::Clock,
+) -> Result<Arc<rustls::ServerConfig>, Error> {
+    let site = Site::load(&config.storage.state_dir).ok().flatten();
+    let known = site.and_then(|site| site.leaf().map(|leaf| (site.chain_of(&leaf), leaf)));
+    let (chain, leaf) = match known {
+        Some(known) => known,
+        None => renewal::temporary(&config.http.names, clock.now())?,
+    };
+    Ok(tls::web(Arc::new(Shown::new(chain, &leaf)?))?)
 }

@@ -55,6 +55,8 @@ pub struct Fragment {
     /// In bytes from the start of the file.
     pub offset: u64,
     pub length: u64,
+    /// Begins with a keyframe, as every fragment of sound does: playing can start here.
+    pub keyframe: bool,
 }
 
 /// Cheap to clone; every clone is the same bus.

@@ -21,11 +21,14 @@
 
 mod actor;
 mod effects;
+mod event;
 mod plan;
 pub mod quality;
 mod routes;
 mod state;
 mod store;
+
+use std::time::Duration;
 
 use alfarid_protocol::{
     grant::Picture,
@@ -34,38 +37,50 @@ use alfarid_protocol::{
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use utoipa::ToSchema;
 
-use self::actor::Request;
+use self::{actor::Request, state::Command};
 pub use self::{
     actor::{Actor, new},
+    effects::Others,
+    event::{EventKind, LessonEvent},
     quality::Profile,
     routes::routes,
 };
 use crate::{
     db::{Db, DbError},
+    field::{self, Invalid},
     identity::Person,
+    roster,
 };
 
 #[derive(Debug, Error)]
 pub enum Error {
+    #[error("this lesson is running already")]
+    AlreadyRunning(Box<Lesson>),
     #[error("cannot read or write lessons")]
     Db(#[from] DbError),
-    #[error("there is no lesson {0}")]
-    NoSuchLesson(LessonId),
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    #[error("machine {0} is not in this room")]
+    MachineElsewhere(MachineId),
     #[error("there is no class {0}")]
     NoSuchClass(ClassId),
+    #[error("there is no lesson {0}")]
+    NoSuchLesson(LessonId),
     #[error("there is no room {0}")]
     NoSuchRoom(RoomId),
-    #[error("the lesson is running already")]
-    AlreadyRunning(Box<Lesson>),
-    #[error("another lesson has these seats")]
-    RoomBusy(Box<Lesson>),
     #[error("lesson {0} is not running")]
     NotActive(LessonId),
-    #[error("lesson {0} is held by somebody else")]
-    NotTheirs(LessonId),
+    #[error("lesson {0} is not in the way of this one")]
+    NotInTheWay(LessonId),
+    #[error("lesson {0} is not scheduled any more")]
+    NotScheduled(LessonId),
+    #[error("lesson {0} is held by somebody else: take it over first")]
+    NotYours(LessonId),
+    #[error("another lesson has these seats")]
+    RoomBusy(Box<Lesson>),
     #[error("lessons are not kept any more: the box is stopping")]
     Stopped,
 }
@@ -124,27 +139,55 @@ pub enum Status {
     Cancelled,
 }
 
-/// A lesson that somebody wants to hold.
+/// A lesson that somebody wants to hold, as they say it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     pub class: ClassId,
     pub room: RoomId,
+    /// `None`: the class's name.
     pub title: Option<String>,
-    pub duration_minutes: Option<u32>,
+    /// `None`: now. Only a scheduled lesson begins at another time.
+    pub start_at: Option<Timestamp>,
+    /// `None`: as long as lessons are by default.
+    pub ends: Option<Ends>,
     /// `None`: the whole room.
     pub machines: Option<Vec<MachineId>>,
+    /// `None`: as it is by default.
     pub recording: Option<bool>,
+}
+
+/// When a lesson is planned to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    At(Timestamp),
+    /// So many minutes after its start.
+    After(u32),
+}
+
+/// What a teacher changes in a lesson, as they say it; `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LessonChange {
+    pub title: Option<String>,
+    /// A profile is pinned; cleared, it follows the number of students again.
+    pub quality: field::Change<Profile>,
+    pub is_recording: Option<bool>,
+    pub picture: Option<Picture>,
 }
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Handle {
     requests: mpsc::Sender<Request>,
+    end_after: watch::Sender<Duration>,
     db: Db,
 }
 
 impl Handle {
-    /// Starts a lesson now, `replace` ends first and in the same step.
+    pub async fn schedule(&self, plan: Plan, by: Person) -> Result<Lesson, Error> {
+        self.ask(|reply| Request::Schedule { plan, by, reply }).await
+    }
+
+    /// Starts a lesson now; `replace` ends first and in the same step.
     pub async fn start(
         &self,
         plan: Plan,
@@ -154,8 +197,78 @@ impl Handle {
         self.ask(|reply| Request::Start { plan, by, replace, reply }).await
     }
 
+    /// Starts a scheduled lesson now, whoever was to hold it.
+    pub async fn start_scheduled(
+        &self,
+        lesson: LessonId,
+        by: Person,
+        replace: Option<LessonId>,
+    ) -> Result<Lesson, Error> {
+        self.ask(|reply| Request::StartScheduled { lesson, by, replace, reply }).await
+    }
+
     pub async fn end(&self, lesson: LessonId, by: Person) -> Result<Lesson, Error> {
-        self.ask(|reply| Request::End { lesson, by, reply }).await
+        self.command(Command::End { lesson, by }).await
+    }
+
+    pub async fn cancel(&self, lesson: LessonId, by: Person) -> Result<Lesson, Error> {
+        self.command(Command::Cancel { lesson, by }).await
+    }
+
+    pub async fn take_over(&self, lesson: LessonId, by: Person) -> Result<Lesson, Error> {
+        self.ask(|reply| Request::TakeOver { lesson, by, reply }).await
+    }
+
+    pub async fn extend(
+        &self,
+        lesson: LessonId,
+        by: Person,
+        minutes: u32,
+    ) -> Result<Lesson, Error> {
+        self.command(Command::Extend { lesson, by, minutes }).await
+    }
+
+    pub async fn change(
+        &self,
+        lesson: LessonId,
+        by: Person,
+        change: LessonChange,
+    ) -> Result<Lesson, Error> {
+        self.command(Command::Change { lesson, by, change }).await
+    }
+
+    /// As it is on disk.
+    pub async fn lesson(&self, id: LessonId) -> Result<Lesson, Error> {
+        self.db.read(move |c| store::lesson(c, id)?.ok_or(Error::NoSuchLesson(id))).await
+    }
+
+    /// The newest first.
+    pub async fn lessons(&self, which: Which) -> Result<Vec<Lesson>, Error> {
+        Ok(self.db.read(move |c| store::lessons(c, &which)).await?)
+    }
+
+    /// The log of a lesson, in order: for who holds it, the class's own teacher and an admin.
+    pub async fn events(&self, id: LessonId, by: &Person) -> Result<Vec<LessonEvent>, Error> {
+        let by = by.clone();
+        let read = self.db.read(move |c| {
+            let lesson = store::lesson(c, id)?.ok_or(Error::NoSuchLesson(id))?;
+            let class = roster::store::class(c, lesson.class_id)?;
+            let is_own = class.is_some_and(|class| class.teacher_id == Some(by.id));
+            if !is_own && lesson.teacher_id != by.id && !by.is_admin() {
+                return Err(Error::NotYours(id));
+            }
+            Ok(store::events(c, id)?)
+        });
+        read.await
+    }
+
+    /// Takes up a setting that was read again.
+    pub fn set_end_after_minutes(&self, minutes: u32) {
+        self.end_after.send_replace(actor::minutes(minutes));
+    }
+
+    async fn command(&self, command: Command) -> Result<Lesson, Error> {
+        self.ask(|reply| Request::Command { command, reply }).await
     }
 
     async fn ask<T>(
@@ -166,4 +279,16 @@ impl Handle {
         self.requests.send(request(reply)).await.map_err(|_| Error::Stopped)?;
         answer.await.map_err(|_| Error::Stopped)?
     }
+}
+
+/// Which lessons a list has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Which {
+    pub status: Option<Status>,
+    pub class: Option<ClassId>,
+    /// Starting at this time or later, and before that one.
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+    /// How many at most; there is a bound of its own.
+    pub limit: Option<u32>,
 }

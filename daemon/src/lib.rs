@@ -18,11 +18,14 @@ pub mod lifecycle;
 pub mod logging;
 
 pub mod attendance;
+pub mod broadcast;
 pub mod discovery;
 pub mod enrolment;
 pub mod identity;
 pub mod lesson;
 pub mod machines;
+pub mod recording;
 pub mod roster;
+pub mod system;
 
 pub mod app;

@@ -15,8 +15,10 @@
 //! - [`lab`]: the one thread that everything is started from, and why nothing outlives it.
 //! - [`host`], [`process`]: a computer in the classroom and what runs on it.
 //! - [`network`], [`faults`], [`traffic`]: the wires, how they break, what went over them.
-//! - [`client`], [`browser`], [`display`]: the box's API and pages, as people use them.
+//! - [`client`], [`browser`], [`display`], [`sound`]: the box's API and pages, as people use them.
 //! - [`marker`], [`trace`]: what a machine showed, read back from its pictures.
+//! - [`school`]: the product put to use in a classroom; [`air`], [`playback`]: what it sent and
+//!   what it recorded.
 //! - [`until`]: the only place that asks again and again.
 //!
 //! Rules that hold here:
@@ -26,9 +28,10 @@
 //! - A classroom that is dropped without [`Classroom::close`](classroom::Classroom::close) prints
 //!   what every process printed last: a test ends well or it explains itself.
 //!
-//! Needs root, `iproute2`, `nft`, `bash`; for browsers also `Xvfb`, `chromium`, `node`,
-//! `certutil`, ImageMagick's `import` and `npm ci` in `tests/browser`.
+//! Needs root, `iproute2`, `nft`, `bash`; for browsers also `Xvfb`, `chromium`, `pulseaudio`, `node`,
+//! `certutil`, `import` of `ImageMagick` and `npm ci` in `tests/browser`.
 
+pub mod air;
 pub mod binaries;
 pub mod browser;
 pub mod classroom;
@@ -39,8 +42,11 @@ pub mod host;
 pub mod lab;
 pub mod marker;
 pub mod network;
+pub mod playback;
 pub mod process;
+pub mod school;
 pub mod scratch;
+pub mod sound;
 pub mod trace;
 pub mod traffic;
 pub mod until;

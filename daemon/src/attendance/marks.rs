@@ -14,7 +14,8 @@ use alfarid_protocol::{
 use rusqlite::{Connection, Transaction};
 
 use super::{
-    roll::{self, Connected},
+    ledger,
+    roll::Connected,
     span::Span,
     state::MachineSpan,
     store::{heard, meeting},
@@ -125,10 +126,7 @@ fn rewrite(
     let Some((from, to)) = reach.0 else { return Ok(Vec::new()) };
     let mut rewritten = Vec::new();
     for kept in meeting::ended_at(tx, machine, Span::new(from, to))? {
-        let lines = roll::call(tx, &kept, connected)?;
-        let thresholds = kept.thresholds.unwrap_or_default();
-        let end_at = kept.window.end_at.unwrap_or(to);
-        if roll::write(tx, clock, &kept, &lines, thresholds, end_at)? {
+        if ledger::rewrite(tx, clock, &kept, connected)? {
             rewritten.push(kept.lesson);
         }
     }

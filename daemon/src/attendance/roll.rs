@@ -1,24 +1,23 @@
 //! The roll of one lesson: everybody's presence, worked out from what is stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use alfarid_protocol::{
     id::{BootId, MachineId},
     time::Timestamp,
 };
-use rusqlite::{Connection, Transaction};
+use rusqlite::Connection;
 
 use super::{
-    Record, Thresholds,
+    PersonState, PersonView,
     span::Span,
     state::{MachineSpan, Presence},
     store::{
         heard,
-        meeting::{self, Kept},
-        record,
+        meeting::{self, Kept, Seat},
     },
 };
-use crate::{clock::Clock, db::DbError, roster::Student};
+use crate::{db::DbError, roster::Student};
 
 /// Machines that are connected, and the boot they are in.
 pub(super) type Connected = BTreeMap<MachineId, BootId>;
@@ -30,73 +29,78 @@ pub(super) struct Line {
     pub presence: Presence,
 }
 
-/// Everybody's presence in `meeting`, by name.
+/// Everybody's presence in the meeting, by name.
 pub(super) fn call(
     c: &Connection,
-    meeting: &Kept,
+    kept: &Kept,
     connected: &Connected,
 ) -> Result<Vec<Line>, DbError> {
-    let seatings = meeting::seatings(c, meeting.lesson)?;
-    let pages = heard::pages(c, meeting.lesson)?;
+    let seats = meeting::seats(c, kept.lesson)?;
+    call_at(c, kept, connected, &seats)
+}
+
+fn call_at(
+    c: &Connection,
+    kept: &Kept,
+    connected: &Connected,
+    seats: &[Seat],
+) -> Result<Vec<Line>, DbError> {
+    let seatings: Vec<_> = seats.iter().map(|seat| seat.seating).collect();
+    let pages = heard::pages(c, kept.lesson)?;
     let mut used = BTreeMap::new();
-    for seating in &seatings {
-        if !used.contains_key(&seating.machine) {
-            let boot = connected.get(&seating.machine).copied();
-            let spans = use_of(c, seating.machine, meeting.window.start_at, boot)?;
-            used.insert(seating.machine, spans);
+    for machine in seatings.iter().map(|seating| seating.machine) {
+        if let Entry::Vacant(entry) = used.entry(machine) {
+            let boot = connected.get(&machine).copied();
+            entry.insert(use_of(c, machine, kept.window.start_at, boot)?);
         }
     }
-    let students = meeting::students(c, meeting)?;
-    Ok(students
-        .into_iter()
-        .map(|student| {
-            let presence = Presence::of(
-                student.id,
-                meeting.window,
-                &seatings,
-                |machine| used.get(&machine).cloned().unwrap_or_default(),
-                pages.iter().filter(|(id, _)| *id == student.id).map(|(_, span)| *span),
-            );
-            Line { student, presence }
-        })
-        .collect())
+    let line = |student: Student| {
+        let presence = Presence::of(
+            student.id,
+            kept.window,
+            &seatings,
+            |machine| used.get(&machine).cloned().unwrap_or_default(),
+            pages.iter().filter(|(id, _)| *id == student.id).map(|(_, span)| *span),
+        );
+        Line { student, presence }
+    };
+    Ok(meeting::students(c, kept)?.into_iter().map(line).collect())
 }
 
-/// Writes the records of an ended meeting. Returns whether any of them is other than before.
-pub(super) fn write(
-    tx: &Transaction<'_>,
-    clock: &Clock,
-    meeting: &Kept,
-    lines: &[Line],
-    thresholds: Thresholds,
-    end_at: Timestamp,
-) -> Result<bool, DbError> {
-    let before = record::records(tx, meeting.lesson)?;
-    let mut changed = false;
-    for line in lines {
-        let record = line.record(meeting, thresholds, end_at);
-        if !before.contains(&record) {
-            record::write(tx, clock, meeting.lesson, &record)?;
-            changed = true;
-        }
+/// The live view: who is here, and why not.
+pub(super) fn people(
+    c: &Connection,
+    kept: &Kept,
+    connected: &Connected,
+) -> Result<Vec<PersonView>, DbError> {
+    let seats = meeting::seats(c, kept.lesson)?;
+    let lines = call_at(c, kept, connected, &seats)?;
+    let mut people = Vec::with_capacity(lines.len());
+    for Line { student, presence } in lines {
+        let seat = seats.iter().find(|s| s.seating.student == student.id && s.is_current());
+        let machine = seat.map(|seat| seat.seating.machine);
+        let is_off = machine.is_some_and(|machine| !connected.contains_key(&machine));
+        let (state, since_at) = if presence.is_here() {
+            (PersonState::Present, presence.spans.last().map(|span| span.from_at))
+        } else if let Some(machine) = machine.filter(|_| is_off) {
+            let last_heard = heard::last_heard_at(c, machine)?;
+            (PersonState::MachineOff, last_heard.filter(|at| *at >= kept.window.start_at))
+        } else if presence.joined_at().is_some() {
+            (PersonState::Left, presence.left_at())
+        } else {
+            (PersonState::Absent, None)
+        };
+        people.push(PersonView {
+            student_id: student.id,
+            full_name: student.full_name,
+            machine_id: machine,
+            machine_name: machine.map(|id| meeting::machine_name(c, id)).transpose()?.flatten(),
+            state,
+            joined_at: presence.joined_at(),
+            since_at,
+        });
     }
-    Ok(changed)
-}
-
-impl Line {
-    /// The record as it stands at `now`.
-    pub(super) fn record(&self, meeting: &Kept, thresholds: Thresholds, now: Timestamp) -> Record {
-        Record {
-            student_id: self.student.id,
-            student_number: self.student.student_id.clone(),
-            full_name: self.student.full_name.clone(),
-            joined_at: self.presence.joined_at(),
-            left_at: self.presence.left_at(),
-            duration_seconds: self.presence.millis(now) / 1000,
-            status: self.presence.status(meeting.window, thresholds),
-            spans: self.presence.spans.clone(),
-        }
-    }
+    Ok(people)
 }
 
 /// When `machine` was in use, in box time, from about `since` on. `boot` is the one it is
@@ -109,11 +113,8 @@ fn use_of(
 ) -> Result<Vec<Span>, DbError> {
     let newest = heard::newest_span(c, machine)?;
     let mut spans = heard::spans_since(c, machine, since)?;
-    // A machine that has been silent since before the lesson may have a span open that began
-    // before it too.
-    if let Some(newest) = newest
-        && !spans.contains(&newest)
-    {
+    // The newest may be open still and have been silent since before.
+    if let Some(newest) = newest.filter(|newest| !spans.contains(newest)) {
         spans.push(newest);
     }
     let mut used = Vec::with_capacity(spans.len());
@@ -136,11 +137,12 @@ fn in_box_time(
     let Some(from_at) = heard::box_time(c, machine, span.boot, span.from_ms)? else {
         return Ok(None);
     };
-    if span.is_open && is_newest && connected == Some(span.boot) {
+    let is_living = span.is_open && is_newest;
+    if is_living && connected == Some(span.boot) {
         return Ok(Some(Span::new(from_at, None)));
     }
     let mut until_ms = span.until_ms;
-    if span.is_open && is_newest {
+    if is_living {
         let heard = heard::last_exchange(c, machine, span.boot)?;
         until_ms = heard.map_or(until_ms, |heard| until_ms.max(heard.monotonic_ms));
     }

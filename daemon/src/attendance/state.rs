@@ -54,7 +54,7 @@ impl MachineSpan {
     }
 }
 
-/// SQLite's integers are signed; nothing a machine counts comes near.
+/// The database's integers are signed; nothing a machine counts comes near.
 pub(super) fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
@@ -77,6 +77,19 @@ impl Exchange {
     /// Box time at another moment of the same boot.
     pub(super) fn box_time_at(self, monotonic_ms: i64) -> Timestamp {
         self.box_time.plus_millis(monotonic_ms.saturating_sub(self.monotonic_ms))
+    }
+
+    /// The same pair of clocks so much later.
+    pub(super) fn later(self, by_ms: i64) -> Self {
+        Self {
+            monotonic_ms: self.monotonic_ms.saturating_add(by_ms),
+            box_time: self.box_time.plus_millis(by_ms),
+        }
+    }
+
+    /// The same moment of the machine after box time was corrected.
+    pub(super) fn moved(self, by_ms: i64) -> Self {
+        Self { box_time: self.box_time.plus_millis(by_ms), ..self }
     }
 
     /// Whether this one is worth keeping when `stored` is the last that was kept.
@@ -108,6 +121,7 @@ impl Exchange {
 }
 
 /// When a lesson is, as attendance sees it.
+#[expect(clippy::struct_field_names, reason = "times are called `_at` everywhere")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window {
     pub start_at: Timestamp,
@@ -209,4 +223,138 @@ impl Presence {
 
 fn minutes(minutes: u32) -> i64 {
     i64::from(minutes) * 60_000
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::Clock;
+
+    const MINUTE: i64 = 60_000;
+    const THRESHOLDS: Thresholds = Thresholds {
+        late_after_minutes: 5,
+        left_early_before_minutes: 5,
+        present_minimum_ratio: 0.5,
+    };
+
+    /// A lesson of 45 minutes from 0 that ended after `ran` minutes.
+    fn window(ran: Option<i64>) -> Window {
+        Window {
+            start_at: Timestamp(0),
+            planned_end_at: Timestamp(45 * MINUTE),
+            end_at: ran.map(|ran| Timestamp(ran * MINUTE)),
+        }
+    }
+
+    fn there(spans: &[(i64, Option<i64>)]) -> Presence {
+        let span = |(from, to): &(i64, Option<i64>)| {
+            Span::new(Timestamp(from * MINUTE), to.map(|to| Timestamp(to * MINUTE)))
+        };
+        Presence { spans: spans.iter().map(span).collect() }
+    }
+
+    #[track_caller]
+    fn check(ran: Option<i64>, spans: &[(i64, Option<i64>)], status: Status) {
+        assert_eq!(there(spans).status(window(ran), THRESHOLDS), status);
+    }
+
+    #[test]
+    fn presence_is_called_by_its_thresholds() {
+        check(Some(45), &[(0, Some(45))], Status::Present);
+        check(Some(45), &[(5, Some(40))], Status::Present);
+        check(Some(45), &[(6, Some(45))], Status::Late);
+        check(Some(45), &[(0, Some(39))], Status::LeftEarly);
+        check(Some(45), &[(6, Some(39))], Status::Late);
+        check(Some(45), &[(0, Some(20))], Status::Absent);
+        check(Some(45), &[(0, Some(12)), (30, Some(45))], Status::Present);
+        check(Some(45), &[], Status::Absent);
+    }
+
+    #[test]
+    fn nobody_owes_a_lesson_more_than_its_plan() {
+        // It was left running for hours: whoever stayed to the planned end was present.
+        check(Some(300), &[(0, Some(45))], Status::Present);
+        // It was ended early: whoever stayed to that end was present.
+        check(Some(20), &[(0, Some(20))], Status::Present);
+    }
+
+    #[test]
+    fn while_it_runs_whoever_came_is_there() {
+        check(None, &[(1, None)], Status::Present);
+        check(None, &[(20, None)], Status::Late);
+        check(None, &[(0, Some(1))], Status::Present);
+        check(None, &[], Status::Absent);
+    }
+
+    #[test]
+    fn a_moment_is_placed_by_the_nearer_exchange() {
+        let exchange =
+            |monotonic_ms, box_time| Some(Exchange { monotonic_ms, box_time: Timestamp(box_time) });
+        // Between the two the box lost a second.
+        let (before, after) = (exchange(1_000, 51_000), exchange(2_000, 51_000));
+        assert_eq!(Exchange::convert(before, after, 1_400), Some(Timestamp(51_400)));
+        assert_eq!(Exchange::convert(before, after, 1_600), Some(Timestamp(50_600)));
+        assert_eq!(Exchange::convert(None, after, 1_500), Some(Timestamp(50_500)));
+        assert_eq!(Exchange::convert(None, None, 1_500), None);
+    }
+
+    #[test]
+    fn exchanges_are_kept_sparsely() {
+        let at = |monotonic_ms, box_time| Exchange { monotonic_ms, box_time: Timestamp(box_time) };
+        let stored = at(0, 1_000_000);
+        assert!(stored.is_news(None));
+        assert!(!at(5_000, 1_005_150).is_news(Some(stored)));
+        assert!(at(5_000, 1_005_300).is_news(Some(stored)));
+        assert!(at(60_000, 1_060_000).is_news(Some(stored)));
+    }
+
+    #[test]
+    fn a_machine_that_says_nonsense_breaks_nothing() {
+        let clock = Clock::manual(Timestamp(0));
+        let at = alfarid_protocol::span::Moment { boot: clock.id(), monotonic_ms: u64::MAX };
+        let mark = Mark { seq: u64::MAX, span: clock.id(), at, kind: MarkKind::Until };
+        let mut span = MachineSpan::first(&mark);
+        span.hear(&mark);
+        let exchange = Exchange { monotonic_ms: 0, box_time: Timestamp(i64::MAX - 1) };
+        assert_eq!(exchange.box_time_at(span.until_ms), Timestamp(i64::MAX));
+        assert!(
+            Exchange { monotonic_ms: i64::MAX, box_time: Timestamp(0) }.is_news(Some(exchange))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_presence_never_exceeds_its_lesson(
+            used in proptest::collection::vec((-60..120_i64, 0..90_i64, any::<bool>()), 0..20),
+            seated in (-60..60_i64, 0..90_i64),
+            ran in proptest::option::of(0..90_i64),
+        ) {
+            let clock = Clock::manual(Timestamp(0));
+            let (student, machine) = (clock.id(), clock.id());
+            let spans: Vec<_> = used
+                .iter()
+                .map(|(from, n, open)| {
+                    let to = (!open).then_some(Timestamp((from + n) * MINUTE));
+                    Span::new(Timestamp(from * MINUTE), to)
+                })
+                .collect();
+            let seat = Span::new(
+                Timestamp(seated.0 * MINUTE),
+                Timestamp((seated.0 + seated.1) * MINUTE),
+            );
+            let window = window(ran);
+            let seatings = [Seating { student, machine, span: seat }];
+            let presence =
+                Presence::of(student, window, &seatings, |_| spans.clone(), std::iter::empty());
+            let now = window.end_at.unwrap_or(Timestamp(90 * MINUTE));
+            prop_assert!(presence.millis(now) <= now.millis_since(window.start_at));
+            prop_assert!(presence.millis(now) <= seated.1 * MINUTE);
+            for span in &presence.spans {
+                prop_assert!(span.from_at >= window.start_at);
+                prop_assert!(window.end_at.is_none_or(|end| span.to_at.is_some_and(|to| to <= end)));
+            }
+        }
+    }
 }

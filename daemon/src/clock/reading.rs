@@ -62,7 +62,7 @@ mod tests {
     fn a_correction_is_noticed_once_and_passing_time_is_none() {
         let clock = Clock::manual(Timestamp(1_800_000_000_000));
         let mut follower = Follower::new(clock.read());
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         assert_eq!(follower.moved(clock.read()), None);
         let year = 365 * 86_400_000;
         assert_eq!(clock.correct(clock.now().plus_millis(year), Authority::Ntp), Some(year));

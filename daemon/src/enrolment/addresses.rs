@@ -13,7 +13,7 @@ use super::authority::{self, Names};
 const MOST: usize = 16;
 
 /// The host's own name, in lower case; empty on a machine without one.
-pub(super) fn host_name() -> String {
+pub fn host_name() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim().to_lowercase();
     if is_dns_name(&name) { name } else { String::new() }

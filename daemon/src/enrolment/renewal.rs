@@ -26,9 +26,7 @@ type Chain = Vec<CertificateDer<'static>>;
 /// a temporary one if it has no site.
 pub(super) fn first_leaf(floor: &Floor, site: Option<&Site>) -> Result<(Chain, Certified), Error> {
     let Some(site) = site else {
-        let names = wanted(floor, &addresses::own_names(&floor.config.http.names));
-        let leaf = authority::make_temporary(&names, floor.clock.now())?;
-        return Ok((vec![leaf.certificate.clone()], leaf));
+        return temporary(&floor.config.http.names, floor.clock.now());
     };
     let names = wanted(floor, &site.description.ca_names);
     let now = floor.clock.now();
@@ -70,6 +68,13 @@ impl Handle {
         tracing::info!("a new certificate for {:?} {:?} is shown", names.dns, names.addresses);
         Ok(())
     }
+}
+
+/// A certificate of nobody, so that a page can be shown by HTTPS before there is a site.
+pub(super) fn temporary(names: &[String], now: Timestamp) -> Result<(Chain, Certified), Error> {
+    let names = addresses::for_leaf(names, &addresses::own_names(names), &addresses::present());
+    let leaf = authority::make_temporary(&names, now)?;
+    Ok((vec![leaf.certificate.clone()], leaf))
 }
 
 pub(super) fn wanted(floor: &Floor, ca_names: &[String]) -> Names {

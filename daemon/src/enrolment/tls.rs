@@ -32,7 +32,7 @@ pub(super) fn web(shown: Arc<Shown>) -> Result<Arc<ServerConfig>, rustls::Error>
         .with_protocol_versions(versions)?
         .with_no_client_auth()
         .with_cert_resolver(shown);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 

@@ -1,22 +1,31 @@
 //! The one task that owns the lessons: looks up what a rule needs, commits what it decides, then
 //! asks the others to act.
 
-use alfarid_protocol::id::LessonId;
-use tokio::sync::{mpsc, oneshot};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
+
+use alfarid_protocol::id::{ClassId, LessonId, TeacherId};
+use rusqlite::Transaction;
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Error, Handle, Lesson, Plan,
-    effects::{self, Others},
+    Error, Handle, Lesson, Plan, Status,
+    effects::Others,
+    event::{Entry, EventKind},
     plan::Facts,
     state::{Command, Effect, State},
     store,
 };
 use crate::{
-    attendance,
-    clock::Clock,
+    clock::{Clock, Reading},
     db::{Db, DbError},
+    events::{Event, Listener},
     floor::Floor,
+    http::problem::chain,
     identity::Person,
     roster,
 };
@@ -28,29 +37,45 @@ type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 #[derive(Debug)]
 pub(super) enum Request {
+    Command { command: Command, reply: Reply<Lesson> },
+    // What must be looked up before it is a command.
+    Schedule { plan: Plan, by: Person, reply: Reply<Lesson> },
     Start { plan: Plan, by: Person, replace: Option<LessonId>, reply: Reply<Lesson> },
-    End { lesson: LessonId, by: Person, reply: Reply<Lesson> },
+    StartScheduled { lesson: LessonId, by: Person, replace: Option<LessonId>, reply: Reply<Lesson> },
+    TakeOver { lesson: LessonId, by: Person, reply: Reply<Lesson> },
 }
 
-/// The handle works while [`Actor::run`] does.
-pub fn new(floor: &Floor, attendance: attendance::Handle) -> (Handle, Actor) {
+/// How many live pages each teacher has open, as whoever holds the connections last said.
+type Pages = watch::Receiver<HashMap<TeacherId, usize>>;
+
+/// `pages` are the live pages that teachers have open: a lesson whose teacher has none, and
+/// publishes nothing, ends by itself. The handle works while [`Actor::run`] does.
+pub fn new(floor: &Floor, others: Others, pages: Pages) -> (Handle, Actor) {
     let (requests, mailbox) = mpsc::channel(REQUESTS);
+    let end_after = watch::Sender::new(minutes(floor.config.lesson.end_after_minutes));
     let actor = Actor {
         clock: floor.clock.clone(),
         db: floor.db.clone(),
-        others: Others { attendance, events: floor.events.clone() },
+        changes: floor.events.listen(),
+        others,
         mailbox,
-        state: State::default(),
+        pages,
+        end_after: end_after.subscribe(),
+        state: State::new(floor.clock.read()),
     };
-    (Handle { requests, db: floor.db.clone() }, actor)
+    (Handle { requests, end_after, db: floor.db.clone() }, actor)
 }
 
 #[derive(Debug)]
 pub struct Actor {
     clock: Clock,
     db: Db,
+    changes: Listener,
     others: Others,
     mailbox: mpsc::Receiver<Request>,
+    pages: Pages,
+    /// A setting: the newest is read whenever something is decided.
+    end_after: watch::Receiver<Duration>,
     state: State,
 }
 
@@ -58,32 +83,71 @@ impl Actor {
     /// Takes up the lessons that were running, and runs until `stopping` or until every handle
     /// is gone. A stopping box ends no lesson: it takes them up again.
     pub async fn run(mut self, stopping: CancellationToken) {
-        let Ok(unfinished) = self.db.read(store::unfinished).await else {
-            tracing::error!("cannot read the lessons that were running");
+        if let Err(error) = self.take_up().await {
+            let cause = chain(&error);
+            tracing::error!(error = %cause, "cannot take up the lessons that were running: {cause}");
             return;
-        };
-        self.state = State::new(unfinished);
+        }
         loop {
+            let idle_for = self.state.idle_for(self.clock.read());
             tokio::select! {
                 () = stopping.cancelled() => return,
                 request = self.mailbox.recv() => match request {
                     Some(request) => self.answer(request).await,
                     None => return,
                 },
+                here = changed(&mut self.pages) => self.notice(Command::Here(here)).await,
+                Some(event) = self.changes.next() => self.hear(event).await,
+                () = sleep(idle_for) => {
+                    if self.state.is_due(self.clock.read()) {
+                        self.notice(Command::Tick).await;
+                    }
+                }
             }
         }
     }
 
-    async fn answer(&mut self, request: Request) {
-        match request {
-            Request::Start { plan, by, replace, reply } => {
-                drop(reply.send(self.start(plan, by, replace).await));
-            }
-            Request::End { lesson, by, reply } => {
-                let done = self.carry_out(Command::End { lesson, by }).await;
-                drop(reply.send(done.and_then(|done| effects::saved(&done, Some(lesson)))));
+    async fn take_up(&mut self) -> Result<(), Error> {
+        let unfinished = self.db.read(store::unfinished).await?;
+        let now = self.clock.read();
+        let mut next = self.state.clone();
+        next.set_end_after(*self.end_after.borrow());
+        let effects = next.take_up(now, unfinished);
+        self.settle(now, next, effects).await?;
+        self.close_what_is_over().await
+    }
+
+    /// A lesson that ended in the moment the power went may still be open in the attendance.
+    async fn close_what_is_over(&self) -> Result<(), Error> {
+        let Ok(open) = self.others.attendance.running().await else { return Ok(()) };
+        for lesson in open.into_iter().filter(|id| self.state.lesson(*id).is_none()) {
+            let over = self.db.read(move |c| store::lesson(c, lesson)).await?;
+            if let Some(over) = over.filter(|lesson| lesson.status == Status::Completed) {
+                self.others.perform(vec![Effect::Close(Box::new(over))]).await;
             }
         }
+        Ok(())
+    }
+
+    /// Whoever asked and went away needs no answer.
+    async fn answer(&mut self, request: Request) {
+        let (done, reply) = match request {
+            Request::Command { command, reply } => (self.carry_out(command).await, reply),
+            Request::Schedule { plan, by, reply } => (self.schedule(plan, by).await, reply),
+            Request::Start { plan, by, replace, reply } => {
+                (self.start(plan, by, replace).await, reply)
+            }
+            Request::StartScheduled { lesson, by, replace, reply } => {
+                (self.start_scheduled(lesson, by, replace).await, reply)
+            }
+            Request::TakeOver { lesson, by, reply } => (self.take_over(lesson, by).await, reply),
+        };
+        let _ = reply.send(done);
+    }
+
+    async fn schedule(&mut self, plan: Plan, by: Person) -> Result<Lesson, Error> {
+        let lesson = Box::new(plan.clone().schedule(self.facts(&plan, &by).await?)?);
+        self.carry_out(Command::Schedule { lesson, by }).await
     }
 
     async fn start(
@@ -92,15 +156,28 @@ impl Actor {
         by: Person,
         replace: Option<LessonId>,
     ) -> Result<Lesson, Error> {
-        let facts = self.facts(&plan, by.clone()).await?;
-        let lesson = plan.draft(facts)?;
-        let id = lesson.id;
-        let done = self.carry_out(Command::Start { lesson: Box::new(lesson), by, replace }).await?;
-        effects::saved(&done, Some(id))
+        let lesson = Box::new(plan.clone().begin(self.facts(&plan, &by).await?)?);
+        self.carry_out(Command::Start { lesson, by, replace }).await
     }
 
-    async fn facts(&self, plan: &Plan, by: Person) -> Result<Facts, Error> {
-        let (class, room) = (plan.class, plan.room);
+    async fn start_scheduled(
+        &mut self,
+        lesson: LessonId,
+        by: Person,
+        replace: Option<LessonId>,
+    ) -> Result<Lesson, Error> {
+        let own = self.own_teacher(lesson).await?;
+        let clock_is_sure = self.clock.is_sure();
+        self.carry_out(Command::StartScheduled { lesson, by, own, clock_is_sure, replace }).await
+    }
+
+    async fn take_over(&mut self, lesson: LessonId, by: Person) -> Result<Lesson, Error> {
+        let own = self.own_teacher(lesson).await?;
+        self.carry_out(Command::TakeOver { lesson, by, own }).await
+    }
+
+    async fn facts(&self, plan: &Plan, by: &Person) -> Result<Facts, Error> {
+        let (class, room, by) = (plan.class, plan.room, by.clone());
         let (id, now, clock_is_sure) = (self.clock.id(), self.clock.now(), self.clock.is_sure());
         let looked_up = self.db.read(move |c| {
             Ok::<_, Error>(Facts {
@@ -111,33 +188,152 @@ impl Actor {
                 class: roster::store::class(c, class)?.ok_or(Error::NoSuchClass(class))?,
                 room: roster::store::room(c, room)?.ok_or(Error::NoSuchRoom(room))?,
                 machines_of_room: store::machines_of_room(c, room)?,
-                default_minutes: 45,
+                default_length: Duration::from_mins(45),
                 records_by_default: true,
             })
         });
         looked_up.await
     }
 
-    /// Decides, commits, acts. What the disk refuses has not happened.
-    async fn carry_out(&mut self, command: Command) -> Result<Vec<Effect>, Error> {
+    /// The own teacher of the class of `lesson`.
+    async fn own_teacher(&self, lesson: LessonId) -> Result<Option<TeacherId>, Error> {
+        let Some(class) = self.state.lesson(lesson).map(|lesson| lesson.class_id) else {
+            return Ok(None);
+        };
+        let class: Option<roster::Class> =
+            self.db.read(move |c| roster::store::class(c, ClassId(class.0))).await?;
+        Ok(class.and_then(|class| class.teacher_id))
+    }
+
+    /// Something happened that nobody waits for the answer of.
+    async fn notice(&mut self, command: Command) {
+        match self.decide(command).await {
+            Ok(_) => {}
+            Err(error) => {
+                let cause = chain(&error);
+                tracing::error!(error = %cause, "a lesson did not follow: {cause}");
+            }
+        }
+    }
+
+    async fn hear(&mut self, event: Event) {
+        match event {
+            Event::PeopleChanged { lesson_id } => self.count(lesson_id).await,
+            Event::AttendanceChanged { lesson_id } => self.recount(lesson_id).await,
+            Event::Resync => {
+                let running: BTreeSet<_> = self.state.active().map(|lesson| lesson.id).collect();
+                for lesson in running {
+                    self.count(lesson).await;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// How many students are there now.
+    async fn count(&mut self, lesson: LessonId) {
+        if self.state.lesson(lesson).is_none() {
+            return;
+        }
+        if let Ok(present) = self.others.attendance.present(lesson).await {
+            let students = u32::try_from(present.len()).unwrap_or(u32::MAX);
+            self.notice(Command::Present { lesson, students }).await;
+        }
+    }
+
+    /// How many students were there, once the records say so.
+    async fn recount(&mut self, lesson_id: LessonId) {
+        if self.state.lesson(lesson_id).is_some() {
+            return;
+        }
+        let Ok(students) = self.others.attendance.were_there(lesson_id).await else { return };
+        let written =
+            self.db.write(move |tx| store::set_student_count(tx, lesson_id, students)).await;
+        match written {
+            Ok(true) => self.others.perform(vec![Effect::Tell(lesson_id)]).await,
+            Ok(false) => {}
+            Err(error) => tracing::error!(error = %chain(&error), "the count was not written"),
+        }
+    }
+
+    async fn carry_out(&mut self, command: Command) -> Result<Lesson, Error> {
+        match self.decide(command).await {
+            Ok(lesson) => lesson.ok_or(Error::Stopped),
+            // The rules know only what is not over: is it over, or was it never there?
+            Err(error @ (Error::NotActive(id) | Error::NotScheduled(id))) => {
+                let known = self.db.read(move |c| store::lesson(c, id)).await?;
+                Err(known.map_or(Error::NoSuchLesson(id), |_| error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn decide(&mut self, command: Command) -> Result<Option<Lesson>, Error> {
         let now = self.clock.read();
         let mut next = self.state.clone();
-        let effects = next.handle(now, command)?;
+        next.set_end_after(*self.end_after.borrow());
+        let decision = next.handle(now, command)?;
+        self.settle(now, next, decision.effects).await?;
+        Ok(decision.lesson)
+    }
+
+    /// Commits, then acts. What the disk refuses has not happened.
+    async fn settle(
+        &mut self,
+        now: Reading,
+        next: State,
+        effects: Vec<Effect>,
+    ) -> Result<(), Error> {
         let (written, clock) = (effects.clone(), self.clock.clone());
-        self.db
-            .write(move |tx| {
-                for effect in &written {
-                    match effect {
-                        Effect::Save(lesson) => store::save(tx, lesson, now.at)?,
-                        Effect::Log(entry) => store::log(tx, &clock, entry)?,
-                        Effect::Open(_) | Effect::Close(_) | Effect::Tell(_) => {}
-                    }
-                }
-                Ok::<_, DbError>(())
-            })
-            .await?;
+        if effects.iter().any(Effect::is_written) {
+            self.db.write(move |tx| commit(tx, &clock, now, &written)).await?;
+        }
         self.state = next;
-        self.others.perform(effects.clone()).await;
-        Ok(effects)
+        self.others.perform(effects).await;
+        Ok(())
+    }
+}
+
+pub(super) fn minutes(minutes: u32) -> Duration {
+    Duration::from_mins(minutes.into())
+}
+
+fn commit(
+    tx: &Transaction<'_>,
+    clock: &Clock,
+    now: Reading,
+    effects: &[Effect],
+) -> Result<(), DbError> {
+    for effect in effects {
+        match effect {
+            Effect::Save(lesson) => store::save(tx, lesson, now.at)?,
+            Effect::Log(entry) => store::log(tx, clock, entry)?,
+            Effect::Shift { from, moved_ms } => {
+                for lesson in store::shift(tx, *from, *moved_ms)? {
+                    let data = Some(json!({ "moved_ms": moved_ms }));
+                    let kind = EventKind::ClockCorrected;
+                    let entry = Entry { lesson, at: now.at, kind, teacher: None, data };
+                    store::log(tx, clock, &entry)?;
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Waits until pages were opened or closed; says who has one open now. Cancel-safe.
+async fn changed(pages: &mut Pages) -> BTreeSet<TeacherId> {
+    if pages.changed().await.is_err() {
+        // Nobody counts pages any more.
+        std::future::pending::<()>().await;
+    }
+    pages.borrow_and_update().keys().copied().collect()
+}
+
+async fn sleep(idle_for: Option<Duration>) {
+    match idle_for {
+        Some(idle_for) => tokio::time::sleep(idle_for).await,
+        None => std::future::pending().await,
     }
 }

@@ -1,43 +1,125 @@
 //! The one place where a lesson asks the other capabilities to act.
+//!
+//! What one of them cannot do is reported and the others go on: a lesson without a picture is
+//! still a lesson, and so is one that is not recorded.
 
-use super::{Error, Lesson, state::Effect};
+use alfarid_protocol::id::LessonId;
+use serde_json::json;
+
+use super::{Lesson, event::Entry, quality::Profile, state::Effect};
 use crate::{
     attendance::{self, Meeting},
+    broadcast::{self, Airing, Limits},
     events::{Event, Events},
     http::problem::chain,
+    recording::{self, NewRecording},
 };
 
 /// Whom a lesson asks.
 #[derive(Clone, Debug)]
-pub(super) struct Others {
+pub struct Others {
     pub attendance: attendance::Handle,
+    pub broadcast: broadcast::Handle,
+    pub recording: recording::Handle,
     pub events: Events,
 }
 
 impl Others {
-    /// Does what a decision, which is on disk, asks for. What one part cannot do is reported and
-    /// the others go on: a lesson without a picture is still a lesson.
+    /// Does what a decision, which is on disk, asks for.
     pub(super) async fn perform(&self, effects: Vec<Effect>) {
         for effect in effects {
-            match effect {
-                // The actor has committed these.
-                Effect::Save(_) | Effect::Log(_) => {}
-                Effect::Open(lesson) => {
-                    self.report(&lesson, self.attendance.open(meeting(&lesson)).await);
-                }
-                Effect::Close(lesson) => {
-                    let ended_at = lesson.end_at.unwrap_or(lesson.planned_end_at);
-                    self.report(&lesson, self.attendance.close(lesson.id, ended_at).await);
-                }
-                Effect::Tell(lesson_id) => self.events.tell(Event::LessonChanged { lesson_id }),
-            }
+            self.act(effect).await;
         }
     }
 
-    #[expect(clippy::unused_self, reason = "faults will be raised on it")]
-    fn report<T>(&self, lesson: &Lesson, done: Result<T, attendance::Error>) {
-        if let Err(error) = done {
-            tracing::error!(lesson.id = %lesson.id, error = %chain(&error), "attendance failed");
+    async fn act(&self, effect: Effect) {
+        match effect {
+            // The actor has committed these.
+            Effect::Save(_) | Effect::Shift { .. } => {}
+            Effect::Log(entry) => self.note(entry).await,
+            Effect::Open(lesson) => self.open(&lesson).await,
+            Effect::Close(lesson) => self.close(&lesson).await,
+            Effect::HandOver(lesson, teacher) => {
+                heard(lesson, "attendance", self.attendance.hand_over(lesson, teacher).await);
+                heard(lesson, "broadcast", self.broadcast.hand_over(lesson, teacher).await);
+                heard(lesson, "recording", self.recording.hand_over(lesson, teacher).await);
+            }
+            Effect::Limit(lesson, profile) => {
+                heard(lesson, "broadcast", self.broadcast.set_limits(lesson, limits(profile)).await);
+            }
+            Effect::Plan(lesson, planned_end_at) => {
+                heard(lesson, "attendance", self.attendance.plan(lesson, planned_end_at).await);
+            }
+            Effect::Record(lesson) => self.switch_recording(&lesson).await,
+            Effect::Retitle(lesson, title) => {
+                heard(lesson, "broadcast", self.broadcast.set_title(lesson, title).await);
+            }
+            Effect::Show(lesson, picture) => {
+                heard(lesson, "broadcast", self.broadcast.set_picture(lesson, picture).await);
+            }
+            // Attendance notices a correction by itself at the next word of a machine; this is
+            // sooner.
+            Effect::FollowClock => {
+                if let Err(error) = self.attendance.follow_clock().await {
+                    let cause = chain(&error);
+                    tracing::error!(error = %cause, "attendance did not look at the clock: {cause}");
+                }
+            }
+            Effect::Tell(lesson_id) => self.events.tell(Event::LessonChanged { lesson_id }),
+        }
+    }
+
+    async fn open(&self, lesson: &Lesson) {
+        heard(lesson.id, "attendance", self.attendance.open(meeting(lesson)).await);
+        heard(lesson.id, "broadcast", self.broadcast.open(airing(lesson)).await);
+        if lesson.is_recording {
+            self.record(lesson).await;
+        }
+    }
+
+    async fn close(&self, lesson: &Lesson) {
+        let ended_at = lesson.end_at.unwrap_or(lesson.planned_end_at);
+        heard(lesson.id, "broadcast", self.broadcast.close(lesson.id).await);
+        heard(lesson.id, "recording", self.recording.stop(lesson.id).await);
+        heard(lesson.id, "attendance", self.attendance.close(lesson.id, ended_at).await);
+    }
+
+    async fn switch_recording(&self, lesson: &Lesson) {
+        let is_on = lesson.is_recording;
+        heard(lesson.id, "broadcast", self.broadcast.set_recording(lesson.id, is_on).await);
+        if is_on {
+            self.record(lesson).await;
+        } else {
+            heard(lesson.id, "recording", self.recording.stop(lesson.id).await);
+        }
+    }
+
+    async fn record(&self, lesson: &Lesson) {
+        let tap = match self.broadcast.tap(lesson.id).await {
+            Ok(tap) => tap,
+            Err(error) => return heard(lesson.id, "broadcast", Err::<(), _>(error)),
+        };
+        let new = NewRecording {
+            lesson: lesson.id,
+            teacher: lesson.teacher_id,
+            title: lesson.title.clone(),
+            class_name: lesson.class_name.clone(),
+            teacher_name: lesson.teacher_name.clone(),
+        };
+        heard(lesson.id, "recording", self.recording.start(new, tap).await);
+    }
+
+    /// The events of a lesson lie beside its recording too, for whoever has only the folder.
+    async fn note(&self, entry: Entry) {
+        if self.recording.running(entry.lesson).is_some() {
+            let line = json!({
+                "at": entry.at,
+                "event_type": entry.kind,
+                "teacher_id": entry.teacher,
+                "data": entry.data,
+            });
+            let written = self.recording.append_event(entry.lesson, line).await;
+            heard(entry.lesson, "recording", written);
         }
     }
 }
@@ -54,19 +136,28 @@ fn meeting(lesson: &Lesson) -> Meeting {
     }
 }
 
-/// A lesson as it stands after `effects`.
-pub(super) fn saved(
-    effects: &[Effect],
-    lesson: Option<alfarid_protocol::id::LessonId>,
-) -> Result<Lesson, Error> {
-    effects
-        .iter()
-        .rev()
-        .find_map(|effect| match effect {
-            Effect::Save(saved) if lesson.is_none_or(|id| id == saved.id) => {
-                Some(Lesson::clone(saved))
-            }
-            _ => None,
-        })
-        .ok_or(Error::Stopped)
+fn airing(lesson: &Lesson) -> Airing {
+    Airing {
+        lesson: lesson.id,
+        title: lesson.title.clone(),
+        owner: lesson.teacher_id,
+        room: lesson.room_id,
+        machines: lesson.machine_ids.clone(),
+        limits: limits(lesson.quality_profile),
+        picture: lesson.picture,
+        recording: lesson.is_recording,
+    }
+}
+
+fn limits(profile: Profile) -> Limits {
+    let limits = profile.limits();
+    Limits { max_fps: limits.max_fps, max_bitrate_bps: limits.max_bitrate_bps }
+}
+
+/// It did as asked, or the log says why not.
+fn heard<T, E: std::error::Error>(lesson: LessonId, who: &str, done: Result<T, E>) {
+    if let Err(error) = done {
+        let cause = chain(&error);
+        tracing::error!(lesson.id = %lesson, error = %cause, "{who} did not follow: {cause}");
+    }
 }

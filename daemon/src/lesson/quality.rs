@@ -29,7 +29,7 @@ pub struct Limits {
 
 impl Profile {
     /// The profile for so many students.
-    pub const fn of(students: usize) -> Self {
+    pub const fn of(students: u32) -> Self {
         match students {
             0..=10 => Self::Small,
             11..=25 => Self::Medium,

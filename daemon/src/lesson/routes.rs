@@ -1,19 +1,19 @@
 //! Lessons over HTTP.
 
-use alfarid_protocol::id::{ClassId, LessonId, MachineId, RoomId};
+mod form;
+mod problem;
+
+use alfarid_protocol::id::LessonId;
 use axum::{
-    Json,
-    extract::{FromRef, Path, State},
+    extract::{FromRef, Query, State},
     http::StatusCode,
 };
-use serde::Deserialize;
-use serde_json::json;
-use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Error, Handle, Lesson, Plan};
+use self::form::{Extension, LessonChangeForm, ReplaceQuery, ScheduleForm, StartForm, WhichQuery};
+use super::{Handle, Lesson, LessonEvent};
 use crate::{
-    http::Problem,
+    http::{Json, List, Path, Problem},
     identity::{self, Signed},
 };
 
@@ -23,61 +23,153 @@ where
     Handle: FromRef<S>,
     identity::Handle: FromRef<S>,
 {
-    OpenApiRouter::new().routes(routes!(start)).routes(routes!(end))
+    OpenApiRouter::new()
+        .routes(routes!(list_lessons, schedule_lesson))
+        .routes(routes!(start_lesson))
+        .routes(routes!(show_lesson, update_lesson))
+        .routes(routes!(start_scheduled_lesson))
+        .routes(routes!(end_lesson))
+        .routes(routes!(cancel_lesson))
+        .routes(routes!(take_over_lesson))
+        .routes(routes!(extend_lesson))
+        .routes(routes!(list_lesson_events))
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
-pub struct StartLesson {
-    class_id: ClassId,
-    room_id: RoomId,
-    title: Option<String>,
-    duration_minutes: Option<u32>,
-    machine_ids: Option<Vec<MachineId>>,
-    recording: Option<bool>,
-    /// A lesson that stands in the way: it ends and this one starts, in one step.
-    replace_lesson_id: Option<LessonId>,
-}
-
-/// Starts a lesson now.
+/// Lessons, the newest first, 500 at most.
 #[utoipa::path(
-    post, path = "/api/v1/lessons/start", tag = "lesson", operation_id = "start_lesson",
-    request_body = StartLesson,
+    get, path = "/api/v1/lessons", tag = "lesson", operation_id = "list_lessons",
+    params(WhichQuery),
     responses(
-        (status = 201, body = Lesson),
-        (status = 401, body = Problem, description = "not_signed_in"),
-        (status = 404, body = Problem, description = "class_not_found, room_not_found"),
-        (status = 409, body = Problem, description = "lesson_already_running, room_busy"),
+        (status = 200, body = List<Lesson>),
+        (status = 401, description = "`not_signed_in`", body = Problem),
     )
 )]
-async fn start(
+async fn list_lessons(
+    State(lessons): State<Handle>,
+    _signed: Signed,
+    Query(which): Query<WhichQuery>,
+) -> Result<List<Lesson>, Problem> {
+    Ok(List { items: lessons.lessons(which.into()).await? })
+}
+
+/// Plan a lesson.
+#[utoipa::path(
+    post, path = "/api/v1/lessons", tag = "lesson", operation_id = "schedule_lesson",
+    request_body = ScheduleForm,
+    responses(
+        (status = 201, body = Lesson),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 404, description = "`no_such_class`, `no_such_room`", body = Problem),
+        (status = 422, description = "`invalid_input`, `machine_elsewhere`", body = Problem),
+    )
+)]
+async fn schedule_lesson(
     State(lessons): State<Handle>,
     Signed(by): Signed,
-    Json(body): Json<StartLesson>,
+    Json(form): Json<ScheduleForm>,
 ) -> Result<(StatusCode, Json<Lesson>), Problem> {
-    let plan = Plan {
-        class: body.class_id,
-        room: body.room_id,
-        title: body.title,
-        duration_minutes: body.duration_minutes,
-        machines: body.machine_ids,
-        recording: body.recording,
-    };
-    let lesson = lessons.start(plan, by, body.replace_lesson_id).await?;
+    Ok((StatusCode::CREATED, Json(lessons.schedule(form.into(), by).await?)))
+}
+
+/// Start a lesson now. Any teacher may, with any class.
+#[utoipa::path(
+    post, path = "/api/v1/lessons/start", tag = "lesson", operation_id = "start_lesson",
+    request_body = StartForm,
+    responses(
+        (status = 201, body = Lesson),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 404, description = "`no_such_class`, `no_such_room`", body = Problem),
+        (status = 409, description = "`room_busy` and `lesson_already_running`, both with \
+            `lesson`; `lesson_not_in_the_way`", body = Problem),
+        (status = 422, description = "`invalid_input`, `machine_elsewhere`", body = Problem),
+    )
+)]
+async fn start_lesson(
+    State(lessons): State<Handle>,
+    Signed(by): Signed,
+    Json(form): Json<StartForm>,
+) -> Result<(StatusCode, Json<Lesson>), Problem> {
+    let replace = form.replace_lesson_id;
+    let lesson = lessons.start(form.into(), by, replace).await?;
     Ok((StatusCode::CREATED, Json(lesson)))
 }
 
-/// Ends a lesson.
+/// One lesson.
+#[utoipa::path(
+    get, path = "/api/v1/lessons/{id}", tag = "lesson", operation_id = "show_lesson",
+    params(("id" = LessonId, Path)),
+    responses(
+        (status = 200, body = Lesson),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 404, description = "`no_such_lesson`", body = Problem),
+    )
+)]
+async fn show_lesson(
+    State(lessons): State<Handle>,
+    _signed: Signed,
+    Path(id): Path<LessonId>,
+) -> Result<Json<Lesson>, Problem> {
+    Ok(Json(lessons.lesson(id).await?))
+}
+
+/// Change a lesson that is not over. What is absent stays.
+#[utoipa::path(
+    patch, path = "/api/v1/lessons/{id}", tag = "lesson", operation_id = "update_lesson",
+    params(("id" = LessonId, Path)), request_body = LessonChangeForm,
+    responses(
+        (status = 200, body = Lesson),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 403, description = "`not_your_lesson`", body = Problem),
+        (status = 404, description = "`no_such_lesson`", body = Problem),
+        (status = 409, description = "`lesson_not_active`", body = Problem),
+        (status = 422, description = "`invalid_input`", body = Problem),
+    )
+)]
+async fn update_lesson(
+    State(lessons): State<Handle>,
+    Signed(by): Signed,
+    Path(id): Path<LessonId>,
+    Json(form): Json<LessonChangeForm>,
+) -> Result<Json<Lesson>, Problem> {
+    Ok(Json(lessons.change(id, by, form.into()).await?))
+}
+
+/// Start a scheduled lesson now, whoever was to hold it.
+#[utoipa::path(
+    post, path = "/api/v1/lessons/{id}/start", tag = "lesson",
+    operation_id = "start_scheduled_lesson",
+    params(("id" = LessonId, Path), ReplaceQuery),
+    responses(
+        (status = 200, body = Lesson),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 404, description = "`no_such_lesson`", body = Problem),
+        (status = 409, description = "`lesson_not_scheduled`; `room_busy` and \
+            `lesson_already_running`, both with `lesson`; `lesson_not_in_the_way`",
+            body = Problem),
+    )
+)]
+async fn start_scheduled_lesson(
+    State(lessons): State<Handle>,
+    Signed(by): Signed,
+    Path(id): Path<LessonId>,
+    Query(query): Query<ReplaceQuery>,
+) -> Result<Json<Lesson>, Problem> {
+    Ok(Json(lessons.start_scheduled(id, by, query.replace_lesson_id).await?))
+}
+
+/// End a lesson; its attendance is written before the answer comes.
 #[utoipa::path(
     post, path = "/api/v1/lessons/{id}/end", tag = "lesson", operation_id = "end_lesson",
     params(("id" = LessonId, Path)),
     responses(
         (status = 200, body = Lesson),
-        (status = 401, body = Problem, description = "not_signed_in"),
-        (status = 403, body = Problem, description = "lesson_not_yours"),
-        (status = 409, body = Problem, description = "lesson_not_active"),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 403, description = "`not_your_lesson`", body = Problem),
+        (status = 404, description = "`no_such_lesson`", body = Problem),
+        (status = 409, description = "`lesson_not_active`", body = Problem),
     )
 )]
-async fn end(
+async fn end_lesson(
     State(lessons): State<Handle>,
     Signed(by): Signed,
     Path(id): Path<LessonId>,
@@ -85,33 +177,84 @@ async fn end(
     Ok(Json(lessons.end(id, by).await?))
 }
 
-impl From<Error> for Problem {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Db(_) => Self::internal(&error),
-            Error::NoSuchLesson(_) => Self::not_found("lesson_not_found", error.to_string()),
-            Error::NoSuchClass(_) => Self::not_found("class_not_found", error.to_string()),
-            Error::NoSuchRoom(_) => Self::not_found("room_not_found", error.to_string()),
-            Error::AlreadyRunning(ref running) => {
-                let lesson = serde_json::to_value(running).ok();
-                with_lesson(Self::conflict("lesson_already_running", error.to_string()), lesson)
-            }
-            Error::RoomBusy(ref other) => {
-                let lesson = json!({
-                    "id": other.id,
-                    "teacher_name": other.teacher_name,
-                    "class_name": other.class_name,
-                });
-                with_lesson(Self::conflict("room_busy", error.to_string()), Some(lesson))
-            }
-            Error::NotActive(_) => Self::conflict("lesson_not_active", error.to_string()),
-            Error::NotTheirs(_) => Self::forbidden("lesson_not_yours", error.to_string()),
-            Error::Stopped => Self::unavailable("stopping", error.to_string()),
-        }
-    }
+/// Cancel a scheduled lesson.
+#[utoipa::path(
+    post, path = "/api/v1/lessons/{id}/cancel", tag = "lesson", operation_id = "cancel_lesson",
+    params(("id" = LessonId, Path)),
+    responses(
+        (status = 200, body = Lesson),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 403, description = "`not_your_lesson`", body = Problem),
+        (status = 404, description = "`no_such_lesson`", body = Problem),
+        (status = 409, description = "`lesson_not_scheduled`", body = Problem),
+    )
+)]
+async fn cancel_lesson(
+    State(lessons): State<Handle>,
+    Signed(by): Signed,
+    Path(id): Path<LessonId>,
+) -> Result<Json<Lesson>, Problem> {
+    Ok(Json(lessons.cancel(id, by).await?))
 }
 
-fn with_lesson(mut problem: Problem, lesson: Option<serde_json::Value>) -> Problem {
-    problem.lesson = lesson;
-    problem
+/// Hold a running lesson from now on. Any teacher may; who held it is noted.
+#[utoipa::path(
+    post, path = "/api/v1/lessons/{id}/take_over", tag = "lesson",
+    operation_id = "take_over_lesson",
+    params(("id" = LessonId, Path)),
+    responses(
+        (status = 200, body = Lesson),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 404, description = "`no_such_lesson`", body = Problem),
+        (status = 409, description = "`lesson_not_active`", body = Problem),
+    )
+)]
+async fn take_over_lesson(
+    State(lessons): State<Handle>,
+    Signed(by): Signed,
+    Path(id): Path<LessonId>,
+) -> Result<Json<Lesson>, Problem> {
+    Ok(Json(lessons.take_over(id, by).await?))
+}
+
+/// Let a running lesson end later.
+#[utoipa::path(
+    post, path = "/api/v1/lessons/{id}/extend", tag = "lesson", operation_id = "extend_lesson",
+    params(("id" = LessonId, Path)), request_body = Extension,
+    responses(
+        (status = 200, body = Lesson),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 403, description = "`not_your_lesson`", body = Problem),
+        (status = 404, description = "`no_such_lesson`", body = Problem),
+        (status = 409, description = "`lesson_not_active`", body = Problem),
+        (status = 422, description = "`invalid_input`", body = Problem),
+    )
+)]
+async fn extend_lesson(
+    State(lessons): State<Handle>,
+    Signed(by): Signed,
+    Path(id): Path<LessonId>,
+    Json(form): Json<Extension>,
+) -> Result<Json<Lesson>, Problem> {
+    Ok(Json(lessons.extend(id, by, form.minutes).await?))
+}
+
+/// What happened in a lesson, in order.
+#[utoipa::path(
+    get, path = "/api/v1/lessons/{id}/events", tag = "lesson",
+    operation_id = "list_lesson_events",
+    params(("id" = LessonId, Path)),
+    responses(
+        (status = 200, body = List<LessonEvent>),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 403, description = "`not_your_lesson`", body = Problem),
+        (status = 404, description = "`no_such_lesson`", body = Problem),
+    )
+)]
+async fn list_lesson_events(
+    State(lessons): State<Handle>,
+    Signed(by): Signed,
+    Path(id): Path<LessonId>,
+) -> Result<List<LessonEvent>, Problem> {
+    Ok(List { items: lessons.events(id, &by).await? })
 }

@@ -2,80 +2,305 @@
 //! out.
 //!
 //! The state holds the lessons that are not over. It changes only as a whole: the actor commits
-//! what [`Effect::Save`] and [`Effect::Log`] say, and if the disk refuses it keeps the state it
-//! had.
+//! what [`Effect::Save`], [`Effect::Log`] and [`Effect::Shift`] say, and if the disk refuses it
+//! keeps the state it had.
+//!
+//! Here are starting and ending; [`hold`] has what a teacher does in between, [`watch`] what
+//! happens by itself.
 
-use std::collections::BTreeMap;
+mod hold;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use alfarid_protocol::{
+    grant::Picture,
     id::{LessonId, TeacherId},
     time::Timestamp,
 };
 use serde_json::{Value, json};
 
-use super::{Error, Lesson, Status};
-use crate::{clock::Reading, identity::Person};
+use super::{
+    Error, Lesson, LessonChange, Profile, Status,
+    event::{Entry, EventKind},
+    plan::substitute_for,
+};
+use crate::{
+    clock::{Follower, Reading},
+    identity::Person,
+};
 
 #[derive(Clone, Debug)]
 pub(super) enum Command {
-    /// Begins `lesson` now; `replace` ends first.
+    Schedule {
+        lesson: Box<Lesson>,
+        by: Person,
+    },
+    /// Begins `lesson`, which was not scheduled; `replace` ends first.
     Start {
         lesson: Box<Lesson>,
         by: Person,
+        replace: Option<LessonId>,
+    },
+    StartScheduled {
+        lesson: LessonId,
+        by: Person,
+        /// The class's own teacher.
+        own: Option<TeacherId>,
+        clock_is_sure: bool,
         replace: Option<LessonId>,
     },
     End {
         lesson: LessonId,
         by: Person,
     },
+    Cancel {
+        lesson: LessonId,
+        by: Person,
+    },
+    TakeOver {
+        lesson: LessonId,
+        by: Person,
+        own: Option<TeacherId>,
+    },
+    Extend {
+        lesson: LessonId,
+        by: Person,
+        minutes: u32,
+    },
+    Change {
+        lesson: LessonId,
+        by: Person,
+        change: LessonChange,
+    },
+    /// So many students are present.
+    Present {
+        lesson: LessonId,
+        students: u32,
+    },
+    /// Somebody publishes in the lesson, or nobody.
+    OnAir {
+        lesson: LessonId,
+        on_air: bool,
+    },
+    /// These teachers have a live page open.
+    Here(BTreeSet<TeacherId>),
+    /// It does not record any more, whatever was asked for.
+    RecordingStopped {
+        lesson: LessonId,
+    },
+    /// Time has passed.
+    Tick,
 }
 
 /// What a decision comes to.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Effect {
-    /// To disk, all of one command in one transaction.
+    // To disk, all of one command in one transaction.
     Save(Box<Lesson>),
     Log(Entry),
-    /// Asked of the others once it is on disk, in this order.
+    /// Moves every lesson, and its events, that began at `from` or later.
+    Shift {
+        from: Timestamp,
+        moved_ms: i64,
+    },
+    // Asked of the others once that is on disk, in this order.
     Open(Box<Lesson>),
     Close(Box<Lesson>),
+    HandOver(LessonId, TeacherId),
+    Limit(LessonId, Profile),
+    Plan(LessonId, Timestamp),
+    Record(Box<Lesson>),
+    Retitle(LessonId, String),
+    Show(LessonId, Picture),
+    FollowClock,
     Tell(LessonId),
 }
 
-/// A line of a lesson's event log.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entry {
-    pub lesson: LessonId,
-    pub at: Timestamp,
-    pub kind: &'static str,
-    /// Who did it; `None`: the box itself.
-    pub teacher: Option<TeacherId>,
-    pub data: Option<Value>,
+impl Effect {
+    /// Whether it is for the disk.
+    pub(super) fn is_written(&self) -> bool {
+        matches!(self, Self::Save(_) | Self::Log(_) | Self::Shift { .. })
+    }
 }
 
-#[derive(Clone, Debug, Default)]
+/// The lesson that a command was about, as it is now, and what comes of it.
+#[derive(Debug)]
+pub(super) struct Decision {
+    pub lesson: Option<Lesson>,
+    pub effects: Vec<Effect>,
+}
+
+#[derive(Clone, Debug)]
 pub(super) struct State {
-    lessons: BTreeMap<LessonId, Lesson>,
+    /// A lesson with no teacher there ends so long after its planned end.
+    end_after: Duration,
+    lessons: BTreeMap<LessonId, Held>,
+    /// Teachers with a live page open.
+    here: BTreeSet<TeacherId>,
+    follower: Follower,
+    /// Box time of this run's beginning: what is older was not measured by this clock.
+    since: Timestamp,
+}
+
+/// A lesson that is not over, and what is remembered about it while the box runs.
+#[derive(Clone, Debug)]
+struct Held {
+    lesson: Lesson,
+    on_air: bool,
+    /// Since when no teacher is there.
+    away_since: Option<Timestamp>,
+    /// That it ends by itself stands in its log.
+    is_announced: bool,
+    /// The profile that the number of students asks for, and since when, by the monotonic clock.
+    band: Option<(Profile, Duration)>,
+}
+
+impl Held {
+    fn new(lesson: Lesson) -> Self {
+        Self { lesson, on_air: false, away_since: None, is_announced: false, band: None }
+    }
 }
 
 impl State {
-    /// Takes up what was left.
-    pub(super) fn new(lessons: impl IntoIterator<Item = Lesson>) -> Self {
-        Self { lessons: lessons.into_iter().map(|lesson| (lesson.id, lesson)).collect() }
+    pub(super) fn new(now: Reading) -> Self {
+        Self {
+            end_after: Duration::ZERO,
+            lessons: BTreeMap::new(),
+            here: BTreeSet::new(),
+            follower: Follower::new(now),
+            since: now.at,
+        }
     }
 
-    pub(super) fn handle(&mut self, now: Reading, command: Command) -> Result<Vec<Effect>, Error> {
+    pub(super) fn set_end_after(&mut self, end_after: Duration) {
+        self.end_after = end_after;
+    }
+
+    pub(super) fn handle(&mut self, now: Reading, command: Command) -> Result<Decision, Error> {
         let mut effects = Vec::new();
-        match command {
+        self.follow_clock(now, &mut effects);
+        let about = self.obey(now, command, &mut effects)?;
+        self.look_after(now, &mut effects);
+        let lesson = about.and_then(|id| self.as_decided(id, &effects));
+        Ok(Decision { lesson, effects })
+    }
+
+    /// Does as told. Returns which lesson it was about.
+    fn obey(
+        &mut self,
+        now: Reading,
+        command: Command,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Option<LessonId>, Error> {
+        let about = match command {
+            Command::Schedule { lesson, by } => self.schedule(now, *lesson, &by, effects),
             Command::Start { lesson, by, replace } => {
-                self.start(now, *lesson, &by, replace, &mut effects)?;
+                self.start(now, *lesson, &by, replace, effects)?
+            }
+            Command::StartScheduled { lesson, by, own, clock_is_sure, replace } => {
+                let lesson = self.due_now(now, lesson, &by, own, clock_is_sure)?;
+                self.start(now, lesson, &by, replace, effects)?
             }
             Command::End { lesson, by } => {
                 self.owned(lesson, &by)?;
-                self.end(now, lesson, Some(by.id), &mut effects);
+                self.end(now.at, lesson, Some(by.id), None, effects);
+                lesson
             }
-        }
-        Ok(effects)
+            Command::Cancel { lesson, by } => self.cancel(now, lesson, &by, effects)?,
+            Command::TakeOver { lesson, by, own } => {
+                self.take_over(now, lesson, &by, own, effects)?
+            }
+            Command::Extend { lesson, by, minutes } => {
+                self.extend(now, lesson, &by, minutes, effects)?
+            }
+            Command::Change { lesson, by, change } => {
+                self.change(now, lesson, &by, change, effects)?
+            }
+            Command::Present { lesson, students } => {
+                self.count(now, lesson, students, effects);
+                lesson
+            }
+            Command::OnAir { lesson, on_air } => {
+                if let Some(held) = self.lessons.get_mut(&lesson) {
+                    held.on_air = on_air;
+                }
+                lesson
+            }
+            Command::RecordingStopped { lesson } => {
+                self.recording_stopped(now, lesson, effects);
+                lesson
+            }
+            Command::Here(here) => {
+                self.here = here;
+                return Ok(None);
+            }
+            Command::Tick => return Ok(None),
+        };
+        Ok(Some(about))
+    }
+
+    pub(super) fn lesson(&self, id: LessonId) -> Option<&Lesson> {
+        self.lessons.get(&id).map(|held| &held.lesson)
+    }
+
+    pub(super) fn active(&self) -> impl Iterator<Item = &Lesson> {
+        self.lessons
+            .values()
+            .map(|held| &held.lesson)
+            .filter(|lesson| lesson.status == Status::Active)
+    }
+
+    /// A lesson that has just ended is only in what was decided.
+    fn as_decided(&self, id: LessonId, effects: &[Effect]) -> Option<Lesson> {
+        let saved = effects.iter().rev().find_map(|effect| match effect {
+            Effect::Save(lesson) if lesson.id == id => Some(Lesson::clone(lesson)),
+            _ => None,
+        });
+        saved.or_else(|| self.lesson(id).cloned())
+    }
+
+    fn schedule(
+        &mut self,
+        now: Reading,
+        lesson: Lesson,
+        by: &Person,
+        effects: &mut Vec<Effect>,
+    ) -> LessonId {
+        let id = lesson.id;
+        save(effects, &lesson);
+        log(effects, id, now.at, EventKind::Scheduled, Some(by.id), None);
+        self.lessons.insert(id, Held::new(lesson));
+        id
+    }
+
+    /// A scheduled lesson as it begins now, with the length it was to have.
+    fn due_now(
+        &self,
+        now: Reading,
+        lesson: LessonId,
+        by: &Person,
+        own: Option<TeacherId>,
+        clock_is_sure: bool,
+    ) -> Result<Lesson, Error> {
+        let mut lesson = self.scheduled(lesson)?.clone();
+        let length_ms = lesson.planned_end_at.millis_since(lesson.start_at);
+        let former = lesson.substitute_for.unwrap_or(lesson.teacher_id);
+        lesson.substitute_for = substitute_for(by.id, own, Some(former));
+        lesson.teacher_id = by.id;
+        lesson.teacher_name.clone_from(&by.full_name);
+        lesson.status = Status::Active;
+        lesson.start_at = now.at;
+        lesson.planned_end_at = now.at.plus_millis(length_ms);
+        lesson.clock_was_sure = clock_is_sure;
+        lesson.seen_at = now.at;
+        Ok(lesson)
     }
 
     fn start(
@@ -85,73 +310,95 @@ impl State {
         by: &Person,
         replace: Option<LessonId>,
         effects: &mut Vec<Effect>,
-    ) -> Result<(), Error> {
+    ) -> Result<LessonId, Error> {
         if let Some(same) = self.active().find(|other| is_same(other, &lesson)) {
             return Err(Error::AlreadyRunning(Box::new(same.clone())));
+        }
+        // A lesson to replace that ended in the meantime is out of the way too.
+        let replaced = self.active().find(|other| Some(other.id) == replace);
+        if let Some(elsewhere) = replaced.filter(|other| !share_seats(other, &lesson)) {
+            return Err(Error::NotInTheWay(elsewhere.id));
         }
         let in_the_way = |other: &&Lesson| Some(other.id) != replace && share_seats(other, &lesson);
         if let Some(other) = self.active().find(in_the_way) {
             return Err(Error::RoomBusy(Box::new(other.clone())));
         }
-        if let Some(replaced) = replace
-            && self.active().any(|other| other.id == replaced && other.room_id == lesson.room_id)
-        {
-            self.end(now, replaced, Some(by.id), effects);
+        let id = lesson.id;
+        if let Some(replaced) = replaced.map(|other| other.id) {
+            let data = json!({ "replaced_by": id });
+            self.end(now.at, replaced, Some(by.id), Some(data), effects);
         }
-        effects.extend([
-            Effect::Save(Box::new(lesson.clone())),
-            Effect::Log(Entry {
-                lesson: lesson.id,
-                at: now.at,
-                kind: "started",
-                teacher: Some(by.id),
-                data: None,
-            }),
-            Effect::Open(Box::new(lesson.clone())),
-            Effect::Tell(lesson.id),
-        ]);
-        self.lessons.insert(lesson.id, lesson);
-        Ok(())
+        save(effects, &lesson);
+        log(effects, id, now.at, EventKind::Started, Some(by.id), None);
+        effects.extend([Effect::Open(Box::new(lesson.clone())), Effect::Tell(id)]);
+        self.lessons.insert(id, Held::new(lesson));
+        Ok(id)
     }
 
+    /// `by` is `None` when it ends by itself.
     fn end(
+        &mut self,
+        at: Timestamp,
+        lesson: LessonId,
+        by: Option<TeacherId>,
+        data: Option<Value>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(Held { mut lesson, .. }) = self.lessons.remove(&lesson) else { return };
+        let end_at = at.max(lesson.start_at);
+        lesson.status = Status::Completed;
+        lesson.end_at = Some(end_at);
+        lesson.duration_seconds = Some(end_at.millis_since(lesson.start_at) / 1000);
+        lesson.ends_by_itself_at = None;
+        save(effects, &lesson);
+        log(effects, lesson.id, end_at, EventKind::Ended, by, data);
+        effects.extend([Effect::Close(Box::new(lesson.clone())), Effect::Tell(lesson.id)]);
+    }
+
+    fn cancel(
         &mut self,
         now: Reading,
         lesson: LessonId,
-        by: Option<TeacherId>,
+        by: &Person,
         effects: &mut Vec<Effect>,
-    ) {
-        let Some(mut lesson) = self.lessons.remove(&lesson) else { return };
-        lesson.status = Status::Completed;
-        lesson.end_at = Some(now.at);
-        lesson.duration_seconds = Some(now.at.millis_since(lesson.start_at) / 1000);
-        effects.extend([
-            Effect::Save(Box::new(lesson.clone())),
-            Effect::Log(Entry {
-                lesson: lesson.id,
-                at: now.at,
-                kind: "ended",
-                teacher: by,
-                data: by.is_none().then(|| json!({ "by_itself": true })),
-            }),
-            Effect::Close(Box::new(lesson.clone())),
-            Effect::Tell(lesson.id),
-        ]);
+    ) -> Result<LessonId, Error> {
+        let mut cancelled = self.scheduled(lesson)?.clone();
+        may_change(&cancelled, by)?;
+        cancelled.status = Status::Cancelled;
+        self.lessons.remove(&lesson);
+        save(effects, &cancelled);
+        log(effects, lesson, now.at, EventKind::Cancelled, Some(by.id), None);
+        effects.push(Effect::Tell(lesson));
+        Ok(lesson)
     }
 
-    fn active(&self) -> impl Iterator<Item = &Lesson> {
-        self.lessons.values().filter(|lesson| lesson.status == Status::Active)
+    fn scheduled(&self, lesson: LessonId) -> Result<&Lesson, Error> {
+        self.lesson(lesson)
+            .filter(|found| found.status == Status::Scheduled)
+            .ok_or(Error::NotScheduled(lesson))
+    }
+
+    /// A running lesson.
+    fn running(&mut self, lesson: LessonId) -> Result<&mut Held, Error> {
+        self.lessons
+            .get_mut(&lesson)
+            .filter(|held| held.lesson.status == Status::Active)
+            .ok_or(Error::NotActive(lesson))
     }
 
     /// A running lesson that `by` may change.
-    fn owned(&self, lesson: LessonId, by: &Person) -> Result<&Lesson, Error> {
-        let running =
-            self.active().find(|running| running.id == lesson).ok_or(Error::NotActive(lesson))?;
-        if running.teacher_id == by.id || by.is_admin() {
-            Ok(running)
-        } else {
-            Err(Error::NotTheirs(lesson))
-        }
+    fn owned(&mut self, lesson: LessonId, by: &Person) -> Result<&mut Held, Error> {
+        let held = self.running(lesson)?;
+        may_change(&held.lesson, by)?;
+        Ok(held)
+    }
+}
+
+fn may_change(lesson: &Lesson, by: &Person) -> Result<(), Error> {
+    if lesson.teacher_id == by.id || by.is_admin() {
+        Ok(())
+    } else {
+        Err(Error::NotYours(lesson.id))
     }
 }
 
@@ -167,4 +414,23 @@ fn share_seats(a: &Lesson, b: &Lesson) -> bool {
             // The whole room is everybody's seats.
             (None, _) | (_, None) => true,
         }
+}
+
+pub(super) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn save(effects: &mut Vec<Effect>, lesson: &Lesson) {
+    effects.push(Effect::Save(Box::new(lesson.clone())));
+}
+
+fn log(
+    effects: &mut Vec<Effect>,
+    lesson: LessonId,
+    at: Timestamp,
+    kind: EventKind,
+    teacher: Option<TeacherId>,
+    data: Option<Value>,
+) {
+    effects.push(Effect::Log(Entry { lesson, at, kind, teacher, data }));
 }

@@ -7,7 +7,10 @@ use alfarid_protocol::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{Lesson, Status, state::Entry};
+use super::{
+    Lesson, Status, Which,
+    event::{Entry, LessonEvent},
+};
 use crate::{
     clock::Clock,
     db::{
@@ -38,6 +41,97 @@ pub(super) fn unfinished(c: &Connection) -> Result<Vec<Lesson>, DbError> {
         c.prepare_cached(&format!("{LESSON} WHERE status IN ('scheduled', 'active')"))?;
     let lessons = statement.query_map([], read)?;
     Ok(lessons.collect::<Result<_, _>>()?)
+}
+
+/// The newest first.
+pub(super) fn lessons(c: &Connection, which: &Which) -> Result<Vec<Lesson>, DbError> {
+    let mut statement = c.prepare_cached(&format!(
+        "{LESSON}
+         WHERE (?1 IS NULL OR status = ?1)
+           AND (?2 IS NULL OR lessons.class_id = ?2)
+           AND (?3 IS NULL OR start_time >= ?3)
+           AND (?4 IS NULL OR start_time < ?4)
+         ORDER BY start_time DESC, lessons.id DESC
+         LIMIT ?5"
+    ))?;
+    let lessons = statement.query_map(
+        params![
+            which.status.map(Word::word),
+            which.class.map(|id| id.to_string()),
+            which.from.map(|at| at.0),
+            which.to.map(|at| at.0),
+            which.limit.unwrap_or(LONGEST_LIST).min(LONGEST_LIST),
+        ],
+        read,
+    )?;
+    Ok(lessons.collect::<Result<_, _>>()?)
+}
+
+/// A year of lessons of one class; a longer list is asked for by its times.
+const LONGEST_LIST: u32 = 500;
+
+/// Moves the times of every lesson that began at `from` or later, and of what stands in its log.
+/// Returns which lessons they are. What is scheduled was not measured by any clock.
+pub(super) fn shift(
+    tx: &Transaction<'_>,
+    from: Timestamp,
+    moved_ms: i64,
+) -> Result<Vec<LessonId>, DbError> {
+    let mut statement = tx.prepare_cached(
+        "UPDATE lessons
+         SET start_time = start_time + ?2, planned_end_time = planned_end_time + ?2,
+             end_time = end_time + ?2, ends_by_itself_at = ends_by_itself_at + ?2,
+             seen_at = seen_at + ?2, clock_was_sure = 1
+         WHERE start_time >= ?1 AND status IN ('active', 'completed')
+         RETURNING id",
+    )?;
+    let lessons = statement.query_map(params![from.0, moved_ms], |row| column::id(row, 0))?;
+    let lessons = lessons.collect::<Result<Vec<LessonId>, _>>()?;
+    let mut events = tx.prepare_cached(
+        "UPDATE lesson_events SET created_at = created_at + ?2 WHERE lesson_id = ?1",
+    )?;
+    for lesson in &lessons {
+        events.execute(params![lesson.to_string(), moved_ms])?;
+    }
+    Ok(lessons)
+}
+
+/// How many students were there, once a lesson is over.
+pub(super) fn set_student_count(
+    tx: &Transaction<'_>,
+    lesson: LessonId,
+    students: u32,
+) -> Result<bool, DbError> {
+    let changed = tx
+        .prepare_cached(
+            "UPDATE lessons
+             SET student_count = ?2
+             WHERE id = ?1 AND status = 'completed' AND student_count <> ?2",
+        )?
+        .execute(params![lesson.to_string(), students])?;
+    Ok(changed > 0)
+}
+
+/// The log of a lesson, in order.
+pub(super) fn events(c: &Connection, lesson: LessonId) -> Result<Vec<LessonEvent>, DbError> {
+    let mut statement = c.prepare_cached(
+        "SELECT id, created_at, event_type, student_id, teacher_id, event_data
+         FROM lesson_events
+         WHERE lesson_id = ?1
+         ORDER BY created_at, id",
+    )?;
+    let events = statement.query_map([lesson.to_string()], |row| {
+        let data: Option<String> = row.get(5)?;
+        Ok(LessonEvent {
+            id: column::id(row, 0)?,
+            at: column::time(row, 1)?,
+            event_type: row.get(2)?,
+            student_id: column::optional_id(row, 3)?,
+            teacher_id: column::optional_id(row, 4)?,
+            data: data.and_then(|json| serde_json::from_str(&json).ok()),
+        })
+    })?;
+    Ok(events.collect::<Result<_, _>>()?)
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Lesson> {
@@ -128,7 +222,7 @@ pub(super) fn log(tx: &Transaction<'_>, clock: &Clock, entry: &Entry) -> Result<
         clock.id::<uuid::Uuid>().to_string(),
         entry.lesson.to_string(),
         entry.teacher.map(|id| id.to_string()),
-        entry.kind,
+        entry.kind.word(),
         entry.data.as_ref().map(ToString::to_string),
         entry.at.0,
     ])?;

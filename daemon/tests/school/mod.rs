@@ -1,17 +1,21 @@
 //! A small school for tests: a real database in a directory of its own, a clock in hand, one room
 //! of machines, one class, a few teachers, and the routers of `lesson` and `attendance`.
 
-use std::{sync::Arc, time::Duration};
+#![expect(dead_code, reason = "shared by several test files")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use alfarid_daemon::{
-    attendance,
+    attendance::{self, Mode, Move},
     clock::Clock,
     config::Config,
     db::{Db, DbError},
     events::{Event, Events, Listener},
     floor::Floor,
     health::Health,
-    identity, lesson,
+    identity::{self, Language, Person, Role},
+    lesson,
     machines::PresenceMessage,
 };
 use alfarid_protocol::{
@@ -29,7 +33,7 @@ use http_body_util::BodyExt;
 use rusqlite::params;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -42,8 +46,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone, FromRef)]
 struct Routed {
     lessons: lesson::Handle,
+    attendance: attendance::Handle,
     people: identity::Handle,
 }
+
+/// How many live pages each teacher has open.
+type Pages = watch::Sender<HashMap<TeacherId, usize>>;
 
 pub(crate) struct School {
     pub(crate) dir: tempfile::TempDir,
@@ -58,6 +66,7 @@ pub(crate) struct School {
     pub(crate) lessons: lesson::Handle,
     pub(crate) attendance: attendance::Handle,
     presence: mpsc::Sender<PresenceMessage>,
+    pub(crate) pages: Pages,
     router: Router,
     running: Running,
 }
@@ -82,7 +91,8 @@ impl School {
         let students: Vec<StudentId> = (0..size).map(|_| clock.id()).collect();
         let machines: Vec<MachineId> = (0..size).map(|_| clock.id()).collect();
         furnish(&floor, teachers[0], room, class, &students, &machines).await;
-        let (lessons, attendance, presence, router, running) = open(&floor);
+        let pages = Pages::default();
+        let (lessons, attendance, presence, router, running) = open(&floor, &pages);
         Self {
             dir,
             clock,
@@ -95,6 +105,7 @@ impl School {
             lessons,
             attendance,
             presence,
+            pages,
             router,
             running,
         }
@@ -106,12 +117,46 @@ impl School {
         for task in self.running.tasks.drain(..) {
             task.await.unwrap();
         }
-        let (lessons, attendance, presence, router, running) = open(&self.floor);
+        let (lessons, attendance, presence, router, running) = open(&self.floor, &self.pages);
         self.lessons = lessons;
         self.attendance = attendance;
         self.presence = presence;
         self.router = router;
         self.running = running;
+    }
+
+    /// The teacher whose class it is opens the page, or closes it.
+    pub(crate) fn page_is_open(&self, is_open: bool) {
+        let count = usize::from(is_open);
+        self.pages.send_modify(|pages| {
+            pages.retain(|teacher, _| *teacher != self.teachers[0]);
+            pages.extend((count > 0).then_some((self.teachers[0], count)));
+        });
+    }
+
+    pub(crate) fn admin(&self) -> Person {
+        Person {
+            id: self.teachers[2],
+            email: "admin".into(),
+            full_name: "admin".into(),
+            role: Role::Admin,
+            language: Language::Ru,
+        }
+    }
+
+    /// Takes a student's seat away before anything was seen from it.
+    pub(crate) async fn unseat(&self, student: usize, lesson: LessonId) {
+        let seat = Move { student: self.students[student], machine: None, mode: Mode::WasWrong };
+        self.attendance.move_seat(lesson, seat, &self.admin()).await.unwrap();
+    }
+
+    /// What a query of one number says.
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        self.floor
+            .db
+            .read(move |c| Ok::<_, DbError>(c.query_row(sql, [], |row| row.get(0))?))
+            .await
+            .unwrap()
     }
 
     pub(crate) fn minutes(&self, minutes: u64) {
@@ -184,6 +229,12 @@ impl Machine {
             booted_at: school.clock.monotonic(),
             seq: 0,
         }
+    }
+
+    /// Starts again: its clock from zero, its numbers go on.
+    pub(crate) fn reboot(&mut self, school: &School) {
+        self.boot = school.clock.id();
+        self.booted_at = school.clock.monotonic();
     }
 
     pub(crate) fn now(&self, school: &School) -> Moment {
@@ -282,17 +333,33 @@ fn floor(dir: &tempfile::TempDir, clock: &Clock) -> Floor {
 
 fn open(
     floor: &Floor,
+    pages: &Pages,
 ) -> (lesson::Handle, attendance::Handle, mpsc::Sender<PresenceMessage>, Router, Running) {
     let (presence, outlet) = mpsc::channel(64);
     let (attendance, roll) = attendance::new(floor, outlet);
-    let (lessons, life) = lesson::new(floor, attendance.clone());
+    let (lessons, life) = lesson::new(floor, others(floor, &attendance), pages.subscribe());
     let stopping = CancellationToken::new();
     let tasks =
         vec![tokio::spawn(roll.run(stopping.clone())), tokio::spawn(life.run(stopping.clone()))];
     let people = identity::Handle::new(floor.db.clone(), floor.clock.clone());
-    let state = Routed { lessons: lessons.clone(), people };
-    let router = lesson::routes::<Routed>().with_state(state).into();
+    let state = Routed { lessons: lessons.clone(), attendance: attendance.clone(), people };
+    let router = lesson::routes::<Routed>().merge(attendance::routes()).with_state(state).into();
     (lessons, attendance, presence, router, Running { stopping, tasks })
+}
+
+/// Those whom a lesson asks. Broadcast and recording do not run here: a lesson goes on without.
+fn others(floor: &Floor, attendance: &attendance::Handle) -> lesson::Others {
+    let (_, media) = mpsc::channel(1);
+    let (counts, _) = roster::Connected::channel();
+    let machines = machines::Handle::detached(floor, counts);
+    let (broadcast, _) = broadcast::new(floor, machines, media);
+    let (recording, _) = recording::new(floor.clone());
+    lesson::Others {
+        attendance: attendance.clone(),
+        broadcast,
+        recording,
+        events: floor.events.clone(),
+    }
 }
 
 /// A person whose session cookie is their name.

@@ -151,6 +151,16 @@ pub(in crate::attendance) fn last_exchange(
     neighbour(c, machine, boot, "monotonic_ms <= ?3 ORDER BY monotonic_ms DESC", i64::MAX)
 }
 
+/// Box time of the last exchange with `machine`, in whatever boot.
+pub(in crate::attendance) fn last_heard_at(
+    c: &Connection,
+    machine: MachineId,
+) -> Result<Option<Timestamp>, DbError> {
+    let mut statement =
+        c.prepare_cached("SELECT max(box_time) FROM machine_clocks WHERE machine_id = ?1")?;
+    Ok(statement.query_row([machine.to_string()], |row| column::optional_time(row, 0))?)
+}
+
 /// Box time of a moment of `machine`; `None` when clocks were never exchanged in that boot.
 pub(in crate::attendance) fn box_time(
     c: &Connection,
@@ -199,4 +209,75 @@ pub(in crate::attendance) fn pages(
         Ok((column::id(row, 0)?, span))
     })?;
     Ok(pages.collect::<Result<_, _>>()?)
+}
+
+pub(in crate::attendance) fn open_page(
+    tx: &Transaction<'_>,
+    page: SpanId,
+    lesson: LessonId,
+    student: StudentId,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    tx.prepare_cached(
+        "INSERT INTO page_spans (id, lesson_id, student_id, from_at, until_at, is_open)
+         VALUES (?1, ?2, ?3, ?4, ?4, 1)",
+    )?
+    .execute(params![page.to_string(), lesson.to_string(), student.to_string(), now.0])?;
+    Ok(())
+}
+
+/// Returns the lesson of the page; `None` if it was not open.
+pub(in crate::attendance) fn close_page(
+    tx: &Transaction<'_>,
+    page: SpanId,
+    now: Timestamp,
+) -> Result<Option<LessonId>, DbError> {
+    let mut statement = tx.prepare_cached(
+        "UPDATE page_spans
+         SET is_open = 0, until_at = max(until_at, ?2)
+         WHERE id = ?1 AND is_open = 1
+         RETURNING lesson_id",
+    )?;
+    Ok(statement
+        .query_row(params![page.to_string(), now.0], |row| column::id(row, 0))
+        .optional()?)
+}
+
+/// Says of every open page that it was open up to `now`: what a power cut leaves.
+pub(in crate::attendance) fn touch_pages(
+    tx: &Transaction<'_>,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    tx.prepare_cached("UPDATE page_spans SET until_at = ?1 WHERE is_open = 1 AND until_at < ?1")?
+        .execute([now.0])?;
+    Ok(())
+}
+
+/// A box that starts has no page open, whatever it had when it stopped.
+pub(in crate::attendance) fn close_pages(tx: &Transaction<'_>) -> Result<(), DbError> {
+    tx.prepare_cached("UPDATE page_spans SET is_open = 0 WHERE is_open = 1")?.execute([])?;
+    Ok(())
+}
+
+/// Forgets what machines told before `before`.
+pub(in crate::attendance) fn forget(
+    tx: &Transaction<'_>,
+    before: Timestamp,
+) -> Result<(), DbError> {
+    tx.prepare_cached("DELETE FROM machine_spans WHERE heard_at < ?1")?.execute([before.0])?;
+    tx.prepare_cached("DELETE FROM machine_clocks WHERE box_time < ?1")?.execute([before.0])?;
+    Ok(())
+}
+
+/// Moves what was measured by the box's clock since `from`.
+pub(in crate::attendance) fn shift(
+    tx: &Transaction<'_>,
+    from: Timestamp,
+    moved_ms: i64,
+) -> Result<(), DbError> {
+    tx.prepare_cached("UPDATE machine_clocks SET box_time = box_time + ?2 WHERE box_time >= ?1")?
+        .execute([from.0, moved_ms])?;
+    tx.prepare_cached("UPDATE machine_spans SET heard_at = heard_at + ?2 WHERE heard_at >= ?1")?
+        .execute([from.0, moved_ms])?;
+    Ok(())
 }

@@ -8,12 +8,15 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::{
     attendance::{
-        Meeting, Thresholds,
+        Meeting, MeetingView, Mode, Move, Thresholds,
         span::Span,
         state::{Seating, Window},
     },
     clock::Clock,
-    db::{DbError, column},
+    db::{
+        DbError,
+        column::{self, Word},
+    },
     roster::{self, Student},
 };
 
@@ -111,6 +114,67 @@ pub(in crate::attendance) fn running_at(
     Ok(lessons.collect::<Result<_, _>>()?)
 }
 
+/// Lessons that were opened and not closed.
+pub(in crate::attendance) fn running(c: &Connection) -> Result<Vec<Kept>, DbError> {
+    let mut statement = c.prepare_cached(&format!("{MEETING} WHERE end_at IS NULL"))?;
+    let meetings = statement.query_map([], read_meeting)?;
+    Ok(meetings.collect::<Result<_, _>>()?)
+}
+
+pub(in crate::attendance) fn hand_over(
+    tx: &Transaction<'_>,
+    lesson: LessonId,
+    teacher: TeacherId,
+) -> Result<(), DbError> {
+    tx.prepare_cached("UPDATE meetings SET teacher_id = ?2 WHERE lesson_id = ?1")?
+        .execute([lesson.to_string(), teacher.to_string()])?;
+    Ok(())
+}
+
+pub(in crate::attendance) fn plan(
+    tx: &Transaction<'_>,
+    lesson: LessonId,
+    planned_end_at: Timestamp,
+) -> Result<(), DbError> {
+    tx.prepare_cached("UPDATE meetings SET planned_end_at = ?2 WHERE lesson_id = ?1")?
+        .execute(params![lesson.to_string(), planned_end_at.0])?;
+    Ok(())
+}
+
+/// Moves every meeting that began at `from` or later, and who sat where in it. Returns them.
+pub(in crate::attendance) fn shift(
+    tx: &Transaction<'_>,
+    from: Timestamp,
+    moved_ms: i64,
+) -> Result<Vec<LessonId>, DbError> {
+    let mut statement = tx.prepare_cached(
+        "UPDATE meetings
+         SET start_at = start_at + ?2, planned_end_at = planned_end_at + ?2, end_at = end_at + ?2
+         WHERE start_at >= ?1
+         RETURNING lesson_id",
+    )?;
+    let lessons = statement.query_map([from.0, moved_ms], |row| column::id(row, 0))?;
+    let lessons = lessons.collect::<Result<Vec<LessonId>, _>>()?;
+    let mut seats = tx.prepare_cached(
+        "UPDATE lesson_seats
+         SET from_at = from_at + ?2, to_at = to_at + ?2
+         WHERE lesson_id = ?1",
+    )?;
+    let mut changes =
+        tx.prepare_cached("UPDATE lesson_seat_changes SET at = at + ?2 WHERE lesson_id = ?1")?;
+    let mut pages = tx.prepare_cached(
+        "UPDATE page_spans
+         SET from_at = from_at + ?2, until_at = until_at + ?2
+         WHERE lesson_id = ?1",
+    )?;
+    for lesson in &lessons {
+        for table in [&mut seats, &mut changes, &mut pages] {
+            table.execute(params![lesson.to_string(), moved_ms])?;
+        }
+    }
+    Ok(lessons)
+}
+
 /// Ended lessons in which somebody sat at `machine` and that overlap `span`.
 pub(in crate::attendance) fn ended_at(
     c: &Connection,
@@ -165,22 +229,125 @@ pub(in crate::attendance) fn seat_down(
     Ok(())
 }
 
+/// One line of the lesson's own seating.
+#[derive(Clone, Debug)]
+pub(in crate::attendance) struct Seat {
+    pub id: String,
+    pub seating: Seating,
+}
+
+impl Seat {
+    /// Nobody has said that they sit elsewhere since.
+    pub(in crate::attendance) fn is_current(&self) -> bool {
+        self.seating.span.to_at.is_none()
+    }
+}
+
 /// Who sat where in `lesson`, in the order of sitting down.
-pub(in crate::attendance) fn seatings(
-    c: &Connection,
-    lesson: LessonId,
-) -> Result<Vec<Seating>, DbError> {
+pub(in crate::attendance) fn seats(c: &Connection, lesson: LessonId) -> Result<Vec<Seat>, DbError> {
     let mut statement = c.prepare_cached(
-        "SELECT student_id, machine_id, from_at, to_at
+        "SELECT id, student_id, machine_id, from_at, to_at
          FROM lesson_seats
          WHERE lesson_id = ?1
          ORDER BY from_at, id",
     )?;
-    let seatings = statement.query_map([lesson.to_string()], |row| {
-        let span = Span::new(column::time(row, 2)?, column::optional_time(row, 3)?);
-        Ok(Seating { student: column::id(row, 0)?, machine: column::id(row, 1)?, span })
+    let seats = statement.query_map([lesson.to_string()], |row| {
+        let span = Span::new(column::time(row, 3)?, column::optional_time(row, 4)?);
+        let seating = Seating { student: column::id(row, 1)?, machine: column::id(row, 2)?, span };
+        Ok(Seat { id: row.get(0)?, seating })
     })?;
-    Ok(seatings.collect::<Result<_, _>>()?)
+    Ok(seats.collect::<Result<_, _>>()?)
+}
+
+pub(in crate::attendance) fn stand_up(
+    tx: &Transaction<'_>,
+    seat: &str,
+    at: Timestamp,
+) -> Result<(), DbError> {
+    tx.prepare_cached("UPDATE lesson_seats SET to_at = ?2 WHERE id = ?1")?
+        .execute(params![seat, at.0])?;
+    Ok(())
+}
+
+/// Nobody ever sat there.
+pub(in crate::attendance) fn strike(tx: &Transaction<'_>, seat: &str) -> Result<(), DbError> {
+    tx.prepare_cached("DELETE FROM lesson_seats WHERE id = ?1")?.execute([seat])?;
+    Ok(())
+}
+
+/// A line of the trail that a change of seats leaves.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::attendance) struct SeatChange {
+    pub seat: Move,
+    pub machine_was: Option<MachineId>,
+    pub by: TeacherId,
+    pub at: Timestamp,
+}
+
+pub(in crate::attendance) fn note_change(
+    tx: &Transaction<'_>,
+    clock: &Clock,
+    lesson: LessonId,
+    change: &SeatChange,
+) -> Result<(), DbError> {
+    tx.prepare_cached(
+        "INSERT INTO lesson_seat_changes
+            (id, lesson_id, student_id, machine_was, machine_id, mode, teacher_id, at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        clock.id::<uuid::Uuid>().to_string(),
+        lesson.to_string(),
+        change.seat.student.to_string(),
+        change.machine_was.map(|id| id.to_string()),
+        change.seat.machine.map(|id| id.to_string()),
+        change.seat.mode.word(),
+        change.by.to_string(),
+        change.at.0,
+    ])?;
+    Ok(())
+}
+
+pub(in crate::attendance) fn room_of(
+    c: &Connection,
+    machine: MachineId,
+) -> Result<Option<RoomId>, DbError> {
+    let mut statement = c.prepare_cached("SELECT room_id FROM machines WHERE id = ?1")?;
+    Ok(statement.query_row([machine.to_string()], |row| column::id(row, 0)).optional()?)
+}
+
+pub(in crate::attendance) fn machine_name(
+    c: &Connection,
+    machine: MachineId,
+) -> Result<Option<String>, DbError> {
+    let mut statement = c.prepare_cached("SELECT name FROM machines WHERE id = ?1")?;
+    Ok(statement.query_row([machine.to_string()], |row| row.get(0)).optional()?)
+}
+
+/// With the names of whom and what it is about.
+pub(in crate::attendance) fn view(c: &Connection, kept: &Kept) -> Result<MeetingView, DbError> {
+    let mut statement = c.prepare_cached(
+        "SELECT classes.name, rooms.name, teachers.full_name
+         FROM meetings
+         JOIN classes ON classes.id = meetings.class_id
+         JOIN rooms ON rooms.id = meetings.room_id
+         JOIN teachers ON teachers.id = meetings.teacher_id
+         WHERE lesson_id = ?1",
+    )?;
+    Ok(statement.query_row([kept.lesson.to_string()], |row| {
+        Ok(MeetingView {
+            id: kept.lesson,
+            class_id: kept.class,
+            class_name: row.get(0)?,
+            room_id: kept.room,
+            room_name: row.get(1)?,
+            teacher_id: kept.teacher,
+            teacher_name: row.get(2)?,
+            start_at: kept.window.start_at,
+            planned_end_at: kept.window.planned_end_at,
+            end_at: kept.window.end_at,
+        })
+    })?)
 }
 
 /// Everybody whose attendance of the meeting is kept: the class as it is, as long as no records
@@ -219,4 +386,9 @@ pub(in crate::attendance) fn students(
     }
     students.sort_by(|a, b| (&a.full_name, &a.student_id).cmp(&(&b.full_name, &b.student_id)));
     Ok(students)
+}
+
+impl Word for Mode {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("now", Self::Now), ("was_wrong", Self::WasWrong)];
 }

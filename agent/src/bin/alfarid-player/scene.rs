@@ -1,0 +1,126 @@
+//! What a student sees, decided from what the agent says. Pure.
+//!
+//! | told by the agent | a picture is there | none yet |
+//! |---|---|---|
+//! | no lesson, or no box | a calm line | a calm line |
+//! | live | the picture | title, and that the screen will come |
+//! | live, nobody on air | the last picture, and a note | title, and that the screen will come |
+//! | frozen | the picture of that moment | as for live |
+//! | blank | dark, one line | dark, one line |
+//!
+//! The recording mark stands on all of them while the lesson is recorded.
+
+use alfarid_agent::feed::Idle;
+use alfarid_protocol::grant::{Picture, Stage};
+
+use crate::catalogue::Line;
+
+/// What the agent has said last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Idle(Idle),
+    Lesson(Stage),
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        Self::Idle(Idle::default())
+    }
+}
+
+/// What stands on the screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Scene {
+    pub(crate) ground: Ground,
+    pub(crate) recording: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ground {
+    /// A calm line, under the lesson's title if there is one.
+    Calm {
+        title: Option<String>,
+        line: Line,
+    },
+    /// The same on black: eyes to the front.
+    Dark(Line),
+    Picture {
+        note: Option<Line>,
+    },
+}
+
+impl Scene {
+    pub(crate) fn of(status: &Status, has_picture: bool) -> Self {
+        match status {
+            Status::Idle(idle) => {
+                let line = match idle {
+                    Idle::NoLesson => Line::NoLesson,
+                    Idle::NoBox => Line::NoBox,
+                };
+                Self { ground: Ground::Calm { title: None, line }, recording: false }
+            }
+            Status::Lesson(stage) => {
+                Self { ground: Self::ground(stage, has_picture), recording: stage.recording }
+            }
+        }
+    }
+
+    fn ground(stage: &Stage, has_picture: bool) -> Ground {
+        match stage.picture {
+            Picture::Blank => Ground::Dark(Line::EyesOnTeacher),
+            Picture::Live | Picture::Frozen if !has_picture => {
+                let title = stage.title.trim();
+                let title = (!title.is_empty()).then(|| title.to_owned());
+                Ground::Calm { title, line: Line::ScreenExpected }
+            }
+            Picture::Live if !stage.on_air => Ground::Picture { note: Some(Line::ScreenGone) },
+            Picture::Live | Picture::Frozen => Ground::Picture { note: None },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alfarid_protocol::id::LessonId;
+
+    use super::*;
+
+    fn lesson(picture: Picture, on_air: bool) -> Status {
+        Status::Lesson(Stage {
+            lesson: LessonId(uuid::Uuid::nil()),
+            title: "Algebra".into(),
+            picture,
+            recording: true,
+            on_air,
+        })
+    }
+
+    fn ground(status: &Status, has_picture: bool) -> Ground {
+        Scene::of(status, has_picture).ground
+    }
+
+    #[test]
+    fn each_word_of_the_teacher_has_its_scene() {
+        let title = Some("Algebra".to_owned());
+        let expected = Ground::Calm { title, line: Line::ScreenExpected };
+        assert_eq!(ground(&lesson(Picture::Live, true), false), expected);
+        assert_eq!(ground(&lesson(Picture::Frozen, true), false), expected);
+        let picture = Ground::Picture { note: None };
+        assert_eq!(ground(&lesson(Picture::Live, true), true), picture);
+        assert_eq!(ground(&lesson(Picture::Frozen, false), true), picture);
+        let gone = Ground::Picture { note: Some(Line::ScreenGone) };
+        assert_eq!(ground(&lesson(Picture::Live, false), true), gone);
+        let dark = Ground::Dark(Line::EyesOnTeacher);
+        assert_eq!(ground(&lesson(Picture::Blank, true), true), dark);
+    }
+
+    #[test]
+    fn the_recording_mark_stands_on_every_scene_of_the_lesson_and_on_no_other() {
+        for picture in [Picture::Live, Picture::Blank, Picture::Frozen] {
+            for has_picture in [false, true] {
+                assert!(Scene::of(&lesson(picture, true), has_picture).recording);
+            }
+        }
+        assert!(!Scene::of(&Status::default(), true).recording);
+    }
+}

@@ -1,0 +1,123 @@
+//! What stands between the threads that bring pictures and the one that shows them.
+//!
+//! The feed's thread says what the lesson is, the decoder's brings pictures, the sink shows them.
+//! Nobody waits for anybody: the lock is held for moments, and a sink that is slow only ever finds
+//! the newest picture. A wake that is already on its way is enough.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::{
+    decode::Picture,
+    playout::Playout,
+    scene::{Scene, Status},
+};
+
+pub(crate) struct Screen {
+    state: Mutex<State>,
+    shown: AtomicU64,
+    ended: AtomicBool,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Default)]
+struct State {
+    playout: Playout<Picture>,
+    /// The scene is another than the sink has seen.
+    changed: bool,
+}
+
+/// What has come since the sink looked last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct News {
+    pub(crate) picture: bool,
+    pub(crate) scene: bool,
+    /// When to look again even if nothing wakes the sink.
+    pub(crate) next_due: Option<Duration>,
+}
+
+impl Screen {
+    /// `wake` tells the sink to look; it must not wait.
+    pub(crate) fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self {
+            state: Mutex::default(),
+            shown: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+            wake: Box::new(wake),
+        }
+    }
+
+    pub(crate) fn show(&self, picture: Picture) {
+        self.state().playout.push(picture.show_at, picture);
+        (self.wake)();
+    }
+
+    pub(crate) fn set_status(&self, status: Status) {
+        {
+            let mut state = self.state();
+            if *state.playout.status() == status {
+                return;
+            }
+            state.playout.set_status(status);
+            state.changed = true;
+        }
+        (self.wake)();
+    }
+
+    /// The player is to end: another one has its place.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+        (self.wake)();
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// For a sink that shows every picture: the next that is due, or when to look again.
+    pub(crate) fn next(&self, now: Duration) -> Result<Picture, Option<Duration>> {
+        let playout = &mut self.state().playout;
+        playout.next(now).ok_or_else(|| playout.next_due())
+    }
+
+    /// For a sink that shows the newest picture: what has changed.
+    pub(crate) fn advance(&self, now: Duration) -> News {
+        let mut state = self.state();
+        let mut picture = false;
+        while state.playout.next(now).is_some() {
+            picture = true;
+        }
+        let scene = std::mem::take(&mut state.changed);
+        News { picture, scene, next_due: state.playout.next_due() }
+    }
+
+    pub(crate) fn on_show(&self) -> (Scene, Option<Picture>) {
+        let state = self.state();
+        (state.playout.scene(), state.playout.on_show().cloned())
+    }
+
+    /// The lesson's title, while there is one.
+    pub(crate) fn title(&self) -> Option<String> {
+        match self.state().playout.status() {
+            Status::Lesson(stage) => Some(stage.title.clone()),
+            Status::Idle(_) => None,
+        }
+    }
+
+    pub(crate) fn count_shown(&self) {
+        self.shown.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn shown(&self) -> u64 {
+        self.shown.load(Ordering::Relaxed)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

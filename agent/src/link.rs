@@ -1,0 +1,348 @@
+//! The control connection: found, kept, found again.
+//!
+//! ```text
+//!              ┌──────────── all failed: wait (backoff), or an address is heard ───┐
+//!              ▼                                                                   │
+//!   searching ─┴─▶ secured ── Hello ──▶ greeted ── Welcome ──▶ serving             │
+//!       ▲                                  │ Refused             │ lost, silent,   │
+//!       └──────────────────────────────────┴─────────────────────┴ woken ──────────┘
+//! ```
+//!
+//! Invariants: one connection at a time; nothing is said before the pin has decided; marks are
+//! sent in order and again on each connection until acknowledged. A peer that is silent for three
+//! pings is gone. After a suspend the connection is given up at once: the box has long done so.
+
+use std::time::Duration;
+
+use alfarid_protocol::{
+    control::{FromBox, FromMachine, PING_EVERY_MS, RefusalCode},
+    span::Mark,
+    version,
+};
+use thiserror::Error;
+use tokio::{
+    sync::{mpsc, watch},
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    AGENT_VERSION,
+    backoff::Backoff,
+    channel::{Channel, ChannelError, Received, Secured},
+    clock::{self, Clock},
+    find::Search,
+    host_name,
+    identity::{Identity, StateDir},
+    reception::Order,
+};
+
+const PING_EVERY: Duration = Duration::from_millis(PING_EVERY_MS);
+const GONE_AFTER: Duration = Duration::from_millis(PING_EVERY_MS * 3);
+
+/// How long a box gets for its first answer.
+const WELCOME_WITHIN: Duration = Duration::from_secs(5);
+
+/// A sleep longer than this broke the connection: shorter ones TCP lives through.
+const SLEPT: Duration = Duration::from_secs(2);
+
+/// How often the machine looks whether it slept, and whether it has been enrolled.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A box that refuses this machine is asked again this much later: somebody has to act first.
+const REFUSED_WAIT: Duration = Duration::from_secs(30);
+
+/// How long the last marks get when the agent ends.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Why a connection ended.
+#[derive(Debug, Error)]
+enum Ended {
+    #[error("the connection to the box failed")]
+    Channel(#[from] ChannelError),
+    #[error("the box said nothing for {} s", GONE_AFTER.as_secs())]
+    Silent,
+    #[error("the box refuses this machine ({code:?}): {detail}")]
+    Refused { code: RefusalCode, detail: String },
+    #[error("the machine was asleep")]
+    Slept,
+    #[error("the agent ends")]
+    Stopped,
+}
+
+impl Ended {
+    fn is_for_somebody_to_solve(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if *code != RefusalCode::TryLater)
+    }
+}
+
+/// The keeper of the control connection.
+#[derive(Debug)]
+pub struct Link {
+    pub clock: Clock,
+    pub state: StateDir,
+    /// Listen to mDNS while no box is connected.
+    pub discovery: bool,
+    /// What the box says about lessons. When it is full the box waits: TCP says so.
+    pub orders: mpsc::Sender<Order>,
+    /// What reception has to say. Kept over a lost connection, where it is stale and dropped.
+    pub outgoing: mpsc::Receiver<FromMachine>,
+    /// The marks to send next, and the way back for their acknowledgement.
+    pub batch: watch::Receiver<Vec<Mark>>,
+    pub acknowledged: mpsc::Sender<u64>,
+}
+
+impl Link {
+    /// Runs until `stop`; the marks of the moment are sent before it returns, if a box is there.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut backoff = Backoff::default();
+        let mut away_since = clock::monotonic();
+        while !stop.is_cancelled() {
+            let found = tokio::select! {
+                () = stop.cancelled() => return,
+                found = self.search(&mut backoff, away_since) => found,
+            };
+            let address = found.address.clone();
+            let began = clock::monotonic();
+            let mut session = Session { link: &mut self, welcomed: false, marks_sent: 0 };
+            let ended = session.run(found, &stop).await;
+            if session.welcomed {
+                away_since = clock::monotonic();
+                backoff.lost_after(away_since.saturating_sub(began));
+                self.order(Order::BoxLost).await;
+            }
+            log_end(&ended, &address);
+            if ended.is_for_somebody_to_solve() {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = sleep(REFUSED_WAIT) => {}
+                }
+            }
+        }
+    }
+
+    /// Tries until a box of the site answers.
+    async fn search(&mut self, backoff: &mut Backoff, away_since: Duration) -> Secured {
+        let identity = self.identity().await;
+        let mut search: Option<Search> = None;
+        loop {
+            let away = clock::monotonic().saturating_sub(away_since);
+            let wait = backoff.next(away, random());
+            match &mut search {
+                None => sleep(wait).await,
+                Some(search) => tokio::select! {
+                    () = sleep(wait) => {}
+                    () = search.hear() => {}
+                },
+            }
+            let search = search.get_or_insert_with(|| Search::start(self.discovery));
+            let known = self.known_addresses(&identity);
+            match search.attempt(&known, &identity.tls).await {
+                Ok(found) => return found,
+                Err(failures) => {
+                    for error in failures {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::debug!(error, "no box there");
+                    }
+                }
+            }
+        }
+    }
+
+    fn known_addresses(&self, identity: &Identity) -> Vec<String> {
+        let mut addresses = identity.enrolled_at.addresses.clone();
+        addresses.extend(self.state.last_address());
+        addresses
+    }
+
+    /// This machine's identity, read anew for each search, for it may have been enrolled again.
+    async fn identity(&self) -> Identity {
+        let mut told = false;
+        let mut look = interval(LOOK);
+        loop {
+            look.tick().await;
+            match self.state.load() {
+                Ok(identity) => return identity,
+                Err(error) if !told => {
+                    told = true;
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "waiting until this machine is enrolled");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    async fn order(&self, order: Order) {
+        // Reception ends only together with the agent.
+        let _ = self.orders.send(order).await;
+    }
+}
+
+/// One connection, from Hello to its end.
+struct Session<'a> {
+    link: &'a mut Link,
+    welcomed: bool,
+    /// The highest mark sent on this connection.
+    marks_sent: u64,
+}
+
+impl Session<'_> {
+    async fn run(&mut self, found: Secured, stop: &CancellationToken) -> Ended {
+        match self.serve(found, stop).await {
+            Ok(ended) => ended,
+            Err(error) => Ended::Channel(error),
+        }
+    }
+
+    async fn serve(
+        &mut self,
+        found: Secured,
+        stop: &CancellationToken,
+    ) -> Result<Ended, ChannelError> {
+        let address = found.address.clone();
+        let mut channel = Channel::open(found).await?;
+        let hello = FromMachine::Hello {
+            protocol: version::CURRENT,
+            agent_version: AGENT_VERSION.to_owned(),
+            name: host_name(),
+            now: self.link.clock.now(),
+        };
+        channel.send(&hello).await?;
+        let Ok(ended) = timeout(WELCOME_WITHIN, self.greeted(&mut channel)).await else {
+            return Ok(Ended::Silent);
+        };
+        if let Some(ended) = ended? {
+            return Ok(ended);
+        }
+        tracing::info!(address, "connected to the box");
+        self.link.state.note_address(&address);
+        self.converse(&mut channel, stop).await
+    }
+
+    /// Waits for the Welcome. `Some`: the box refuses.
+    async fn greeted(&mut self, channel: &mut Channel) -> Result<Option<Ended>, ChannelError> {
+        loop {
+            match channel.receive().await? {
+                Received::Message(FromBox::Welcome { approved, marks_through, room, .. }) => {
+                    if !approved {
+                        tracing::warn!(room, "known to the box; an admin has still to let it in");
+                    }
+                    self.welcomed = true;
+                    self.acknowledge(marks_through).await;
+                    self.link.order(Order::BoxReached { local: channel.local }).await;
+                    // What was said to a box that is gone means nothing to this one.
+                    while self.link.outgoing.try_recv().is_ok() {}
+                    self.link.batch.mark_changed();
+                    return Ok(None);
+                }
+                Received::Message(FromBox::Refused { code, detail }) => {
+                    return Ok(Some(Ended::Refused { code, detail }));
+                }
+                Received::Message(_) | Received::Kept(_) | Received::Unknown => {}
+            }
+        }
+    }
+
+    async fn converse(
+        &mut self,
+        channel: &mut Channel,
+        stop: &CancellationToken,
+    ) -> Result<Ended, ChannelError> {
+        let mut ping = interval(PING_EVERY);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let slept = self.link.clock.slept();
+        let mut heard = clock::monotonic();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => {
+                    let _ = timeout(FAREWELL, self.send_marks(channel)).await;
+                    return Ok(Ended::Stopped);
+                }
+                received = channel.receive() => {
+                    heard = clock::monotonic();
+                    if let Some(ended) = self.take(received?).await {
+                        return Ok(ended);
+                    }
+                }
+                _ = ping.tick() => {
+                    channel.send(&FromMachine::Ping { now: self.link.clock.now() }).await?;
+                }
+                Some(message) = self.link.outgoing.recv() => channel.send(&message).await?,
+                Ok(()) = self.link.batch.changed() => self.send_marks(channel).await?,
+                _ = look.tick() => {
+                    if self.link.clock.slept().saturating_sub(slept) > SLEPT {
+                        return Ok(Ended::Slept);
+                    }
+                    if clock::monotonic().saturating_sub(heard) > GONE_AFTER {
+                        return Ok(Ended::Silent);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes in one message. `Some`: the connection is over.
+    async fn take(&mut self, received: Received) -> Option<Ended> {
+        let order = match received {
+            Received::Message(FromBox::Stage(stage)) => Order::Stage(stage),
+            Received::Message(FromBox::Grant(grant)) => Order::Grant(grant),
+            Received::Message(FromBox::Withdraw { lesson }) => Order::Withdraw(lesson),
+            Received::Kept(bytes) => Order::Kept(bytes),
+            Received::Message(FromBox::Refused { code, detail }) => {
+                return Some(Ended::Refused { code, detail });
+            }
+            Received::Message(FromBox::MarksAcked { through }) => {
+                self.acknowledge(through).await;
+                return None;
+            }
+            // A second Welcome says that an admin has let the machine in; what follows from it
+            // comes as a Stage and a Grant.
+            Received::Message(
+                FromBox::Welcome { .. } | FromBox::Pong { .. } | FromBox::Enrolled { .. },
+            ) => return None,
+            Received::Unknown => {
+                tracing::debug!("the box said something that this build does not know");
+                return None;
+            }
+        };
+        self.link.order(order).await;
+        None
+    }
+
+    async fn acknowledge(&mut self, through: u64) {
+        // The recorder ends only together with the agent.
+        let _ = self.link.acknowledged.send(through).await;
+    }
+
+    /// Sends what has not been sent on this connection yet.
+    async fn send_marks(&mut self, channel: &mut Channel) -> Result<(), ChannelError> {
+        let mut marks = self.link.batch.borrow_and_update().clone();
+        marks.retain(|mark| mark.seq > self.marks_sent);
+        let Some(newest) = marks.last().map(|mark| mark.seq) else { return Ok(()) };
+        channel.send(&FromMachine::Marks { marks }).await?;
+        self.marks_sent = newest;
+        Ok(())
+    }
+}
+
+fn log_end(ended: &Ended, address: &str) {
+    let error = ended as &dyn std::error::Error;
+    match ended {
+        Ended::Stopped => tracing::info!(address, "disconnected"),
+        Ended::Refused { code: RefusalCode::AgentTooOld, .. } => {
+            tracing::error!(address, error, "update alfarid-agent on this machine");
+        }
+        Ended::Refused { .. } => tracing::error!(address, error, "the box refuses this machine"),
+        Ended::Channel(_) | Ended::Silent | Ended::Slept => {
+            tracing::warn!(address, error, "the box is lost and looked for again");
+        }
+    }
+}
+
+/// Spreads the waits of a class; nothing depends on it being hard to guess.
+fn random() -> u32 {
+    getrandom::u32().unwrap_or(u32::MAX / 2)
+}

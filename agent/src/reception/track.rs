@@ -1,0 +1,110 @@
+//! One track of a grant: datagrams in, whole frames for the player out. Pure: time is handed in.
+
+use std::time::Duration;
+
+use alfarid_protocol::grant::{Codec, Track};
+use alfarid_stream::{
+    assemble::{Assembler, Config, KEPT_WAIT, Origin, REORDER_WAIT, Stats},
+    index::{Sequence, nearest},
+    rtp::Packet,
+};
+use bytes::Bytes;
+
+use crate::feed::Frame;
+
+#[derive(Debug)]
+pub(super) struct TrackReceiver {
+    track: Track,
+    sequence: Sequence,
+    assembler: Assembler,
+    first_live: Option<u64>,
+    /// Of another stream than the grant's: a late packet of the one before, or noise.
+    foreign: u64,
+}
+
+impl TrackReceiver {
+    pub(super) fn new(track: Track, now: Duration) -> Self {
+        let codec = stream_codec(track.codec);
+        let config =
+            Config { reorder_wait: REORDER_WAIT, kept_wait: codec.is_video().then_some(KEPT_WAIT) };
+        Self {
+            sequence: Sequence::near(track.next_index),
+            assembler: Assembler::new(codec, config, now),
+            track,
+            first_live: None,
+            foreign: 0,
+        }
+    }
+
+    /// Takes in what came on the group.
+    pub(super) fn live(&mut self, now: Duration, datagram: &Bytes) {
+        let Some(packet) = self.own_packet(datagram) else { return };
+        if let Some(index) = self.sequence.index(packet.header.sequence) {
+            self.first_live.get_or_insert(index);
+            self.assembler.push(now, index, packet, Origin::Live);
+        }
+    }
+
+    /// Takes in one of the kept packets.
+    pub(super) fn kept(&mut self, now: Duration, index: u64, packet: &[u8]) {
+        let datagram = Bytes::copy_from_slice(packet);
+        let Some(packet) = self.own_packet(&datagram) else { return };
+        if nearest(index, packet.header.sequence) == index {
+            self.assembler.push(now, index, packet, Origin::Kept);
+        }
+    }
+
+    fn own_packet(&mut self, datagram: &Bytes) -> Option<Packet> {
+        let packet = Packet::parse(datagram).ok().filter(|packet| {
+            packet.header.ssrc == self.track.ssrc
+                && packet.header.payload_type == self.track.payload_type
+        });
+        if packet.is_none() {
+            self.foreign += 1;
+        }
+        packet
+    }
+
+    pub(super) fn kept_ended(&mut self) {
+        self.assembler.kept_ended();
+    }
+
+    /// The next whole frame, until there is none.
+    pub(super) fn poll(&mut self, now: Duration) -> Option<Frame> {
+        let frame = self.assembler.poll(now)?;
+        Some(Frame {
+            codec: self.track.codec,
+            keyframe: frame.is_keyframe,
+            catch_up: frame.catch_up,
+            timestamp: frame.timestamp,
+            // Playout by box time comes with the clock that it needs; until then at once.
+            show_at: 0,
+            data: frame.data,
+        })
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Duration> {
+        self.assembler.next_timeout()
+    }
+
+    /// The first index heard on the group.
+    pub(super) fn first_live(&self) -> Option<u64> {
+        self.first_live
+    }
+
+    pub(super) fn wants_keyframe(&self) -> bool {
+        self.assembler.wants_keyframe()
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        self.assembler.stats()
+    }
+}
+
+fn stream_codec(codec: Codec) -> alfarid_stream::Codec {
+    match codec {
+        Codec::H264 => alfarid_stream::Codec::H264,
+        Codec::Vp8 => alfarid_stream::Codec::Vp8,
+        Codec::Opus => alfarid_stream::Codec::Opus,
+    }
+}

@@ -1,0 +1,275 @@
+//! A lesson from the wire to the screen: real RTP by multicast on the loopback interface, the real
+//! service, the real player.
+
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+
+use alfarid_protocol::{
+    control::{FromBox, FromMachine, Report},
+    grant::{Codec, Grant, Track},
+    kept,
+};
+use socket2::SockRef;
+use tokio::time::{Duration, interval};
+
+use crate::{
+    enrolled::Enrolled,
+    media::{self, PLACES, read_trace},
+    player::stage,
+    process::{PLAYER, Process},
+    the_box::Connection,
+};
+
+const BOX: Ipv4Addr = Ipv4Addr::LOCALHOST;
+const SSRC: u32 = 0xa1fa;
+/// Near the wrap of the sequence number, which must go unnoticed.
+const FIRST_INDEX: u64 = 0x7_ffd0;
+
+/// The box's sender.
+struct Wire {
+    socket: UdpSocket,
+    group: SocketAddrV4,
+}
+
+impl Wire {
+    /// A group of this test's own, sent to from `source`.
+    fn from(source: Ipv4Addr, group: SocketAddrV4) -> Self {
+        let socket = UdpSocket::bind(SocketAddrV4::new(source, 0)).unwrap();
+        SockRef::from(&socket).set_multicast_if_v4(&source).unwrap();
+        Self { socket, group }
+    }
+
+    fn send<'a>(&self, packets: impl IntoIterator<Item = &'a Vec<u8>>) {
+        for packet in packets {
+            self.socket.send_to(packet, self.group).unwrap();
+        }
+    }
+}
+
+/// A machine in a lesson: granted, and its player attached.
+struct Lesson {
+    machine: Enrolled,
+    connection: Connection,
+    wire: Wire,
+    /// The packets of each picture.
+    frames: Vec<Vec<Vec<u8>>>,
+    grant: Grant,
+    _agent: Process,
+    _player: Process,
+}
+
+impl Lesson {
+    async fn begin(codec: Codec, group: SocketAddrV4, pictures: usize) -> Self {
+        let mut machine = Enrolled::machine().await;
+        let agent = machine.agent();
+        let mut connection = machine.the_box.welcome(0).await;
+        let player = Process::start(
+            tokio::process::Command::new(PLAYER)
+                .args(["--sink", "null", "--runtime"])
+                .arg(machine.runtime())
+                .arg("--trace")
+                .arg(machine.dir.path().join("trace")),
+        );
+        connection
+            .receive_if("presence", |m| matches!(m, FromMachine::Marks { .. }).then_some(()))
+            .await;
+        let track = Track {
+            codec,
+            ssrc: SSRC,
+            payload_type: 96,
+            clock_rate: 90_000,
+            next_index: FIRST_INDEX,
+        };
+        let grant = Grant {
+            serial: 3,
+            lesson: stage().lesson,
+            group: *group.ip(),
+            port: group.port(),
+            source: BOX,
+            video: Some(track),
+            audio: None,
+        };
+        connection.send(&FromBox::Stage(stage())).await;
+        let first = u16::try_from(FIRST_INDEX & 0xffff).unwrap();
+        let frames = media::rtp(codec, pictures, SSRC, first);
+        let wire = Wire::from(BOX, group);
+        Self { machine, connection, wire, frames, grant, _agent: agent, _player: player }
+    }
+
+    /// Grants the lesson as if the first `sent` pictures had been sent before.
+    async fn grant(&mut self, sent: usize) {
+        let next_index = FIRST_INDEX + self.frames[..sent].concat().len() as u64;
+        let video = self.grant.video.as_mut().unwrap();
+        video.next_index = next_index;
+        let grant = FromBox::Grant(self.grant.clone());
+        self.connection.send(&grant).await;
+    }
+
+    async fn want_kept(&mut self) -> Option<u64> {
+        self.connection
+            .receive_if("the wish for kept pictures", |message| match message {
+                FromMachine::WantKept { serial: 3, video_from, .. } => Some(video_from),
+                _ => None,
+            })
+            .await
+    }
+
+    /// Answers with the packets of the first `sent` pictures that are before `until`.
+    async fn send_kept(&mut self, sent: usize, until: Option<u64>) {
+        let packets = self.frames[..sent].concat();
+        let indexed = (FIRST_INDEX..).zip(packets.iter().map(Vec::as_slice));
+        let before = indexed.filter(|(index, _)| until.is_none_or(|until| *index < until));
+        for message in kept::encode(3, before) {
+            self.connection.send_kept(message).await;
+        }
+    }
+
+    async fn report_when(&mut self, what: &str, wanted: impl Fn(&Report) -> bool) -> Report {
+        self.connection
+            .receive_if(what, |message| match message {
+                FromMachine::Report(report) if wanted(&report) => Some(report),
+                _ => None,
+            })
+            .await
+    }
+
+    /// The places of the bar in the pictures that were on show.
+    fn on_show(&self) -> Vec<usize> {
+        let trace = self.machine.dir.path().join("trace");
+        read_trace(&trace).iter().map(|shown| shown.place).collect()
+    }
+}
+
+fn group(n: u8) -> SocketAddrV4 {
+    SocketAddrV4::new(Ipv4Addr::new(239, 255, 77, n), 25_000 + u16::from(n) * 4)
+}
+
+fn pictures(range: std::ops::Range<usize>) -> Vec<usize> {
+    range.map(|n| n % PLACES).collect()
+}
+
+/// A machine joins while the teacher's screen is still: nothing is on the wire, and yet the
+/// present picture comes at once, only it, and the live ones after it follow.
+#[tokio::test]
+async fn who_joins_on_a_still_screen_sees_it_and_then_what_moves() {
+    for (n, codec) in [(1, Codec::H264), (2, Codec::Vp8)] {
+        let mut lesson = Lesson::begin(codec, group(n), 30).await;
+        lesson.grant(8).await;
+        assert_eq!(lesson.want_kept().await, None);
+        lesson.send_kept(8, None).await;
+        lesson.report_when("the still picture", |report| report.frames_shown == 1).await;
+
+        // Somebody else sends to the group what looks like the lesson.
+        let stranger = Wire::from(Ipv4Addr::new(127, 0, 0, 2), group(n));
+        stranger.send(lesson.frames[8..12].iter().flatten().map(|packet| {
+            let mut forged = packet.clone();
+            forged[20..].fill(0);
+            Box::leak(Box::new(forged)) as &Vec<u8>
+        }));
+        lesson.wire.send(lesson.frames[8..].iter().flatten());
+        let report = lesson.report_when("all pictures", |report| report.frames_shown == 23).await;
+        assert_eq!(lesson.on_show(), pictures(7..30), "{codec:?}");
+        assert_eq!((report.frames_whole, report.frames_dropped, report.packets_lost), (30, 0, 0));
+        assert!(report.player && !report.wants_keyframe);
+    }
+}
+
+/// A machine joins while pictures come: it asks for what was before its first live packet, and
+/// shows nothing older than that.
+#[tokio::test]
+async fn who_joins_a_moving_screen_catches_up_unseen() {
+    let mut lesson = Lesson::begin(Codec::H264, group(3), 60).await;
+    lesson.grant(12).await;
+    let mut pace = interval(Duration::from_millis(20));
+    let mut sent = 12;
+    let from = loop {
+        tokio::select! {
+            from = lesson.want_kept() => break from.expect("live packets were there"),
+            _ = pace.tick() => {
+                assert!(sent < 50, "the machine never asked");
+                lesson.wire.send(&lesson.frames[sent]);
+                sent += 1;
+            }
+        }
+    };
+    lesson.send_kept(sent, Some(from)).await;
+    lesson.wire.send(lesson.frames[sent..].iter().flatten());
+    let last = *pictures(59..60).first().unwrap();
+    let report = lesson
+        .report_when("the last picture", |report| {
+            report.frames_whole > 0 && report.frames_shown > 40
+        })
+        .await;
+    let on_show = lesson.on_show();
+    assert_eq!(on_show.last(), Some(&last));
+    let shown = u64::try_from(on_show.len()).unwrap();
+    assert_eq!((report.frames_shown, report.packets_lost), (shown, 0));
+    assert_eq!(on_show, pictures(60 - on_show.len()..60), "no gap and nothing twice");
+}
+
+/// A lost packet costs the pictures up to the next keyframe and no more; the box is told.
+#[tokio::test]
+async fn a_lost_packet_costs_the_pictures_up_to_the_next_keyframe() {
+    let mut lesson = Lesson::begin(Codec::H264, group(4), 40).await;
+    lesson.grant(0).await;
+    assert_eq!(lesson.want_kept().await, None);
+    lesson.send_kept(0, None).await;
+    let lost: usize = 13;
+    lesson.wire.send(lesson.frames[..lost].iter().flatten());
+    lesson.wire.send(lesson.frames[lost].iter().skip(1));
+    lesson.wire.send(lesson.frames[lost + 1..18].iter().flatten());
+    let wish = |report: &Report| report.wants_keyframe && report.frames_shown == 13;
+    let report = lesson.report_when("the wish for a keyframe", wish).await;
+    assert_eq!(report.packets_lost, 1);
+    lesson.wire.send(lesson.frames[18..].iter().flatten());
+    let report = lesson.report_when("the rest", |report| report.frames_shown == 33).await;
+    assert!(!report.wants_keyframe);
+    assert_eq!(lesson.on_show(), [pictures(0..13), pictures(20..40)].concat());
+}
+
+/// A new grant takes the place of the old one: another codec, another stream, the same lesson.
+#[tokio::test]
+async fn a_new_grant_replaces_the_old_and_a_withdrawn_lesson_is_left() {
+    let mut lesson = Lesson::begin(Codec::H264, group(5), 10).await;
+    lesson.grant(0).await;
+    lesson.want_kept().await;
+    lesson.send_kept(0, None).await;
+    lesson.wire.send(lesson.frames.iter().flatten());
+    lesson.report_when("the first stream", |report| report.frames_shown == 10).await;
+
+    let vp8 = media::rtp(Codec::Vp8, 10, SSRC + 1, 100);
+    let track = Track {
+        codec: Codec::Vp8,
+        ssrc: SSRC + 1,
+        payload_type: 96,
+        clock_rate: 90_000,
+        next_index: 0x1_0000 + 100,
+    };
+    lesson.grant = Grant { serial: 4, video: Some(track), ..lesson.grant.clone() };
+    let grant = FromBox::Grant(lesson.grant.clone());
+    lesson.connection.send(&grant).await;
+    lesson
+        .connection
+        .receive_if("a wish", |m| {
+            matches!(m, FromMachine::WantKept { serial: 4, .. }).then_some(())
+        })
+        .await;
+    for message in kept::encode(4, []) {
+        lesson.connection.send_kept(message).await;
+    }
+    lesson.wire.send(vp8.iter().flatten());
+    lesson
+        .report_when("the second", |report| report.serial == 4 && report.frames_shown == 10)
+        .await;
+    assert_eq!(lesson.on_show(), [pictures(0..10), pictures(0..10)].concat());
+
+    let withdraw = FromBox::Withdraw { lesson: lesson.grant.lesson };
+    lesson.connection.send(&withdraw).await;
+    crate::within("the group to be left", async {
+        let address = u32::from_le_bytes(lesson.grant.group.octets().map(|octet| octet));
+        let listed = format!("{address:08X}");
+        while std::fs::read_to_string("/proc/net/igmp").unwrap().contains(&listed) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}

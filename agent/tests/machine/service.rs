@@ -1,0 +1,100 @@
+//! The service and its box: found, kept, found again.
+
+use std::{io::Write, net::SocketAddr, time::Duration};
+
+use alfarid_agent::{
+    clock,
+    feed::{FromPlayer, Idle, ToPlayer},
+};
+use alfarid_protocol::{
+    control::{FromBox, FromMachine, RefusalCode},
+    version,
+};
+use nix::sys::signal::Signal;
+use rcgen::ExtendedKeyUsagePurpose;
+
+use crate::{
+    enrolled::{Enrolled, player_socket},
+    process::Process,
+    site::{NOWADAYS, Site},
+    the_box::{TheBox, hang_up},
+};
+
+#[tokio::test]
+async fn a_machine_says_who_it_is_and_pings() {
+    let mut machine = Enrolled::machine().await;
+    let _agent = machine.agent();
+    let mut connection = machine.the_box.connection().await;
+    assert!(connection.has_certificate);
+    let hello = connection.receive().await;
+    let FromMachine::Hello { protocol, agent_version, name, .. } = hello else {
+        panic!("{hello:?}")
+    };
+    assert_eq!(protocol, version::CURRENT);
+    assert_eq!(agent_version, alfarid_agent::AGENT_VERSION);
+    assert!(!name.is_empty());
+    drop(connection);
+    let mut connection = machine.the_box.welcome(0).await;
+    connection.receive_if("a ping", |m| matches!(m, FromMachine::Ping { .. }).then_some(())).await;
+}
+
+/// A box that restarts has its machines back within two seconds.
+#[tokio::test]
+async fn a_restarted_box_is_found_within_two_seconds() {
+    let mut machine = Enrolled::machine().await;
+    let _agent = machine.agent();
+    let connection = machine.the_box.welcome(0).await;
+    let address: SocketAddr = machine.the_box.address.parse().unwrap();
+    machine.the_box = TheBox::nowhere();
+    drop(connection);
+    // By then the waits have grown as far as they may.
+    hang_up(address, 5).await;
+    machine.the_box = TheBox::listen_at(address, machine.tls.clone()).await;
+    let restarted = clock::monotonic();
+    machine.the_box.welcome(0).await;
+    let took = clock::monotonic().saturating_sub(restarted);
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+/// Somebody else's box stands at the known address: it learns nothing of this machine.
+#[tokio::test]
+async fn a_box_of_another_site_is_hung_up_on() {
+    let mut machine = Enrolled::machine().await;
+    let address: SocketAddr = machine.the_box.address.parse().unwrap();
+    machine.the_box = TheBox::nowhere();
+    let other = Site::new(NOWADAYS).server_config(ExtendedKeyUsagePurpose::ServerAuth);
+    let mut stranger = TheBox::listen_at(address, other).await;
+    let mut agent = machine.agent();
+    stranger.hung_up_on().await;
+    stranger.hung_up_on().await;
+    assert!(stranger.nobody_has_connected());
+    agent.signal(Signal::SIGTERM);
+    assert!(agent.ended().await);
+}
+
+#[tokio::test]
+async fn a_refused_machine_does_not_hammer_and_ends_in_good_order() {
+    let mut machine = Enrolled::machine().await;
+    let mut agent = machine.agent();
+    let mut connection = machine.the_box.connection().await;
+    let refusal = FromBox::Refused { code: RefusalCode::MachineRevoked, detail: String::new() };
+    connection.send(&refusal).await;
+    while connection.try_receive().await.is_some() {}
+    agent.signal(Signal::SIGTERM);
+    assert!(agent.ended().await);
+    assert!(machine.the_box.nobody_has_connected());
+}
+
+/// A player gets its calm line before any box is in reach, and before the machine is enrolled.
+#[tokio::test]
+async fn a_machine_that_is_not_enrolled_waits_and_feeds_its_player() {
+    let dir = tempfile::tempdir().unwrap();
+    let (state, runtime) = (dir.path().join("state"), dir.path().join("runtime"));
+    std::fs::create_dir(&state).unwrap();
+    let mut agent = Process::agent(&state, &runtime);
+    let mut player = player_socket(&runtime).await;
+    player.write_all(&FromPlayer::Ready.encode()).unwrap();
+    assert_eq!(ToPlayer::read(&mut player).unwrap(), ToPlayer::Idle(Idle::NoLesson));
+    agent.signal(Signal::SIGTERM);
+    assert!(agent.ended().await);
+}

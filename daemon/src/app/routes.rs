@@ -1,0 +1,92 @@
+//! All routes in one place: the capabilities', the pages', the OpenAPI document.
+
+use axum::{
+    Router, extract::DefaultBodyLimit, http::header, middleware,
+    routing::get,
+};
+use tower_http::compression::CompressionLayer;
+use utoipa::{
+    OpenApi,
+    openapi::{Info, License, OpenApi as Document},
+};
+use utoipa_axum::router::OpenApiRouter;
+
+use super::AppState;
+use crate::{
+    attendance, broadcast,
+    config::Config,
+    enrolment,
+    http::{
+        assets,
+        guard::{self, Names},
+        live,
+    },
+    identity, lesson, machines, recording, roster, system,
+};
+
+/// The largest body a route takes unless it says otherwise: a class list of two thousand rows.
+const BODY: usize = 4 * 1024 * 1024;
+
+#[derive(OpenApi)]
+#[openapi(components(schemas(crate::http::Problem, crate::events::Event)))]
+struct Documented;
+
+/// What the web port answers.
+#[derive(Debug)]
+pub(super) struct Web {
+    names: Names,
+}
+
+impl Web {
+    pub(super) fn new(config: &Config) -> Self {
+        Self { names: Names::new(&config.http.names, &enrolment::host_name()) }
+    }
+
+    pub(super) fn router(self, state: AppState) -> Router {
+        let (api, document) = api().split_for_parts();
+        let document = document.to_pretty_json().unwrap_or_default();
+        let router = api.with_state(state).route(
+            "/api/openapi.json",
+            get(|| async { ([(header::CONTENT_TYPE, "application/json")], document) }),
+        );
+        self.guarded(router)
+    }
+
+    /// `router`, the pages for everything else, and the defences around both.
+    pub(super) fn guarded(self, router: Router) -> Router {
+        router
+            .fallback(assets::pages)
+            .layer(DefaultBodyLimit::max(BODY))
+            .layer(CompressionLayer::new())
+            .layer(middleware::from_fn_with_state(self.names, guard::guard))
+    }
+}
+
+fn api() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(about())
+        .merge(identity::routes())
+        .merge(enrolment::routes())
+        .merge(roster::routes())
+        .merge(machines::routes::routes())
+        .merge(broadcast::routes::routes())
+        .merge(recording::routes::routes())
+        .merge(attendance::routes())
+        .merge(lesson::routes())
+        .merge(system::routes::routes())
+        .merge(live::routes())
+}
+
+fn about() -> Document {
+    let mut document = Documented::openapi();
+    let mut info = Info::new("Alfarid", env!("CARGO_PKG_VERSION"));
+    info.description = Some("The classroom box, as its own pages use it.".to_owned());
+    info.license = Some(License::new("Apache-2.0"));
+    document.info = info;
+    document
+}
+
+/// The OpenAPI document of this build, as JSON with a final newline.
+pub fn openapi_document() -> Result<String, serde_json::Error> {
+    let (_, document) = api().split_for_parts();
+    Ok(document.to_pretty_json()? + "\n")
+}

@@ -1,0 +1,74 @@
+//! What a source hands to the relay of its slot, and what the relay asks of a source.
+//!
+//! Sources number their packets as they like; only the payload type is ours, one per codec, so that
+//! behind the [`Reorder`](alfarid_stream::reorder::Reorder) a packet still says what it is.
+
+use alfarid_protocol::id::PublicationId;
+use alfarid_stream::{Codec, rtp::Packet};
+use tokio::sync::mpsc;
+
+use super::{own, whip};
+
+/// Packets that may wait for the relay: half a second of a rich stream. Full: the packet is
+/// dropped, which the relay sees as a loss on the way in.
+const WAITING: usize = 1024;
+
+/// The largest payload that still fits a packet on Ethernet with its headers (IPv4, UDP, RTP) and
+/// the protection that comes later (SRTP tag and MKI, 20 bytes).
+pub(super) const MAX_PAYLOAD: usize = 1500 - 20 - 8 - 12 - 20;
+
+/// One packet of a publication, its payload type as in [`payload_type`].
+#[derive(Clone, Debug)]
+pub(super) struct Arrival {
+    pub(super) publication: PublicationId,
+    pub(super) packet: Packet,
+}
+
+/// The source's end. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Feed(mpsc::Sender<Arrival>);
+
+pub(super) fn feed() -> (Feed, mpsc::Receiver<Arrival>) {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    (Feed(sender), receiver)
+}
+
+impl Feed {
+    /// Never waits. `false`: the relay is not there any more.
+    pub(super) fn give(&self, arrival: Arrival) -> bool {
+        !matches!(self.0.try_send(arrival), Err(mpsc::error::TrySendError::Closed(_)))
+    }
+}
+
+/// The payload type of a codec, the same on the way in and on air (RFC 3551 §6: dynamic).
+pub(super) const fn payload_type(codec: Codec) -> u8 {
+    match codec {
+        Codec::H264 => 96,
+        Codec::Vp8 => 97,
+        Codec::Opus => 98,
+    }
+}
+
+/// The codec of a payload type.
+pub(super) fn codec(payload_type_of_packet: u8) -> Option<Codec> {
+    [Codec::H264, Codec::Vp8, Codec::Opus]
+        .into_iter()
+        .find(|codec| payload_type(*codec) == payload_type_of_packet)
+}
+
+/// How a source is asked for a keyframe.
+#[derive(Clone, Debug)]
+pub(super) enum Asker {
+    Whip(whip::Handle),
+    Own(own::Asker),
+}
+
+impl Asker {
+    /// Never waits; a request that gets lost is repeated by the policy.
+    pub(super) fn ask(&self, publication: PublicationId) {
+        match self {
+            Self::Whip(engine) => engine.ask_keyframe(publication),
+            Self::Own(source) => source.ask(),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Publications that the box makes itself, beside those that come by WHIP.
+//!
+//! One task holds a source's pipeline. Everything of GStreamer that may wait (starting, stopping)
+//! happens off the async threads.
+
+use std::{convert::Infallible, sync::Arc};
+
+use alfarid_protocol::id::PublicationId;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    feed::{Arrival, Feed},
+    pipeline::{End, Input, PipelineError, Quality, Source},
+};
+
+/// A publication of the box's own. Dropping this ends it.
+#[derive(Debug)]
+pub(super) struct Own {
+    /// Ends without a word when the source does, whatever the reason.
+    pub(super) gone: oneshot::Receiver<Infallible>,
+    /// Whether it has begun to send.
+    pub(super) begun: oneshot::Receiver<Result<(), PipelineError>>,
+    pub(super) asker: Asker,
+    pub(super) stop: CancellationToken,
+}
+
+/// Asks the source for keyframes.
+#[derive(Clone, Debug)]
+pub(super) struct Asker(mpsc::Sender<()>);
+
+impl Asker {
+    /// Never waits: a request that is waiting already is enough.
+    pub(super) fn ask(&self) {
+        let _ = self.0.try_send(());
+    }
+}
+
+/// Starts a source.
+pub(super) fn spawn(publication: PublicationId, input: Input, quality: Quality, feed: Feed) -> Own {
+    let (here, gone) = oneshot::channel();
+    let (tell_begun, begun) = oneshot::channel();
+    let (asks, asked) = mpsc::channel(1);
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        run(publication, input, quality, feed, asked, stopped, tell_begun).await;
+        drop::<oneshot::Sender<Infallible>>(here);
+    });
+    Own { gone, begun, asker: Asker(asks), stop }
+}
+
+async fn run(
+    publication: PublicationId,
+    input: Input,
+    quality: Quality,
+    feed: Feed,
+    mut asked: mpsc::Receiver<()>,
+    stop: CancellationToken,
+    begun: oneshot::Sender<Result<(), PipelineError>>,
+) {
+    let first = Arc::new(Notify::new());
+    let seen = Arc::clone(&first);
+    let deliver = Box::new(move |packet| {
+        feed.give(Arrival { publication, packet });
+        seen.notify_one();
+    });
+    let started =
+        tokio::task::spawn_blocking(move || Source::start(&input, quality, deliver)).await;
+    let source = match started {
+        Ok(Ok(source)) => source,
+        Ok(Err(error)) => {
+            let _ = begun.send(Err(error));
+            return;
+        }
+        Err(_) => return,
+    };
+    let mut begun = Some(begun);
+    let end = source.end();
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = first.notified(), if begun.is_some() => {
+                begun.take().map(|begun| begun.send(Ok(())));
+            }
+            Some(()) = asked.recv() => source.ask_keyframe(),
+            ended = &mut end => {
+                if let End::Failed(why) = ended {
+                    tracing::warn!(publication.id = %publication, "a source of the box ended: {why}");
+                    begun.take().map(|begun| begun.send(Err(PipelineError::Undecodable)));
+                }
+                break;
+            }
+        }
+    }
+    // Stopping a device may take a while.
+    let _ = tokio::task::spawn_blocking(move || drop(source)).await;
+}

@@ -1,0 +1,194 @@
+//! Pictures and sound that the box makes itself: a file, a camera, a test picture, its microphone.
+//!
+//! A pipeline ends in one `appsink` for video and one for sound, which hand RTP packets on and
+//! never wait. It ends by itself at the end of a file or when a device is pulled out; dropping it
+//! ends it too.
+
+use std::path::{Path, PathBuf};
+
+use alfarid_stream::{Codec, rtp::Packet};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use gstreamer::{self as gst, prelude::*};
+use gstreamer_app::{AppSink, AppSinkCallbacks};
+
+use super::{
+    PipelineError, Running,
+    encoder::{self, Quality},
+    microphone::Microphone,
+};
+use crate::broadcast::feed::payload_type;
+
+/// What is to be seen or heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::broadcast) enum Input {
+    /// A moving picture that needs nothing.
+    Test,
+    /// A video on the box's disk.
+    File(PathBuf),
+    /// The first camera or grabber.
+    Camera,
+    Microphone,
+}
+
+/// Takes a packet; must not wait.
+pub(in crate::broadcast) type Deliver = Box<dyn Fn(Packet) + Send + Sync>;
+
+/// A source that runs.
+pub(in crate::broadcast) struct Source {
+    running: Running,
+    video: Option<AppSink>,
+    /// Only held: it feeds the pipeline from a thread of its own.
+    _microphone: Option<Microphone>,
+}
+
+/// How a source ended.
+#[derive(Debug)]
+pub(in crate::broadcast) enum End {
+    /// A file is over.
+    Over,
+    /// In GStreamer's words.
+    Failed(String),
+}
+
+impl Source {
+    /// Starts it. Blocking: devices take their time.
+    pub(in crate::broadcast) fn start(
+        input: &Input,
+        quality: Quality,
+        deliver: Deliver,
+    ) -> Result<Self, PipelineError> {
+        gst::init().map_err(PipelineError::Init)?;
+        let running = Running::parse(&describe(input, quality)?)?;
+        let deliver = std::sync::Arc::new(deliver);
+        let mut video = None;
+        for name in ["video", "audio"] {
+            let Ok(sink) = running.part::<AppSink>(name) else { continue };
+            let deliver = std::sync::Arc::clone(&deliver);
+            let taken = move |sink: &AppSink| take(sink, &deliver);
+            sink.set_callbacks(AppSinkCallbacks::builder().new_sample(taken).build());
+            if name == "video" {
+                video = Some(sink);
+            }
+        }
+        let microphone = match input {
+            Input::Microphone => Some(Microphone::open(&running.part("in")?)?),
+            Input::Test | Input::File(_) | Input::Camera => None,
+        };
+        running.0.set_state(gst::State::Playing)?;
+        Ok(Self { running, video, _microphone: microphone })
+    }
+
+    pub(in crate::broadcast) fn ask_keyframe(&self) {
+        if let Some(video) = &self.video {
+            let wish = gst::Structure::builder("GstForceKeyUnit").field("all-headers", true);
+            video.send_event(gst::event::CustomUpstream::new(wish.build()));
+        }
+    }
+
+    /// Resolves when the source ends by itself.
+    pub(in crate::broadcast) fn end(&self) -> impl Future<Output = End> + Send + use<> {
+        let messages = self.running.0.bus().map(|bus| bus.stream());
+        async move {
+            match messages {
+                Some(messages) => wait_for_end(messages).await,
+                None => End::Failed("the pipeline has no bus".into()),
+            }
+        }
+    }
+}
+
+async fn wait_for_end(mut messages: impl Stream<Item = gst::Message> + Unpin) -> End {
+    while let Some(message) = messages.next().await {
+        match message.view() {
+            gst::MessageView::Eos(_) => return End::Over,
+            gst::MessageView::Error(error) => return End::Failed(error.error().to_string()),
+            _ => {}
+        }
+    }
+    End::Over
+}
+
+fn take(sink: &AppSink, deliver: &Deliver) -> Result<gst::FlowSuccess, gst::FlowError> {
+    let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+    let buffer = sample.buffer().ok_or(gst::FlowError::Error)?;
+    let bytes = buffer.map_readable().map_err(|_| gst::FlowError::Error)?;
+    if let Ok(packet) = Packet::parse(&Bytes::copy_from_slice(&bytes)) {
+        deliver(packet);
+    }
+    Ok(gst::FlowSuccess::Ok)
+}
+
+fn describe(input: &Input, quality: Quality) -> Result<String, PipelineError> {
+    let fps = quality.fps;
+    // `sync` paces a file by its own clock; live sources have their pace already.
+    // Without `async=false` a file that has no sound would wait for it for ever.
+    let video_out = |sync: bool| {
+        let encode = encoder::video(quality, payload_type(Codec::H264))?;
+        let sink = format!("appsink name=video sync={sync} async=false max-buffers=512 drop=true");
+        Ok::<_, PipelineError>(format!("{encode} ! {sink}"))
+    };
+    let audio_out = |sync: bool| {
+        let encode = encoder::sound(payload_type(Codec::Opus));
+        format!("{encode} ! appsink name=audio sync={sync} async=false max-buffers=512 drop=true")
+    };
+    let fit = format!("videoconvert ! videorate drop-only=true max-rate={fps} ! videoscale");
+    Ok(match input {
+        Input::Test => format!(
+            "videotestsrc is-live=true pattern=ball \
+             ! video/x-raw,width=1280,height=720,framerate={fps}/1 ! timeoverlay font-desc=\"Sans 48\" \
+             ! {} audiotestsrc is-live=true wave=ticks volume=0.1 ! {}",
+            video_out(false)?,
+            audio_out(false),
+        ),
+        Input::File(path) => format!(
+            "filesrc location={} ! decodebin name=file \
+             file. ! queue ! {fit} ! video/x-raw,width=[16,1920],height=[16,1080],\
+             pixel-aspect-ratio=1/1 ! {} \
+             file. ! queue ! {}",
+            quoted(path),
+            video_out(true)?,
+            audio_out(true),
+        ),
+        Input::Camera => format!(
+            "v4l2src device={} ! decodebin ! {fit} ! video/x-raw,width=[16,1920],\
+             height=[16,1080] ! {}",
+            quoted(&camera()?),
+            video_out(false)?,
+        ),
+        Input::Microphone => format!(
+            "appsrc name=in is-live=true do-timestamp=true format=time max-bytes=192000 \
+             leaky-type=downstream ! {}",
+            audio_out(false),
+        ),
+    })
+}
+
+/// A path as GStreamer's language for pipelines writes it.
+fn quoted(path: &Path) -> String {
+    let path = path.to_string_lossy().replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{path}\"")
+}
+
+/// Where the first camera or grabber is.
+fn camera() -> Result<PathBuf, PipelineError> {
+    let monitor = gst::DeviceMonitor::new();
+    monitor.add_filter(Some("Video/Source"), None);
+    let path = |device: gst::Device| {
+        let properties = device.properties()?;
+        ["device.path", "api.v4l2.path"]
+            .into_iter()
+            .find_map(|key| properties.get::<String>(key).ok())
+    };
+    monitor.devices().into_iter().find_map(path).map(PathBuf::from).ok_or(PipelineError::NoDevice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_cannot_end_its_quotes() {
+        assert_eq!(quoted(Path::new("/a b\"c\\d.mp4")), "\"/a b\\\"c\\\\d.mp4\"");
+    }
+}

@@ -1,0 +1,210 @@
+//! WHIP (RFC 9725) as HTTP sees it.
+//!
+//! A page publishes into a lesson by its session; OBS and GStreamer publish by their teacher's
+//! stream key, into the lesson that this teacher holds. Candidates are all in the offer and the
+//! answer: there is no trickling, so `PATCH` is not allowed (§4.3.1).
+
+use alfarid_protocol::id::{LessonId, PublicationId};
+use axum::{
+    Extension,
+    body::Bytes,
+    extract::{DefaultBodyLimit, FromRef, FromRequestParts, Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    broadcast::{Handle, PublicationKind, Published},
+    http::{Peer, Problem},
+    identity::{self, Person, Signed},
+};
+
+const SDP: &str = "application/sdp";
+
+/// A browser's offer has 10 KB.
+const MAX_OFFER: usize = 64 * 1024;
+
+pub(super) fn routes<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Handle: FromRef<S>,
+    identity::Handle: FromRef<S>,
+{
+    OpenApiRouter::new()
+        .routes(routes!(publish))
+        .routes(routes!(publish_by_key))
+        .routes(routes!(end_publication, patch_publication))
+        .layer(DefaultBodyLimit::max(MAX_OFFER))
+}
+
+/// Somebody with a session or with a stream key.
+struct Caller(Person);
+
+impl<S> FromRequestParts<S> for Caller
+where
+    S: Send + Sync,
+    identity::Handle: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match stream_key(&parts.headers) {
+            Some(key) => person_of(&identity::Handle::from_ref(state), key).await.map(Self),
+            None => {
+                Signed::from_request_parts(parts, state).await.map(|Signed(person)| Self(person))
+            }
+        }
+    }
+}
+
+/// Puts something on air in a lesson.
+#[utoipa::path(
+    post,
+    path = "/api/v1/lessons/{id}/whip/{publication}",
+    operation_id = "publish",
+    tag = "broadcast",
+    params(("id" = LessonId, Path), ("publication" = PublicationKind, Path)),
+    request_body(content = String, content_type = SDP, description = "The offer"),
+    responses(
+        (status = 201, description = "The answer; `Location` is the publication", body = String,
+         content_type = SDP),
+        (status = 400, description = "`sdp_malformed`", body = Problem),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 403, description = "`not_your_lesson`", body = Problem),
+        (status = 409, description = "`lesson_not_active`, `publication_taken`", body = Problem),
+        (status = 415, description = "`codec_unsupported`, `sdp_expected`", body = Problem),
+        (status = 503, description = "`whip_unavailable`", body = Problem),
+    )
+)]
+async fn publish(
+    State(broadcast): State<Handle>,
+    Signed(person): Signed,
+    Extension(peer): Extension<Peer>,
+    Path((lesson, kind)): Path<(LessonId, PublicationKind)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let offer = read_offer(&headers, &body)?;
+    let came_to = peer.local.ip();
+    let published = broadcast.publish(lesson, kind, &person, offer, came_to).await?;
+    Ok(created(published))
+}
+
+/// Puts a screen on air in the lesson that the owner of the stream key holds.
+#[utoipa::path(
+    post,
+    path = "/api/v1/whip",
+    operation_id = "publish_by_key",
+    tag = "broadcast",
+    request_body(content = String, content_type = SDP, description = "The offer"),
+    responses(
+        (status = 201, description = "The answer; `Location` is the publication", body = String,
+         content_type = SDP),
+        (status = 400, description = "`sdp_malformed`", body = Problem),
+        (status = 401, description = "`stream_key_wrong`", body = Problem),
+        (status = 409, description = "`no_active_lesson`, `publication_taken`", body = Problem),
+        (status = 415, description = "`codec_unsupported`, `sdp_expected`", body = Problem),
+        (status = 503, description = "`whip_unavailable`", body = Problem),
+    )
+)]
+async fn publish_by_key(
+    State(broadcast): State<Handle>,
+    State(identity): State<identity::Handle>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let person = person_of(&identity, stream_key(&headers).unwrap_or_default()).await?;
+    let offer = read_offer(&headers, &body)?;
+    let lesson = broadcast.lesson_of(person.id).await?;
+    let kind = PublicationKind::Screen;
+    let published = broadcast.publish(lesson, kind, &person, offer, peer.local.ip()).await?;
+    Ok(created(published))
+}
+
+/// Ends a publication.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/whip/{id}",
+    operation_id = "end_publication",
+    tag = "broadcast",
+    params(("id" = PublicationId, Path)),
+    responses(
+        (status = 200),
+        (status = 401, description = "`not_signed_in`, `stream_key_wrong`", body = Problem),
+        (status = 404, description = "`publication_unknown`", body = Problem),
+    )
+)]
+async fn end_publication(
+    State(broadcast): State<Handle>,
+    Caller(person): Caller,
+    Path(id): Path<PublicationId>,
+) -> Result<StatusCode, Problem> {
+    broadcast.unpublish(id, &person).await?;
+    Ok(StatusCode::OK)
+}
+
+/// Not possible: the answer has everything, nothing is trickled.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/whip/{id}",
+    operation_id = "patch_publication",
+    tag = "broadcast",
+    params(("id" = PublicationId, Path)),
+    responses((status = 405, description = "`trickle_unsupported`", body = Problem))
+)]
+async fn patch_publication() -> Response {
+    let problem = Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "trickle_unsupported",
+        "The box's answer names all its addresses: nothing is added later.",
+    );
+    ([(header::ALLOW, "DELETE")], problem).into_response()
+}
+
+fn read_offer<'a>(headers: &HeaderMap, body: &'a Bytes) -> Result<&'a str, Problem> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if !kind.eq_ignore_ascii_case(SDP) {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "sdp_expected",
+            "An offer comes as application/sdp.",
+        ));
+    }
+    std::str::from_utf8(body).map_err(|_| {
+        Problem::bad_request("sdp_malformed", "This is not an offer: it is not even text.")
+    })
+}
+
+fn created(published: Published) -> Response {
+    let location = format!("/api/v1/whip/{}", published.id);
+    let tag = format!("\"{}\"", published.id);
+    let mut response = (StatusCode::CREATED, published.answer).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(SDP));
+    for (name, value) in [(header::LOCATION, location), (header::ETAG, tag)] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}
+
+/// The key of `Authorization: Bearer <key>`.
+fn stream_key(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}
+
+async fn person_of(identity: &identity::Handle, key: &str) -> Result<Person, Problem> {
+    let person = identity.person_of_stream_key(key).await.map_err(|e| Problem::internal(&e))?;
+    person.ok_or_else(|| {
+        Problem::unauthorized(
+            "stream_key_wrong",
+            "This stream key is nobody's. Make a new one on the box's page.",
+        )
+    })
+}

@@ -1,0 +1,265 @@
+//! One lesson while it is on: its slots, its machines, and what is said to them.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::Ipv4Addr,
+    sync::atomic::Ordering,
+    time::Duration,
+};
+
+use alfarid_protocol::{
+    control::{FromBox, Report},
+    grant::{self, Grant},
+    id::{LessonId, MachineId, PublicationId},
+};
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::{
+    Airing, PublicationKind,
+    multicast::{Group, Interfaces},
+    receivers::{Cause, Reception, Reports, Verdict},
+    relay,
+    state::{Publication, Slot},
+};
+use crate::machines::Link;
+
+/// Seconds of figures that are remembered for judging machines.
+const FIGURES: usize = 4;
+
+pub(super) struct Stage {
+    pub(super) airing: Airing,
+    pub(super) group: Group,
+    pub(super) screen: Slot,
+    pub(super) person: Slot,
+    pub(super) screen_relay: relay::Handle,
+    pub(super) person_relay: relay::Handle,
+    /// The newest small picture, as JPEG.
+    pub(super) preview: watch::Receiver<Option<Bytes>>,
+    pub(super) receivers: HashMap<MachineId, Receiver>,
+    /// What is on air, as machines were told.
+    pub(super) told: relay::OnAir,
+    /// Frames per second over the last seconds.
+    fps: VecDeque<f32>,
+    /// Something changed that pages show and have not been told.
+    pub(super) is_news: bool,
+}
+
+/// Where a publication is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) lesson: LessonId,
+    pub(super) kind: PublicationKind,
+    pub(super) publication: PublicationId,
+}
+
+/// A machine of the lesson that is connected.
+pub(super) struct Receiver {
+    pub(super) link: Link,
+    /// The address its packets come from; `None` where the box may not send.
+    pub(super) source: Option<Ipv4Addr>,
+    /// The grant that it has.
+    pub(super) serial: Option<u32>,
+    pub(super) reports: Reports,
+    /// What pages were told of it.
+    shown: Option<(Reception, Option<Cause>)>,
+}
+
+impl Stage {
+    pub(super) fn new(
+        airing: Airing,
+        group: Group,
+        screen_relay: relay::Handle,
+        person_relay: relay::Handle,
+        preview: watch::Receiver<Option<Bytes>>,
+    ) -> Self {
+        Self {
+            airing,
+            group,
+            screen: Slot::default(),
+            person: Slot::default(),
+            screen_relay,
+            person_relay,
+            preview,
+            receivers: HashMap::new(),
+            told: relay::OnAir::default(),
+            fps: VecDeque::with_capacity(FIGURES),
+            is_news: true,
+        }
+    }
+
+    pub(super) fn slot(&mut self, kind: PublicationKind) -> &mut Slot {
+        match kind {
+            PublicationKind::Screen => &mut self.screen,
+            PublicationKind::Person => &mut self.person,
+        }
+    }
+
+    pub(super) fn relay(&self, kind: PublicationKind) -> &relay::Handle {
+        match kind {
+            PublicationKind::Screen => &self.screen_relay,
+            PublicationKind::Person => &self.person_relay,
+        }
+    }
+
+    /// Everything that is on air or is to be.
+    pub(super) fn publications(&self) -> impl Iterator<Item = (Place, Publication)> + '_ {
+        let lesson = self.airing.lesson;
+        let slots =
+            [(PublicationKind::Screen, &self.screen), (PublicationKind::Person, &self.person)];
+        slots.into_iter().flat_map(move |(kind, slot)| {
+            slot.publications().map(move |publication| {
+                (Place { lesson, kind, publication: publication.id }, publication)
+            })
+        })
+    }
+
+    /// Whether a machine belongs to this lesson: `Some(true)` where it is named, `Some(false)`
+    /// where the whole room is.
+    pub(super) fn wants(&self, link: &Link) -> Option<bool> {
+        if link.room != self.airing.room {
+            return None;
+        }
+        match &self.airing.machines {
+            Some(named) => named.contains(&link.machine).then_some(true),
+            None => Some(false),
+        }
+    }
+
+    /// Takes a machine in. Returns what it is told first.
+    pub(super) fn enter(
+        &mut self,
+        now: Duration,
+        link: Link,
+        interfaces: &Interfaces,
+        allowed: &[String],
+    ) -> FromBox {
+        let source = interfaces.source(link.local, allowed);
+        let machine = link.machine;
+        let reports = Reports::new(now);
+        self.receivers
+            .insert(machine, Receiver { link, source, serial: None, reports, shown: None });
+        self.is_news = true;
+        self.scene()
+    }
+
+    /// The addresses that packets leave from: one for each interface that has a machine.
+    pub(super) fn sources(&self) -> Vec<Ipv4Addr> {
+        let mut sources: Vec<_> = self.receivers.values().filter_map(|r| r.source).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        sources
+    }
+
+    pub(super) fn is_on_air(&self) -> bool {
+        self.told.publication.is_some()
+    }
+
+    /// What every screen shows beside the stream.
+    pub(super) fn scene(&self) -> FromBox {
+        FromBox::Stage(grant::Stage {
+            lesson: self.airing.lesson,
+            title: self.airing.title.clone(),
+            picture: self.airing.picture,
+            recording: self.airing.recording,
+            on_air: self.is_on_air(),
+        })
+    }
+
+    /// How a machine is to receive what is on air. `None`: there is nothing, or no way.
+    pub(super) fn grant(
+        &mut self,
+        now: Duration,
+        machine: MachineId,
+        serial: u32,
+    ) -> Option<FromBox> {
+        let next = &self.screen_relay.next;
+        let video = self.told.video.map(|stream| track(stream, next.video.load(Ordering::Relaxed)));
+        let audio = self.told.audio.map(|stream| track(stream, next.audio.load(Ordering::Relaxed)));
+        let receiver = self.receivers.get_mut(&machine)?;
+        let source = receiver.source?;
+        if video.is_none() && audio.is_none() {
+            return None;
+        }
+        receiver.serial = Some(serial);
+        receiver.reports = Reports::new(now);
+        Some(FromBox::Grant(Grant {
+            serial,
+            lesson: self.airing.lesson,
+            group: self.group.address,
+            port: self.group.port,
+            source,
+            video,
+            audio,
+        }))
+    }
+
+    /// Notes a report. `true`: the machine would be helped by a keyframe.
+    pub(super) fn note(&mut self, now: Duration, machine: MachineId, report: Report) -> bool {
+        let Some(receiver) = self.receivers.get_mut(&machine) else { return false };
+        if receiver.serial != Some(report.serial) {
+            return false;
+        }
+        let wants_keyframe = report.wants_keyframe;
+        receiver.reports.note(now, report);
+        wants_keyframe
+    }
+
+    /// Takes the figures of the last second.
+    pub(super) fn count(&mut self) {
+        if self.fps.len() == FIGURES {
+            self.fps.pop_front();
+        }
+        let fps = self.screen_relay.figures.borrow().fps;
+        self.fps.push_back(fps);
+        self.is_news |= self.is_on_air();
+    }
+
+    pub(super) fn judge(&self, now: Duration, receiver: &Receiver) -> Verdict {
+        if receiver.source.is_none() {
+            let (state, cause) = (Reception::Stalled, Some(Cause::NoInterface));
+            return Verdict { state, cause, fps: 0.0, lost_ratio: 0.0 };
+        }
+        // The least of the last seconds: what has only just begun to move cannot be missed yet.
+        let least = self.fps.iter().copied().fold(f32::INFINITY, f32::min);
+        let sent = self.is_on_air().then_some(if least.is_finite() { least } else { 0.0 });
+        receiver.reports.judge(now, sent)
+    }
+
+    /// Notices machines that are other than they were shown.
+    pub(super) fn look(&mut self, now: Duration) {
+        let verdicts: Vec<_> = self
+            .receivers
+            .iter()
+            .map(|(machine, receiver)| (*machine, self.judge(now, receiver)))
+            .collect();
+        for (machine, verdict) in verdicts {
+            let shown = Some((verdict.state, verdict.cause));
+            if let Some(receiver) = self.receivers.get_mut(&machine)
+                && receiver.shown != shown
+            {
+                receiver.shown = shown;
+                self.is_news = true;
+            }
+        }
+    }
+}
+
+fn track(stream: relay::Stream, next_index: u64) -> grant::Track {
+    grant::Track {
+        codec: codec(stream.codec),
+        ssrc: stream.ssrc,
+        payload_type: stream.payload_type,
+        clock_rate: stream.codec.clock_rate(),
+        next_index,
+    }
+}
+
+/// The codec as machines and pages know it.
+pub(super) fn codec(codec: alfarid_stream::Codec) -> grant::Codec {
+    match codec {
+        alfarid_stream::Codec::H264 => grant::Codec::H264,
+        alfarid_stream::Codec::Vp8 => grant::Codec::Vp8,
+        alfarid_stream::Codec::Opus => grant::Codec::Opus,
+    }
+}

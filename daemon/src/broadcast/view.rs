@@ -1,0 +1,162 @@
+//! What people see of a lesson's stream.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use alfarid_protocol::{
+    grant::Codec,
+    id::{MachineId, PublicationId, RoomId, TeacherId},
+    time::Timestamp,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    PublicationKind, SourceKind,
+    receivers::{Cause, Reception, Verdict},
+    relay,
+    stage::{Stage, codec},
+    state::Publication,
+};
+use crate::machines::Machine;
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct StreamState {
+    /// Whether a screen is on air.
+    pub on_air: bool,
+    pub publications: Vec<PublicationState>,
+    pub machines: Vec<MachineReception>,
+    pub multicast: Option<MulticastAddress>,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct PublicationState {
+    pub id: PublicationId,
+    pub kind: PublicationKind,
+    pub source: SourceKind,
+    pub teacher_id: TeacherId,
+    /// `null` until it has taken over.
+    pub codec_video: Option<Codec>,
+    pub codec_audio: Option<Codec>,
+    pub width: Option<u32>,
+    pub height: Option<u32>,
+    pub fps: f32,
+    pub bitrate_bps: u64,
+    /// On the way to the box.
+    pub packets_lost: u64,
+    pub since_at: Timestamp,
+}
+
+/// How a machine gets the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Rung {
+    Multicast,
+    None,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct MachineReception {
+    pub machine_id: MachineId,
+    pub name: String,
+    pub rung: Rung,
+    pub state: Reception,
+    /// Frames shown per second.
+    pub fps: f32,
+    /// Share of the packets that were lost over the last seconds, 0 to 1.
+    pub lost_ratio: f32,
+    pub cause: Option<Cause>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct MulticastAddress {
+    #[schema(value_type = String)]
+    pub group: Ipv4Addr,
+    pub port: u16,
+}
+
+/// A view that still lacks the machines that are not connected.
+pub(super) struct View {
+    pub(super) state: StreamState,
+    pub(super) room: RoomId,
+    named: Option<Vec<MachineId>>,
+}
+
+impl View {
+    pub(super) fn of(stage: &Stage, now: Duration) -> Self {
+        let relay = |kind| stage.relay(kind);
+        let publications =
+            stage.publications().map(|(place, of)| describe(place.kind, of, relay(place.kind)));
+        let receptions = stage.receivers.values().map(|receiver| {
+            let Verdict { state, cause, fps, lost_ratio } = stage.judge(now, receiver);
+            MachineReception {
+                machine_id: receiver.link.machine,
+                name: receiver.link.name.clone(),
+                rung: receiver.serial.map_or(Rung::None, |_| Rung::Multicast),
+                state,
+                fps,
+                lost_ratio,
+                cause,
+            }
+        });
+        let address = MulticastAddress { group: stage.group.address, port: stage.group.port };
+        Self {
+            state: StreamState {
+                on_air: stage.is_on_air(),
+                publications: publications.collect(),
+                machines: receptions.collect(),
+                multicast: stage.is_on_air().then_some(address),
+            },
+            room: stage.airing.room,
+            named: stage.airing.machines.clone(),
+        }
+    }
+
+    /// Adds the machines of the lesson that are off, and puts all in order.
+    pub(super) fn add_absent(&mut self, all: Vec<Machine>) {
+        let named =
+            |machine: &Machine| self.named.as_ref().is_none_or(|named| named.contains(&machine.id));
+        for machine in all.into_iter().filter(|machine| machine.is_approved && named(machine)) {
+            let present = &mut self.state.machines;
+            match present.iter_mut().find(|present| present.machine_id == machine.id) {
+                // It may have been renamed since it connected.
+                Some(present) => present.name = machine.name,
+                None => present.push(MachineReception {
+                    machine_id: machine.id,
+                    name: machine.name,
+                    rung: Rung::None,
+                    state: Reception::Off,
+                    fps: 0.0,
+                    lost_ratio: 0.0,
+                    cause: None,
+                }),
+            }
+        }
+        self.state.machines.sort_by(|a, b| (&a.name, a.machine_id).cmp(&(&b.name, b.machine_id)));
+    }
+}
+
+fn describe(
+    kind: PublicationKind,
+    publication: Publication,
+    relay: &relay::Handle,
+) -> PublicationState {
+    let on_air = *relay.on_air.borrow();
+    let is_on_air = on_air.publication == Some(publication.id);
+    let on_air = if is_on_air { on_air } else { relay::OnAir::default() };
+    let figures = if is_on_air { *relay.figures.borrow() } else { relay::Figures::default() };
+    let size = on_air.video.and_then(|video| video.size);
+    PublicationState {
+        id: publication.id,
+        kind,
+        source: publication.source,
+        teacher_id: publication.teacher,
+        codec_video: on_air.video.map(|video| codec(video.codec)),
+        codec_audio: on_air.audio.map(|audio| codec(audio.codec)),
+        width: size.map(|size| size.width),
+        height: size.map(|size| size.height),
+        fps: figures.fps,
+        bitrate_bps: figures.bitrate_bps,
+        packets_lost: figures.packets_lost,
+        since_at: publication.since,
+    }
+}

@@ -1,0 +1,150 @@
+//! Publishing by WHIP (RFC 9725): a browser, OBS or GStreamer offers, the box answers and takes
+//! RTP packets in.
+//!
+//! ```text
+//!   offer ─▶ negotiate ─▶ Rtc, answer
+//!                          │
+//!   one UDP port ─▶ Engine ┴ sessions ─▶ Feed (relay of the slot)
+//! ```
+//!
+//! One task owns the UDP port and every session; a session is a [`str0m::Rtc`] in RTP mode that
+//! never sends media. The box is ICE-lite: it answers the publisher's checks on the box's own
+//! addresses and looks nothing up.
+//!
+//! When the port cannot be had, the rest of the box works, the health page says so, and it is tried
+//! again until it can.
+
+mod budget;
+mod engine;
+mod negotiate;
+mod port;
+mod session;
+
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use alfarid_protocol::id::PublicationId;
+use str0m::config::DtlsCert;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use self::session::Lines;
+use super::feed::Feed;
+
+pub(super) use self::{
+    engine::Engine,
+    negotiate::{Offered, Wanted},
+};
+
+/// Orders that may wait for the engine. Full: a keyframe request is dropped (it is repeated), the
+/// others wait.
+const ORDERS_WAITING: usize = 64;
+
+/// How many box addresses an answer names at most.
+const MAX_CANDIDATES: usize = 8;
+
+/// Why an offer is not taken.
+#[derive(Debug, Error)]
+pub enum OfferError {
+    #[error("the offer is not SDP that a browser could have made: {0}")]
+    Malformed(String),
+    #[error("the offer has none of the codecs that this box takes")]
+    Unsupported,
+    #[error("the box cannot take media just now: its UDP port is not open")]
+    NoPort,
+}
+
+/// A session that has been agreed on, ready for the engine.
+pub(super) struct Agreed {
+    pub(super) answer: String,
+    rtc: Box<str0m::Rtc>,
+    lines: Lines,
+}
+
+impl Agreed {
+    pub(super) fn has_sound(&self) -> bool {
+        self.lines.audio.is_some()
+    }
+}
+
+enum Order {
+    Open {
+        publication: PublicationId,
+        rtc: Box<str0m::Rtc>,
+        lines: Lines,
+        feed: Feed,
+        /// Dropped when the session ends, whatever the reason.
+        here: oneshot::Sender<Infallible>,
+    },
+    Close(PublicationId),
+    Keyframe(PublicationId),
+    /// Tells the publisher to send no more than so many bits a second.
+    Limit(PublicationId, u64),
+}
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Handle {
+    orders: mpsc::Sender<Order>,
+    /// Where the engine listens, while it does.
+    listening: watch::Receiver<Option<SocketAddr>>,
+    /// `None`: this box cannot make one, for want of randomness.
+    certificate: Option<Arc<DtlsCert>>,
+    clock: engine::Ticks,
+}
+
+impl Handle {
+    /// Agrees with a publisher, without starting anything. `came_to` is the address of the box that
+    /// the publisher's request came to: the one that is sure to work.
+    pub(super) fn agree(
+        &self,
+        offer: &str,
+        wanted: Wanted,
+        came_to: IpAddr,
+    ) -> Result<Agreed, OfferError> {
+        let listening = (*self.listening.borrow()).ok_or(OfferError::NoPort)?;
+        let candidates = port::candidates(listening, came_to, MAX_CANDIDATES);
+        let offered = Offered::read(offer, wanted)?;
+        let certificate = self.certificate.as_deref().ok_or(OfferError::NoPort)?;
+        offered.answer(&candidates, certificate, self.clock.now())
+    }
+
+    /// Starts a session. The receiver ends when the session does.
+    pub(super) async fn open(
+        &self,
+        publication: PublicationId,
+        agreed: Agreed,
+        feed: Feed,
+    ) -> oneshot::Receiver<Infallible> {
+        let (here, gone) = oneshot::channel();
+        let Agreed { rtc, lines, .. } = agreed;
+        // Without an engine `here` is dropped at once: the session has ended.
+        let _ = self.orders.send(Order::Open { publication, rtc, lines, feed, here }).await;
+        gone
+    }
+
+    /// Ends a session, telling the publisher.
+    pub(super) async fn close(&self, publication: PublicationId) {
+        let _ = self.orders.send(Order::Close(publication)).await;
+    }
+
+    pub(super) async fn limit(&self, publication: PublicationId, bitrate_bps: u64) {
+        let _ = self.orders.send(Order::Limit(publication, bitrate_bps)).await;
+    }
+
+    /// Never waits.
+    pub(super) fn ask_keyframe(&self, publication: PublicationId) {
+        let _ = self.orders.try_send(Order::Keyframe(publication));
+    }
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle")
+            .field("listening", &*self.listening.borrow())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,164 @@
+//! The one UDP port of all publishers.
+//!
+//! It listens on every address of the box, so each datagram must say which of them it came to, and
+//! each answer must leave from the same one (ICE pairs addresses): `IP_PKTINFO` both ways.
+
+use std::{
+    io::{self, IoSlice, IoSliceMut},
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4},
+    os::fd::AsRawFd,
+};
+
+use nix::{
+    cmsg_space,
+    ifaddrs::getifaddrs,
+    libc,
+    net::if_::InterfaceFlags,
+    sys::socket::{
+        ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt,
+        sockopt,
+    },
+};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{io::Interest, net::UdpSocket};
+
+/// Room for two seconds of a rich stream while the engine is busy with a handshake.
+const RECEIVE_BUFFER: usize = 1 << 20;
+
+/// No datagram of a publisher is larger: an Ethernet packet's.
+pub(super) const MAX_DATAGRAM: usize = 2000;
+
+#[derive(Debug)]
+pub(super) struct Port {
+    socket: UdpSocket,
+    local: SocketAddr,
+}
+
+/// Where a datagram came from and which address of the box it came to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Datagram {
+    pub(super) length: usize,
+    pub(super) from: SocketAddr,
+    pub(super) to: SocketAddr,
+}
+
+impl Port {
+    /// `address` is IPv4: multicast, the whole point of publishing here, is.
+    pub(super) fn open(address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_nonblocking(true)?;
+        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+        socket.bind(&address.into())?;
+        setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+        let socket = UdpSocket::from_std(socket.into())?;
+        let local = socket.local_addr()?;
+        Ok(Self { socket, local })
+    }
+
+    pub(super) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Waits until something can be read. Cancel-safe.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        self.socket.readable().await
+    }
+
+    /// The next datagram, if one is there.
+    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<Datagram> {
+        self.socket.try_io(Interest::READABLE, || {
+            let mut slices = [IoSliceMut::new(buffer)];
+            let mut control = cmsg_space!(libc::in_pktinfo);
+            let message = recvmsg::<SockaddrIn>(
+                self.socket.as_raw_fd(),
+                &mut slices,
+                Some(&mut control),
+                MsgFlags::empty(),
+            )?;
+            let from = message.address.ok_or(io::ErrorKind::InvalidData)?;
+            let to = message
+                .cmsgs()?
+                .find_map(|cmsg| match cmsg {
+                    ControlMessageOwned::Ipv4PacketInfo(info) => Some(info.ipi_addr.s_addr),
+                    _ => None,
+                })
+                .map_or(self.local.ip(), |address| Ipv4Addr::from(u32::from_be(address)).into());
+            Ok(Datagram {
+                length: message.bytes,
+                from: SocketAddrV4::from(from).into(),
+                to: SocketAddr::new(to, self.local.port()),
+            })
+        })
+    }
+
+    /// Sends from one of the box's addresses. A datagram that cannot go out just now is lost, as
+    /// datagrams are.
+    pub(super) fn send(&self, bytes: &[u8], from: SocketAddr, to: SocketAddr) -> io::Result<()> {
+        let (IpAddr::V4(from), SocketAddr::V4(to)) = (from.ip(), to) else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let info = libc::in_pktinfo {
+            ipi_ifindex: 0,
+            ipi_spec_dst: libc::in_addr { s_addr: u32::from(from).to_be() },
+            ipi_addr: libc::in_addr { s_addr: 0 },
+        };
+        let slices = [IoSlice::new(bytes)];
+        let control = [ControlMessage::Ipv4PacketInfo(&info)];
+        let to = SockaddrIn::from(to);
+        self.socket.try_io(Interest::WRITABLE, || {
+            let fd = self.socket.as_raw_fd();
+            sendmsg(fd, &slices, &control, MsgFlags::empty(), Some(&to))?;
+            Ok(())
+        })
+    }
+}
+
+/// The addresses that an answer names, `came_to` first: a publisher that reached the box there
+/// reaches it there again. A box with one address has one.
+pub(super) fn candidates(listening: SocketAddr, came_to: IpAddr, most: usize) -> Vec<SocketAddr> {
+    let mut found: Vec<IpAddr> = Vec::new();
+    if listening.ip().is_unspecified() {
+        found.push(came_to.to_canonical());
+        found.extend(own_addresses().into_iter().map(IpAddr::V4));
+    } else {
+        found.push(listening.ip());
+    }
+    found.retain(IpAddr::is_ipv4);
+    let mut seen = Vec::new();
+    for address in found {
+        if !seen.contains(&address) {
+            seen.push(address);
+        }
+    }
+    seen.truncate(most);
+    seen.into_iter().map(|address| SocketAddr::new(address, listening.port())).collect()
+}
+
+/// IPv4 addresses of the box that others can reach.
+fn own_addresses() -> Vec<Ipv4Addr> {
+    let Ok(addresses) = getifaddrs() else { return Vec::new() };
+    addresses
+        .filter(|interface| {
+            interface.flags.contains(InterfaceFlags::IFF_UP)
+                && !interface.flags.contains(InterfaceFlags::IFF_LOOPBACK)
+        })
+        .filter_map(|interface| Some(interface.address?.as_sockaddr_in()?.ip()))
+        .filter(|address| !address.is_link_local())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_that_the_request_came_to_is_named_first_and_once() {
+        let any: SocketAddr = "0.0.0.0:8445".parse().unwrap();
+        let came_to: IpAddr = "::ffff:127.0.0.1".parse().unwrap();
+        let named = candidates(any, came_to, 3);
+        assert_eq!(named[0], "127.0.0.1:8445".parse().unwrap());
+        assert_eq!(named.iter().filter(|address| address.ip().is_loopback()).count(), 1);
+        let one: SocketAddr = "10.0.0.1:8445".parse().unwrap();
+        assert_eq!(candidates(one, came_to, 3), [one]);
+    }
+}

@@ -1,0 +1,284 @@
+//! One publisher's session inside the engine.
+//!
+//! ```text
+//!   opened ──ICE, DTLS──▶ connected ──bye, QUIET, closed──▶ over
+//!      └──────────── OPENING is over ────────────────────────▲
+//! ```
+//!
+//! One stream of each kind is taken: the first that comes. Another one (a second layer of a
+//! simulcast, a sender that started over) takes its place only when it has been silent for
+//! [`SILENT`].
+
+use std::{
+    convert::Infallible,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::{Duration, Instant},
+};
+
+use alfarid_protocol::id::PublicationId;
+use alfarid_stream::{Codec, rtp};
+use bytes::Bytes;
+use str0m::{
+    Event, IceConnectionState, Input, Output, Rtc,
+    bwe::Bitrate,
+    format,
+    media::{KeyframeRequestKind, Mid},
+    net::Transmit,
+    rtp::{RtpPacket, Ssrc},
+};
+use tokio::sync::oneshot;
+
+use super::budget::Budget;
+use crate::broadcast::feed::{Arrival, Feed, MAX_PAYLOAD, payload_type};
+
+/// How long ICE and DTLS may take.
+const OPENING: Duration = Duration::from_secs(15);
+
+/// A publisher of which nothing was heard for so long is gone: a living one says something every
+/// few seconds even on a still screen (reports, RFC 3550 §6.2; consent, RFC 7675 §5.1).
+const QUIET: Duration = Duration::from_secs(8);
+
+/// How often the limit is said again: it may get lost.
+const REMIND: Duration = Duration::from_secs(2);
+
+/// A stream that was silent for so long may be replaced by another of the same line.
+const SILENT: Duration = Duration::from_secs(1);
+
+/// The lines of a session that carry something that we take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lines {
+    pub(super) video: Option<Mid>,
+    pub(super) audio: Option<Mid>,
+}
+
+pub(super) struct Session {
+    publication: PublicationId,
+    rtc: Box<Rtc>,
+    lines: Lines,
+    feed: Feed,
+    budget: Budget,
+    connected: bool,
+    opened: Duration,
+    heard: Duration,
+    /// What the publisher is to keep to, and when to say so.
+    limit: Option<Limit>,
+    video: Option<Taken>,
+    audio: Option<Taken>,
+    /// When str0m wants to be called again.
+    pub(super) deadline: Instant,
+    /// Its other end notices that the session is over.
+    _here: oneshot::Sender<Infallible>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    bitrate_bps: u64,
+    say_at: Duration,
+}
+
+/// The stream that is taken of one line.
+#[derive(Clone, Copy, Debug)]
+struct Taken {
+    ssrc: Ssrc,
+    last: Duration,
+}
+
+impl Session {
+    pub(super) fn new(
+        publication: PublicationId,
+        rtc: Box<Rtc>,
+        lines: Lines,
+        feed: Feed,
+        here: oneshot::Sender<Infallible>,
+        (now, instant): (Duration, Instant),
+    ) -> Self {
+        Self {
+            publication,
+            rtc,
+            lines,
+            feed,
+            budget: Budget::new(now),
+            connected: false,
+            opened: now,
+            heard: now,
+            limit: None,
+            video: None,
+            audio: None,
+            deadline: instant,
+            _here: here,
+        }
+    }
+
+    pub(super) fn publication(&self) -> PublicationId {
+        self.publication
+    }
+
+    /// Whether a datagram is for this session.
+    pub(super) fn accepts(&self, input: &Input<'_>) -> bool {
+        self.rtc.accepts(input)
+    }
+
+    /// Takes one input, and sends and passes on what follows from it. `false`: the session is over.
+    pub(super) fn take(
+        &mut self,
+        now: Duration,
+        input: Input<'_>,
+        send: &mut dyn FnMut(Transmit),
+    ) -> bool {
+        let publication = self.publication;
+        if matches!(input, Input::Receive(..)) {
+            self.heard = now;
+        }
+        // str0m panics on its own bugs and says that the instance is to be thrown away then: one
+        // publication ends, not the box.
+        let done = catch_unwind(AssertUnwindSafe(|| match self.rtc.handle_input(input) {
+            Ok(()) => self.drain(now, send) && self.say_limit(now, send),
+            Err(error) => {
+                tracing::debug!(publication.id = %publication, error = %error, "session failed");
+                false
+            }
+        }));
+        done.unwrap_or_else(|_| {
+            tracing::error!(publication.id = %publication, "a WHIP session panicked and is over");
+            false
+        })
+    }
+
+    /// Asks for a keyframe of the stream that is taken.
+    pub(super) fn ask_keyframe(&mut self, now: Duration, send: &mut dyn FnMut(Transmit)) -> bool {
+        if let Some(taken) = self.video
+            && let Some(stream) = self.rtc.direct_api().stream_rx(&taken.ssrc)
+        {
+            stream.request_keyframe(KeyframeRequestKind::Pli);
+        }
+        self.drain(now, send)
+    }
+
+    /// The publisher is to send no more than so many bits of video a second.
+    pub(super) fn limit(&mut self, now: Duration, bitrate_bps: u64) {
+        self.limit = Some(Limit { bitrate_bps, say_at: now });
+    }
+
+    /// Says the limit (REMB, draft-alvestrand-rmcat-remb-03) when it is time.
+    fn say_limit(&mut self, now: Duration, send: &mut dyn FnMut(Transmit)) -> bool {
+        let (Some(limit), Some(taken)) = (&mut self.limit, self.video) else { return true };
+        if now < limit.say_at {
+            return true;
+        }
+        limit.say_at = now + REMIND;
+        if let Some(stream) = self.rtc.direct_api().stream_rx(&taken.ssrc) {
+            stream.request_remb(Bitrate::bps(limit.bitrate_bps));
+        }
+        self.drain(now, send)
+    }
+
+    /// Says goodbye.
+    pub(super) fn close(&mut self, now: Duration, send: &mut dyn FnMut(Transmit)) {
+        if self.rtc.close().is_ok() {
+            self.drain(now, send);
+        }
+    }
+
+    fn drain(&mut self, now: Duration, send: &mut dyn FnMut(Transmit)) -> bool {
+        loop {
+            match self.rtc.poll_output() {
+                Ok(Output::Timeout(deadline)) => {
+                    self.deadline = deadline;
+                    return self.rtc.is_alive() && !self.is_lost(now);
+                }
+                Ok(Output::Transmit(transmit)) => send(transmit),
+                Ok(Output::Event(event)) => {
+                    if !self.notice(now, event) {
+                        return false;
+                    }
+                }
+                Err(error) => {
+                    let publication = self.publication;
+                    tracing::debug!(publication.id = %publication, error = %error, "session failed");
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn is_lost(&self, now: Duration) -> bool {
+        if self.connected { now > self.heard + QUIET } else { now > self.opened + OPENING }
+    }
+
+    /// `false`: the session is over.
+    fn notice(&mut self, now: Duration, event: Event) -> bool {
+        match event {
+            Event::Connected => {
+                tracing::debug!(publication.id = %self.publication, "publisher connected");
+                self.connected = true;
+                true
+            }
+            Event::IceConnectionStateChange(state) => state != IceConnectionState::Disconnected,
+            Event::Closed => false,
+            Event::RtpPacket(packet) => self.pass_on(now, &packet),
+            _ => true,
+        }
+    }
+
+    fn pass_on(&mut self, now: Duration, packet: &RtpPacket) -> bool {
+        let header = &packet.header;
+        let (size, ssrc) = (packet.payload.len(), header.ssrc);
+        if size > MAX_PAYLOAD || !self.budget.spend(now, size) {
+            return true;
+        }
+        let spec = self.rtc.codec_config().find(|params| params.pt() == header.payload_type);
+        let codec = match spec.map(|params| params.spec().codec) {
+            Some(format::Codec::H264) => Codec::H264,
+            Some(format::Codec::Vp8) => Codec::Vp8,
+            Some(format::Codec::Opus) => Codec::Opus,
+            _ => return true,
+        };
+        let (line, taken) = if codec.is_video() {
+            (self.lines.video, &mut self.video)
+        } else {
+            (self.lines.audio, &mut self.audio)
+        };
+        if line.is_none() || !Taken::take(taken, ssrc, now) {
+            return true;
+        }
+        let header = rtp::Header {
+            marker: header.marker,
+            payload_type: payload_type(codec),
+            sequence: header.sequence_number,
+            timestamp: header.timestamp,
+            ssrc: *ssrc,
+        };
+        let payload = Bytes::from_owner(packet.payload.clone());
+        let packet = rtp::Packet { header, payload };
+        self.feed.give(Arrival { publication: self.publication, packet })
+    }
+}
+
+impl Taken {
+    /// Whether a packet of `ssrc` is taken.
+    fn take(taken: &mut Option<Self>, ssrc: Ssrc, now: Duration) -> bool {
+        match taken {
+            Some(present) if present.ssrc != ssrc && now < present.last + SILENT => false,
+            _ => {
+                *taken = Some(Self { ssrc, last: now });
+                true
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_layer_is_not_taken_and_a_sender_that_started_over_is() {
+        let mut taken = None;
+        let at = Duration::from_millis;
+        assert!(Taken::take(&mut taken, 1.into(), at(0)));
+        assert!(!Taken::take(&mut taken, 2.into(), at(10)));
+        assert!(Taken::take(&mut taken, 1.into(), at(20)));
+        assert!(Taken::take(&mut taken, 2.into(), at(1_020)));
+        assert!(!Taken::take(&mut taken, 1.into(), at(1_030)));
+    }
+}

@@ -1,0 +1,223 @@
+//! What happens to a lesson by itself: time passes, students come, the teacher goes, the box is
+//! restarted, its clock is put right.
+
+use std::time::Duration;
+
+use alfarid_protocol::{id::LessonId, time::Timestamp};
+use serde_json::json;
+
+use super::{Effect, EventKind, Held, State, hold::quality_data, log, millis, save};
+use crate::{
+    clock::Reading,
+    lesson::{Lesson, Profile, Status},
+};
+
+/// So long must the number of students ask for another profile before it comes: people come and
+/// go by handfuls, and each change costs a keyframe.
+const BAND_HOLDS: Duration = Duration::from_mins(1);
+
+/// A teacher who is away for less is not gone: a page is reloaded, the Wi-Fi drops, the box
+/// restarts. Matters only for a lesson that runs over.
+const AWAY: Duration = Duration::from_mins(2);
+
+/// How often it is written down that a lesson is running.
+const SEEN_EVERY: Duration = Duration::from_mins(1);
+
+/// The clock may be put right at any time: while a lesson runs somebody looks this often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+impl State {
+    /// Takes up the lessons that were not over when the box stopped. One that was to have ended
+    /// meanwhile has ended: at its planned end, or where it was last seen running.
+    pub(in crate::lesson) fn take_up(&mut self, now: Reading, lessons: Vec<Lesson>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for lesson in lessons {
+            let id = lesson.id;
+            let is_running = lesson.status == Status::Active;
+            let (planned_end_at, seen_at) = (lesson.planned_end_at, lesson.seen_at);
+            self.lessons.insert(id, Held::new(lesson));
+            if !is_running {
+                continue;
+            }
+            if now.at >= alone_until(planned_end_at, seen_at, self.end_after) {
+                let data = json!({ "by_itself": true, "box_was_off": true });
+                self.end(planned_end_at.max(seen_at), id, None, Some(data), &mut effects);
+                continue;
+            }
+            let data = json!({ "gap_ms": now.at.millis_since(seen_at) });
+            log(&mut effects, id, now.at, EventKind::TakenUp, None, Some(data));
+            if let Some(held) = self.lessons.get_mut(&id) {
+                held.lesson.seen_at = now.at;
+                save(&mut effects, &held.lesson);
+                effects.push(Effect::Open(Box::new(held.lesson.clone())));
+            }
+        }
+        self.look_after(now, &mut effects);
+        effects
+    }
+
+    /// Whether anything is to be done at `now`.
+    pub(in crate::lesson) fn is_due(&self, now: Reading) -> bool {
+        let mut follower = self.follower;
+        follower.moved(now).is_some() || self.deadlines(now).any(|due| due <= now.at)
+    }
+
+    /// How long nothing is to be done from `now` on; `None`: until a command comes.
+    pub(in crate::lesson) fn idle_for(&self, now: Reading) -> Option<Duration> {
+        self.active().next()?;
+        let until_due = self
+            .deadlines(now)
+            .min()
+            .and_then(|due| u64::try_from(due.millis_since(now.at)).ok())
+            .map_or(Duration::ZERO, Duration::from_millis);
+        Some(until_due.min(LOOK_EVERY))
+    }
+
+    fn deadlines(&self, now: Reading) -> impl Iterator<Item = Timestamp> {
+        self.lessons.values().filter(|held| held.lesson.status == Status::Active).flat_map(
+            move |held| {
+                let lesson = &held.lesson;
+                let announced = (held.away_since.is_some() && !held.is_announced)
+                    .then_some(lesson.planned_end_at);
+                let settled = held.band.map(|(_, since)| {
+                    let left = (since + BAND_HOLDS).saturating_sub(now.monotonic);
+                    now.at.plus_millis(millis(left))
+                });
+                let seen = lesson.seen_at.plus_millis(millis(SEEN_EVERY));
+                [lesson.ends_by_itself_at, announced, settled, Some(seen)].into_iter().flatten()
+            },
+        )
+    }
+
+    /// Box time was corrected: a lesson that was measured by it moves along, so that it lasts as
+    /// long as it lasted.
+    pub(super) fn follow_clock(&mut self, now: Reading, effects: &mut Vec<Effect>) {
+        let Some(moved_ms) = self.follower.moved(now) else { return };
+        let from = self.active().map(|lesson| lesson.start_at).fold(self.since, Timestamp::min);
+        effects.push(Effect::Shift { from, moved_ms });
+        self.since = self.since.plus_millis(moved_ms);
+        for held in self.lessons.values_mut() {
+            if held.lesson.status == Status::Active {
+                held.shift(moved_ms);
+                effects.push(Effect::Tell(held.lesson.id));
+            }
+        }
+        effects.push(Effect::FollowClock);
+    }
+
+    /// Whatever is due.
+    pub(super) fn look_after(&mut self, now: Reading, effects: &mut Vec<Effect>) {
+        let (here, end_after) = (&self.here, self.end_after);
+        let mut over = Vec::new();
+        for held in self.lessons.values_mut() {
+            if held.lesson.status != Status::Active {
+                continue;
+            }
+            let is_here = held.on_air || here.contains(&held.lesson.teacher_id);
+            if is_here {
+                held.accompanied(now, effects);
+            } else {
+                held.alone(now, end_after, effects);
+            }
+            held.settle(now, effects);
+            held.note_seen(now, effects);
+            if held.lesson.ends_by_itself_at.is_some_and(|due| due <= now.at) {
+                over.push(held.lesson.id);
+            }
+        }
+        for lesson in over {
+            self.end(now.at, lesson, None, Some(json!({ "by_itself": true })), effects);
+        }
+    }
+
+    pub(super) fn count(
+        &mut self,
+        now: Reading,
+        lesson: LessonId,
+        students: u32,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Ok(held) = self.running(lesson) else { return };
+        if held.lesson.student_count != students {
+            held.lesson.student_count = students;
+            save(effects, &held.lesson);
+        }
+        let wanted = Profile::of(students);
+        let is_wanted = held.lesson.quality_pinned || held.lesson.quality_profile == wanted;
+        held.band = match held.band {
+            _ if is_wanted => None,
+            Some((profile, since)) if profile == wanted => Some((profile, since)),
+            _ => Some((wanted, now.monotonic)),
+        };
+    }
+}
+
+impl Held {
+    /// The teacher is there.
+    fn accompanied(&mut self, now: Reading, effects: &mut Vec<Effect>) {
+        self.away_since = None;
+        if self.lesson.ends_by_itself_at.take().is_none() {
+            return;
+        }
+        save(effects, &self.lesson);
+        if std::mem::take(&mut self.is_announced) {
+            log(effects, self.lesson.id, now.at, EventKind::EndsByItselfCalledOff, None, None);
+        }
+        effects.push(Effect::Tell(self.lesson.id));
+    }
+
+    /// Nobody is there who could end it.
+    fn alone(&mut self, now: Reading, end_after: Duration, effects: &mut Vec<Effect>) {
+        let away_since = *self.away_since.get_or_insert(now.at);
+        let due = alone_until(self.lesson.planned_end_at, away_since, end_after);
+        if self.lesson.ends_by_itself_at != Some(due) {
+            self.lesson.ends_by_itself_at = Some(due);
+            self.is_announced = false;
+            save(effects, &self.lesson);
+            effects.push(Effect::Tell(self.lesson.id));
+        }
+        if !self.is_announced && self.lesson.planned_end_at <= now.at {
+            self.is_announced = true;
+            let data = Some(json!({ "ends_at": due }));
+            log(effects, self.lesson.id, now.at, EventKind::EndsByItselfAnnounced, None, data);
+        }
+    }
+
+    /// The number of students has asked for another profile for long enough.
+    fn settle(&mut self, now: Reading, effects: &mut Vec<Effect>) {
+        let long_enough = |since: Duration| now.monotonic.saturating_sub(since) >= BAND_HOLDS;
+        let Some((profile, _)) = self.band.filter(|(_, since)| long_enough(*since)) else { return };
+        self.band = None;
+        let from = self.lesson.quality_profile;
+        self.lesson.quality_profile = profile;
+        self.lesson.max_fps = profile.limits().max_fps;
+        save(effects, &self.lesson);
+        let data = Some(quality_data(from, &self.lesson));
+        log(effects, self.lesson.id, now.at, EventKind::QualityChanged, None, data);
+        let id = self.lesson.id;
+        effects.extend([Effect::Limit(id, profile), Effect::Tell(id)]);
+    }
+
+    fn note_seen(&mut self, now: Reading, effects: &mut Vec<Effect>) {
+        if now.at.millis_since(self.lesson.seen_at) >= millis(SEEN_EVERY) {
+            self.lesson.seen_at = now.at;
+            save(effects, &self.lesson);
+        }
+    }
+
+    fn shift(&mut self, moved_ms: i64) {
+        let lesson = &mut self.lesson;
+        for at in [&mut lesson.start_at, &mut lesson.planned_end_at, &mut lesson.seen_at] {
+            *at = at.plus_millis(moved_ms);
+        }
+        for at in [&mut lesson.ends_by_itself_at, &mut self.away_since] {
+            *at = at.map(|at| at.plus_millis(moved_ms));
+        }
+        lesson.clock_was_sure = true;
+    }
+}
+
+/// Until when a lesson runs that nobody has been with since `away_since`.
+fn alone_until(planned_end_at: Timestamp, away_since: Timestamp, end_after: Duration) -> Timestamp {
+    planned_end_at.plus_millis(millis(end_after)).max(away_since.plus_millis(millis(AWAY)))
+}

@@ -1,0 +1,168 @@
+//! Recordings over HTTP: what there is, its files by ranges, one file of it all, and its end.
+
+mod range;
+
+use alfarid_protocol::id::{LessonId, RecordingId};
+use axum::{
+    extract::{FromRef, Query, State},
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{Error, Handle, Recording, SegmentId};
+use crate::{
+    http::{Json, List, Path, Problem},
+    identity::{self, Signed},
+};
+
+pub fn routes<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Handle: FromRef<S>,
+    identity::Handle: FromRef<S>,
+{
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(get_one, delete))
+        .routes(routes!(segment))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    /// Of this lesson only.
+    lesson_id: Option<LessonId>,
+}
+
+/// The recordings that the asking person may see, newest first. Segments come without fragments.
+#[utoipa::path(
+    get,
+    path = "/api/v1/recordings",
+    operation_id = "list_recordings",
+    tag = "recording",
+    params(Filter),
+    responses(
+        (status = 200, body = List<Recording>),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+    )
+)]
+async fn list(
+    State(recording): State<Handle>,
+    Signed(person): Signed,
+    Query(filter): Query<Filter>,
+) -> Result<List<Recording>, Problem> {
+    Ok(List { items: recording.list(&person, filter.lesson_id).await? })
+}
+
+/// One recording with everything a player needs.
+#[utoipa::path(
+    get,
+    path = "/api/v1/recordings/{id}",
+    operation_id = "get_recording",
+    tag = "recording",
+    params(("id" = RecordingId, Path)),
+    responses(
+        (status = 200, body = Recording),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 404, description = "`recording_unknown`", body = Problem),
+    )
+)]
+async fn get_one(
+    State(recording): State<Handle>,
+    Signed(person): Signed,
+    Path(id): Path<RecordingId>,
+) -> Result<Json<Recording>, Problem> {
+    Ok(Json(recording.get(&person, id).await?))
+}
+
+/// A segment's file, or a range of it; while it grows, as far as it is on disk.
+#[utoipa::path(
+    get,
+    path = "/api/v1/recordings/{id}/segments/{segment_id}",
+    operation_id = "get_segment",
+    tag = "recording",
+    params(
+        ("id" = RecordingId, Path),
+        ("segment_id" = SegmentId, Path),
+        ("range" = Option<String>, Header, description = "One range of bytes"),
+    ),
+    responses(
+        (status = 200, description = "The whole file", content_type = "video/mp4"),
+        (status = 206, description = "The range that was asked for", content_type = "video/mp4"),
+        (status = 304, description = "As it is known"),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 404, description = "`recording_unknown`, `segment_unknown`", body = Problem),
+        (status = 416, description = "`range_not_satisfiable`", body = Problem),
+    )
+)]
+async fn segment(
+    State(recording): State<Handle>,
+    Signed(person): Signed,
+    Path((id, segment_id)): Path<(RecordingId, SegmentId)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let opened = recording.open_segment(&person, id, segment_id).await?;
+    let response = range::respond(opened, &headers).await;
+    response.map_err(|source| Error::ReadSegment { segment: segment_id, source }.into())
+}
+
+/// Deletes a recording and its files, for good.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/recordings/{id}",
+    operation_id = "delete_recording",
+    tag = "recording",
+    params(("id" = RecordingId, Path)),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 403, description = "`recording_not_yours`", body = Problem),
+        (status = 404, description = "`recording_unknown`", body = Problem),
+        (status = 409, description = "`recording_running`", body = Problem),
+    )
+)]
+async fn delete(
+    State(recording): State<Handle>,
+    Signed(person): Signed,
+    Path(id): Path<RecordingId>,
+) -> Result<StatusCode, Problem> {
+    recording.delete(&person, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NotFound(_) => {
+                Self::not_found("recording_unknown", "There is no such recording.")
+            }
+            Error::NoSegment(_) => {
+                Self::not_found("segment_unknown", "The recording has no such segment.")
+            }
+            Error::NotYours(_) => Self::forbidden(
+                "recording_not_yours",
+                "Only the lesson's teacher or an admin may do this.",
+            ),
+            Error::StillRunning(_) => Self::conflict(
+                "recording_running",
+                "The recording is still running. Switch it off first.",
+            ),
+            Error::AlreadyRecording(_) => {
+                Self::conflict("already_recording", "The lesson is being recorded already.")
+            }
+            Error::DiskFull { free_mb } => Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "disk_full",
+                format!("Only {free_mb} MiB are free. Delete old recordings first."),
+            ),
+            Error::Stopped => Self::unavailable("box_stopping", "The box is stopping."),
+            Error::CreateFolder { .. }
+            | Error::DeleteFiles { .. }
+            | Error::ReadSegment { .. }
+            | Error::Db(_) => Self::internal(&error),
+        }
+    }
+}

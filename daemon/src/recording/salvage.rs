@@ -1,0 +1,266 @@
+//! What a power cut left, put in order at the next start.
+//!
+//! ```text
+//!   row says recording or processing ─┐
+//!                                     ├─▶ read its files, cut torn tails ─▶ ready, interrupted
+//!   folder that no row knows ─────────┘                                 └─▶ failed: nothing plays
+//!   folder in the trash ──▶ deleted for good, its row with it
+//! ```
+//!
+//! What is to be salvaged is decided before the first new recording may start; the reading itself
+//! runs beside the day's work, since gigabytes on an SD card take a while.
+//!
+//! Nothing that plays is ever deleted: a tail behind the last whole fragment is cut off, a file
+//! without a single fragment is removed, and each is logged with its size. A file that neither a
+//! row nor `metadata.json` knows stays where it is and is logged.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom},
+    path::{Component, Path},
+};
+
+use super::{
+    About, Fault, SegmentFile, Status,
+    container::{Container, Torn},
+    folder,
+    metadata::{Metadata, Standing},
+    store::{self, Kept},
+};
+use crate::{
+    db::DbError,
+    events::Event,
+    floor::Floor,
+    http::problem::chain,
+};
+
+/// What is to be put in order.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    unfinished: Vec<Kept>,
+    /// Folders without a row.
+    unknown: Vec<String>,
+}
+
+/// A recording to be read back.
+#[derive(Debug)]
+struct Wreck {
+    about: About,
+    known: Vec<SegmentFile>,
+    fault: Option<Fault>,
+}
+
+/// Looks, and empties the trash. Quick: it opens no media file.
+pub(super) async fn survey(floor: &Floor) -> Survey {
+    empty_trash(floor).await;
+    let rows = floor.db.read(|c| {
+        Ok::<_, DbError>((store::unfinished(c)?, store::storage_paths(c)?))
+    });
+    let (unfinished, known) = match rows.await {
+        Ok(rows) => rows,
+        Err(error) => {
+            tracing::error!(error = %chain(&error), "cannot look for torn recordings: {}", chain(&error));
+            return Survey::default();
+        }
+    };
+    let recordings = floor.config.storage.recordings_dir.clone();
+    let found = tokio::task::spawn_blocking(move || folder::find(&recordings)).await;
+    let unknown = found.unwrap_or_default().into_iter().filter(|path| !known.contains(path));
+    Survey { unfinished, unknown: unknown.collect() }
+}
+
+/// Puts everything in order, one recording after the other.
+pub(super) async fn run(floor: Floor, survey: Survey) {
+    for kept in survey.unfinished {
+        let known = kept.segments;
+        let wreck = Wreck { about: kept.about, known, fault: Some(Fault::Interrupted) };
+        restore(&floor, wreck).await;
+    }
+    for storage_path in survey.unknown {
+        if let Some(wreck) = adopt(&floor, storage_path).await {
+            restore(&floor, wreck).await;
+        }
+    }
+}
+
+async fn restore(floor: &Floor, wreck: Wreck) {
+    let Wreck { about, known, fault } = wreck;
+    let path = floor.config.storage.recordings_dir.join(&about.storage_path);
+    let (recording_id, lesson_id) = (about.recording_id, about.lesson_id);
+    let box_id = floor.box_id;
+    let ended_at = Some(floor.clock.now());
+    let read_back = tokio::task::spawn_blocking(move || {
+        let (alive, dead) = read_back(&path, known);
+        let standing = if alive.is_empty() {
+            Standing { status: Status::Failed, fault: Some(Fault::NothingRecorded), ended_at }
+        } else {
+            Standing { status: Status::Ready, fault, ended_at }
+        };
+        let text = Metadata::new(box_id, &about, standing, &alive).to_bytes();
+        if let Err(error) = folder::replace(&path.join(folder::METADATA), &text) {
+            tracing::warn!(error = %error, "cannot describe {}: {error}", about.storage_path);
+        }
+        (alive, dead, standing)
+    });
+    let Ok((alive, dead, standing)) = read_back.await else { return };
+    let seconds = alive.iter().map(|s| s.offset_ms + s.duration_ms).max().unwrap_or(0) / 1_000;
+    let written = floor.db.write(move |tx| {
+        dead.iter().try_for_each(|segment| store::remove_segment(tx, segment))?;
+        store::save_segments(tx, recording_id, &alive)?;
+        store::set_standing(tx, recording_id, standing)
+    });
+    match written.await {
+        Ok(()) => tracing::info!(
+            recording.id = %recording_id, seconds,
+            "recording {recording_id} was read back: {seconds} s, {:?}", standing.status,
+        ),
+        Err(error) => {
+            let error: DbError = error;
+            tracing::error!(error = %chain(&error), "cannot write down what was salvaged: {}", chain(&error));
+        }
+    }
+    floor.events.tell(Event::RecordingChanged { recording_id, lesson_id });
+}
+
+/// Makes a row for a folder that no row knows.
+async fn adopt(floor: &Floor, storage_path: String) -> Option<Wreck> {
+    let path = floor.config.storage.recordings_dir.join(&storage_path).join(folder::METADATA);
+    let text = tokio::fs::read(&path).await.ok()?;
+    let metadata: Metadata = match serde_json::from_slice(&text) {
+        Ok(metadata) => metadata,
+        Err(error) => {
+            tracing::warn!("{storage_path} is not understood and left alone: {error}");
+            return None;
+        }
+    };
+    let about = About { storage_path, ..metadata.about };
+    let row = about.clone();
+    let insert = move |tx: &rusqlite::Transaction<'_>| store::insert(tx, &row, Status::Processing);
+    if let Err(error) = floor.db.write(insert).await {
+        let error: DbError = error;
+        tracing::warn!(error = %chain(&error), "{} cannot be adopted: {}", about.storage_path, chain(&error));
+        return None;
+    }
+    tracing::info!("recording {} was not in the database and is adopted", about.storage_path);
+    let known = metadata.segments.into_iter().map(super::metadata::Segment::into_file).collect();
+    let fault = match metadata.status {
+        Status::Ready | Status::Failed => metadata.fault,
+        Status::Recording | Status::Processing => Some(Fault::Interrupted),
+    };
+    Some(Wreck { about, known, fault })
+}
+
+/// Reads every file of a recording. Returns the segments that play and those that do not.
+fn read_back(path: &Path, mut known: Vec<SegmentFile>) -> (Vec<SegmentFile>, Vec<SegmentFile>) {
+    for segment in described(path) {
+        if known.iter().all(|other| other.path != segment.path) {
+            known.push(segment);
+        }
+    }
+    report_strangers(path, &known);
+    if let Err(error) = cut_last_line(&path.join(folder::EVENTS)) {
+        tracing::warn!(error = %error, "cannot read the events in {}: {error}", path.display());
+    }
+    let (mut alive, mut dead) = (Vec::new(), Vec::new());
+    for mut segment in known {
+        match cut_tail(path, &mut segment) {
+            Ok(()) => alive.push(segment),
+            Err(error) => {
+                let file = path.join(&segment.path);
+                tracing::warn!(error = %chain(&error), "{}: {}", file.display(), chain(&error));
+                dead.push(segment);
+            }
+        }
+    }
+    (alive, dead)
+}
+
+/// What `metadata.json` knows: a segment may be younger than the newest rows.
+fn described(path: &Path) -> Vec<SegmentFile> {
+    let text = fs::read(path.join(folder::METADATA)).unwrap_or_default();
+    let Ok(metadata) = serde_json::from_slice::<Metadata>(&text) else { return Vec::new() };
+    metadata.segments.into_iter().map(super::metadata::Segment::into_file).collect()
+}
+
+/// Cuts the file back to its last whole fragment, and says in `segment` what it holds.
+fn cut_tail(folder: &Path, segment: &mut SegmentFile) -> Result<(), Torn> {
+    let is_inside = Path::new(&segment.path).components().all(|c| matches!(c, Component::Normal(_)));
+    if !is_inside {
+        return Err(Torn::Unexpected("its path leads out of the recording"));
+    }
+    let path = folder.join(&segment.path);
+    let mut file = OpenOptions::new().read(true).write(true).open(&path)?;
+    let file_bytes = file.metadata()?.len();
+    let contents = match Container::of_mime(&segment.mime).contents(&mut file) {
+        Ok(contents) if !contents.fragments.is_empty() => contents,
+        Ok(_) | Err(Torn::End) => {
+            tracing::warn!("{} held no fragment in {file_bytes} bytes: removed", path.display());
+            fs::remove_file(&path)?;
+            return Err(Torn::End);
+        }
+        Err(error) => return Err(error),
+    };
+    if contents.whole_bytes < file_bytes {
+        let cut = file_bytes - contents.whole_bytes;
+        tracing::warn!(cut_bytes = cut, "{} had a torn tail of {cut} bytes: cut", path.display());
+        file.set_len(contents.whole_bytes)?;
+        file.sync_all()?;
+    }
+    segment.size_bytes = contents.whole_bytes;
+    segment.init_bytes = contents.head_bytes;
+    segment.frame_count = contents.frames;
+    segment.duration_ms = i64::try_from(contents.duration_us / 1_000).unwrap_or(i64::MAX);
+    segment.fragments = contents.fragments;
+    segment.is_closed = true;
+    Ok(())
+}
+
+/// A last line without its end was being written.
+fn cut_last_line(path: &Path) -> io::Result<()> {
+    let mut file = match OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    let whole = whole_lines(&mut file)?;
+    if whole < file.seek(SeekFrom::End(0))? {
+        file.set_len(whole)?;
+        file.sync_all()?;
+    }
+    Ok(())
+}
+
+fn whole_lines(file: &mut File) -> io::Result<u64> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let last_end = bytes.iter().rposition(|&byte| byte == b'\n');
+    Ok(last_end.map_or(0, |at| at as u64 + 1))
+}
+
+fn report_strangers(path: &Path, known: &[SegmentFile]) {
+    for part in ["screen", "audio"] {
+        for entry in fs::read_dir(path.join(part)).into_iter().flatten().flatten() {
+            let name = format!("{part}/{}", entry.file_name().to_string_lossy());
+            if known.iter().all(|segment| segment.path != name) {
+                tracing::warn!("{} is not described anywhere and left alone", path.join(name).display());
+            }
+        }
+    }
+}
+
+/// Ends what a deletion began.
+async fn empty_trash(floor: &Floor) {
+    let recordings = floor.config.storage.recordings_dir.clone();
+    let listed = tokio::task::spawn_blocking(move || folder::trashed(&recordings)).await;
+    for (recording, path) in listed.unwrap_or_default() {
+        let deleted = floor.db.write(move |tx| store::delete(tx, recording)).await;
+        if let Err(error) = deleted {
+            let error: DbError = error;
+            tracing::warn!(error = %chain(&error), "a deleted recording is still known: {}", chain(&error));
+            continue;
+        }
+        let removed = tokio::fs::remove_dir_all(&path).await;
+        if let Err(error) = removed {
+            tracing::warn!(error = %error, "cannot remove {}: {error}", path.display());
+        }
+    }
+}

@@ -1,0 +1,464 @@
+//! Publishing by WHIP, and what reaches machines, taps and pages: a real publisher, a real UDP
+//! port, real multicast on the loopback interface.
+
+mod publisher;
+mod reception;
+mod stage;
+
+use alfarid_daemon::{
+    broadcast::{
+        Limits,
+        tap::{Tap, Tapped, TappedTrack, TrackId, TrackKind},
+    },
+    events::Event,
+};
+use alfarid_protocol::{
+    control::FromBox,
+    grant::{Codec, Picture},
+};
+use alfarid_stream::{rtcp::SenderReport, rtp::Packet};
+use axum::{
+    body::Body,
+    http::{Method, StatusCode, header},
+};
+use bytes::Bytes;
+use serde_json::json;
+
+use publisher::{ALL, Codecs, Offer, Publisher, encoder::Spec};
+use reception::{Reception, join};
+use stage::{Answer, PATIENCE, Stage};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_teacher_shares_reaches_the_group_without_a_gap() {
+    for (spec, codec) in [(Spec::H264, Codec::H264), (Spec::VP8, Codec::Vp8)] {
+        let stage = Stage::new().await;
+        let mut machine = stage.machine().await;
+        let _teacher = share(&stage, "teacher", spec).await;
+        let grant = machine.grant().await;
+        assert_eq!(grant.video.as_ref().unwrap().codec, codec);
+        let mut reception = Reception::begin(&mut machine, &grant).await;
+        let frames = reception.frames(60).await;
+        assert!(frames[0].is_keyframe);
+        reception.assert_unbroken();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_joins_late_sees_the_picture_at_once() {
+    let stage = Stage::new().await;
+    let mut first = stage.machine().await;
+    let _teacher = share(&stage, "teacher", Spec::H264).await;
+    let grant = first.grant().await;
+    Reception::begin(&mut first, &grant).await.frames(45).await;
+
+    let mut late = stage.machine().await;
+    let grant = late.grant().await;
+    let mut reception = Reception::begin(&mut late, &grant).await;
+    let first = reception.frames(1).await.remove(0);
+    assert!(first.is_keyframe && first.catch_up, "it begins with kept pictures");
+    while reception.frames(1).await[0].catch_up {}
+    reception.frames(30).await;
+    reception.assert_unbroken();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_takes_over_without_a_gap_and_the_old_page_is_told() {
+    let stage = Stage::new().await;
+    let mut machine = stage.machine().await;
+    let mut old = share(&stage, "teacher", Spec::H264).await;
+    let grant = machine.grant().await;
+    let mut reception = Reception::begin(&mut machine, &grant).await;
+    reception.frames(10).await;
+
+    let _new = share(&stage, "teacher", Spec::H264).await;
+    old.until("goodbye", |seen| seen.over).await;
+    reception.frames(60).await;
+    let gaps = reception.indices.windows(2).filter(|pair| pair[1] != pair[0] + 1).count();
+    assert_eq!(gaps, 0, "one codec is one unbroken stream");
+    stage
+        .until_stream("one publication", |stream| {
+            stream["publications"].as_array().unwrap().len() == 1 && stream["on_air"] == true
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_else_gets_in_until_the_lesson_is_handed_over() {
+    let stage = Stage::new().await;
+    let offer = Offer::new(ALL, true).await.sdp;
+    let refused = stage.offer("colleague", "screen", &offer).await;
+    assert_eq!(refused.problem(StatusCode::FORBIDDEN), "not_your_lesson");
+
+    let mut teacher = share(&stage, "teacher", Spec::H264).await;
+    let refused = stage.offer("colleague", "screen", &offer).await;
+    assert_eq!(refused.problem(StatusCode::CONFLICT), "publication_taken");
+
+    stage.broadcast.hand_over(stage.lesson, stage.colleague).await.unwrap();
+    let _colleague = share(&stage, "colleague", Spec::H264).await;
+    teacher.until("goodbye", |seen| seen.over).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_that_cannot_be_taken_is_told_why() {
+    let stage = Stage::new().await;
+    let good = Offer::new(ALL, true).await.sdp;
+    for bad in ["", "v=0", "hello", &good.replace("a=fingerprint", "a=nothing"), &good[..300]] {
+        let refused = stage.offer("teacher", "screen", bad).await;
+        assert_eq!(refused.problem(StatusCode::BAD_REQUEST), "sdp_malformed", "{bad}");
+    }
+    let data = good.clone() + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:d\r\n";
+    let refused = stage.offer("teacher", "screen", &data).await;
+    assert_eq!(refused.problem(StatusCode::BAD_REQUEST), "sdp_malformed");
+    let refused = stage.offer("teacher", "person", &good).await;
+    assert_eq!(refused.problem(StatusCode::BAD_REQUEST), "sdp_malformed");
+
+    let codecs = Codecs { h264: false, vp8: false, vp9: true, opus: true };
+    let refused = stage.offer("teacher", "screen", &Offer::new(codecs, true).await.sdp).await;
+    assert_eq!(refused.problem(StatusCode::UNSUPPORTED_MEDIA_TYPE), "codec_unsupported");
+    for name in ["H264", "VP8", "Opus"] {
+        assert!(refused.text().contains(name), "{}", refused.text());
+    }
+
+    let cookie = (header::COOKIE, "__Host-alfarid=teacher");
+    let path = format!("/lessons/{}/whip/screen", stage.lesson);
+    let text = [cookie.clone(), (header::CONTENT_TYPE, "text/plain")];
+    let refused = stage.call(Method::POST, &path, &text, good.clone()).await;
+    assert_eq!(refused.problem(StatusCode::UNSUPPORTED_MEDIA_TYPE), "sdp_expected");
+    let sdp = [cookie, (header::CONTENT_TYPE, "application/sdp")];
+    let refused = stage.call(Method::POST, &path, &sdp, vec![b'a'; 70_000]).await;
+    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
+
+    stage.broadcast.close(stage.lesson).await.unwrap();
+    let refused = stage.offer("teacher", "screen", &good).await;
+    assert_eq!(refused.problem(StatusCode::CONFLICT), "lesson_not_active");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_changes_its_size_goes_on() {
+    let stage = Stage::new().await;
+    let mut machine = stage.machine().await;
+    let teacher = share(&stage, "teacher", Spec::H264).await;
+    let grant = machine.grant().await;
+    let mut reception = Reception::begin(&mut machine, &grant).await;
+    reception.frames(10).await;
+    let size = |width: u32| {
+        move |stream: &serde_json::Value| stream["publications"][0]["width"] == json!(width)
+    };
+    stage.until_stream("320 wide", size(320)).await;
+    teacher.show(Spec { width: 640, height: 480, ..Spec::H264 });
+    stage.until_stream("640 wide", size(640)).await;
+    reception.frames(30).await;
+    reception.assert_unbroken();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_that_changes_its_codec_goes_on_as_a_new_track() {
+    let stage = Stage::new().await;
+    let mut machine = stage.machine().await;
+    let mut tap = stage.broadcast.tap(stage.lesson).await.unwrap();
+    let teacher = share(&stage, "teacher", Spec::H264).await;
+    let before = machine.grant().await;
+    let h264 = started(&mut tap, TrackKind::ScreenVideo).await;
+    teacher.show(Spec::VP8);
+    let after = machine.grant().await;
+    let (old, new) = (before.video.unwrap(), after.video.as_ref().unwrap().clone());
+    assert_eq!((old.codec, new.codec), (Codec::H264, Codec::Vp8));
+    assert_ne!(old.ssrc, new.ssrc);
+    assert!(after.serial > before.serial);
+    assert_eq!(before.audio.unwrap().ssrc, after.audio.as_ref().unwrap().ssrc, "sound goes on");
+    let mut reception = Reception::begin(&mut machine, &after).await;
+    reception.frames(30).await;
+    reception.assert_unbroken();
+    let vp8 = started(&mut tap, TrackKind::ScreenVideo).await;
+    assert_ne!(h264.id, vp8.id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_publisher_loses_leaves_no_gap_in_the_numbers() {
+    let stage = Stage::new().await;
+    let mut machine = stage.machine().await;
+    let mut teacher = share(&stage, "teacher", Spec { kbps: 1_500, ..Spec::H264 }).await;
+    let grant = machine.grant().await;
+    let mut reception = Reception::bare(&grant);
+    teacher.lose(40);
+    reception.frames(40).await;
+    let gaps = reception.indices.windows(2).filter(|pair| pair[1] != pair[0] + 1).count();
+    assert_eq!(gaps, 0);
+    teacher.until("a second request for a keyframe", |seen| seen.keyframes_asked >= 2).await;
+    let lost = |stream: &serde_json::Value| stream["publications"][0]["packets_lost"] != json!(0);
+    stage.until_stream("lost packets", lost).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn picture_and_sound_leave_with_reports_that_tie_them_together() {
+    let stage = Stage::new().await;
+    let mut machine = stage.machine().await;
+    let _teacher = share(&stage, "teacher", Spec::H264).await;
+    let grant = machine.grant().await;
+    let (video, audio) = (grant.video.unwrap(), grant.audio.unwrap());
+    assert_eq!((audio.codec, audio.clock_rate), (Codec::Opus, 48_000));
+    for (lane, track) in [(0, video), (2, audio)] {
+        let media = receive(&join(grant.group, grant.port + lane)).await;
+        assert_eq!(Packet::parse(&media).unwrap().header.ssrc, track.ssrc);
+        let control = receive(&join(grant.group, grant.port + lane + 1)).await;
+        let report = SenderReport::parse(&control).unwrap().unwrap();
+        assert_eq!(report.ssrc, track.ssrc);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_teachers_voice_is_tapped_and_never_sent_to_machines() {
+    let stage = Stage::new().await;
+    let mut machine = stage.machine().await;
+    let mut tap = stage.broadcast.tap(stage.lesson).await.unwrap();
+    let _voice = publish(&stage, "teacher", "person", None).await;
+    let voice = started(&mut tap, TrackKind::PersonAudio).await;
+    let packet = tapped(&mut tap).await;
+    assert_eq!(packet.0, voice.id);
+    let stream = stage
+        .until_stream("a voice", |stream| stream["publications"][0]["codec_audio"] == "opus")
+        .await;
+    assert_eq!((&stream["on_air"], &stream["multicast"]), (&json!(false), &json!(null)));
+    // The next thing that the machine hears is the screen, not the voice.
+    let _screen = share(&stage, "teacher", Spec::H264).await;
+    let grant = machine.grant().await;
+    assert_eq!(grant.serial, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tap_begins_with_a_keyframe_and_misses_nothing() {
+    let stage = Stage::new().await;
+    let mut teacher = share(&stage, "teacher", Spec::H264).await;
+    teacher.until("packets sent", |seen| seen.packets_sent > 30).await;
+    let mut tap = stage.broadcast.tap(stage.lesson).await.unwrap();
+    let video = started(&mut tap, TrackKind::ScreenVideo).await;
+    let mut indices = Vec::new();
+    while indices.len() < 50 {
+        let (track, index) = tapped(&mut tap).await;
+        if track == video.id {
+            indices.push(index);
+        }
+    }
+    assert!(indices.windows(2).all(|pair| pair[1] == pair[0] + 1), "{indices:?}");
+    stage.broadcast.close(stage.lesson).await.unwrap();
+    while tap.recv().await.is_some() {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn obs_publishes_by_its_stream_key_into_its_teachers_lesson_only() {
+    let stage = Stage::new().await;
+    let offer = Offer::new(ALL, true).await;
+    let post = async |key: &str| {
+        let key = format!("Bearer {key}");
+        let headers = [(header::AUTHORIZATION, &*key), (header::CONTENT_TYPE, "application/sdp")];
+        stage.call(Method::POST, "/whip", &headers, offer.sdp.clone()).await
+    };
+    assert_eq!(post("nobody").await.problem(StatusCode::UNAUTHORIZED), "stream_key_wrong");
+    assert_eq!(post("colleague").await.problem(StatusCode::CONFLICT), "no_active_lesson");
+    let answer = post("teacher").await;
+    assert_eq!(answer.status, StatusCode::CREATED);
+    let location = answer.header(header::LOCATION).strip_prefix("/api/v1").unwrap().to_owned();
+    let delete = async |key: &str| {
+        let key = format!("Bearer {key}");
+        let headers = [(header::AUTHORIZATION, &*key)];
+        stage.call(Method::DELETE, &location, &headers, Body::empty()).await
+    };
+    assert_eq!(delete("colleague").await.problem(StatusCode::NOT_FOUND), "publication_unknown");
+    assert_eq!(delete("teacher").await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publication_is_a_resource_that_can_be_ended_and_not_trickled_to() {
+    let stage = Stage::new().await;
+    let mut machine = stage.machine().await;
+    let offer = Offer::new(ALL, true).await;
+    let answer = stage.offer("teacher", "screen", &offer.sdp).await;
+    assert_eq!(answer.status, StatusCode::CREATED);
+    assert_eq!(answer.header(header::CONTENT_TYPE), "application/sdp");
+    assert!(!answer.header(header::ETAG).is_empty());
+    let location = answer.header(header::LOCATION).strip_prefix("/api/v1").unwrap().to_owned();
+    let mut teacher = offer.answered(&answer.text(), Some(Spec::H264));
+    machine.grant().await;
+
+    let cookie = [(header::COOKIE, "__Host-alfarid=teacher")];
+    let patched = stage.call(Method::PATCH, &location, &cookie, Body::empty()).await;
+    assert_eq!(patched.header(header::ALLOW), "DELETE");
+    assert_eq!(patched.problem(StatusCode::METHOD_NOT_ALLOWED), "trickle_unsupported");
+    let ended = stage.call(Method::DELETE, &location, &cookie, Body::empty()).await;
+    assert_eq!(ended.status, StatusCode::OK);
+    teacher.until("goodbye", |seen| seen.over).await;
+    machine.until("the end", |message| scene(message).filter(|scene| !scene.on_air)).await;
+    let again = stage.call(Method::DELETE, &location, &cookie, Body::empty()).await;
+    assert_eq!(again.problem(StatusCode::NOT_FOUND), "publication_unknown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_screen_is_told_what_it_shows() {
+    let stage = Stage::new().await;
+    let mut machine = stage.machine().await;
+    let first = machine.until("a scene", scene).await;
+    assert_eq!((first.title.as_str(), first.on_air), ("Fractions", false));
+    let lesson = stage.lesson;
+    stage.broadcast.set_picture(lesson, Picture::Blank).await.unwrap();
+    let blank = |message| scene(message).filter(|scene| scene.picture == Picture::Blank);
+    machine.until("a blank screen", blank).await;
+    stage.broadcast.set_recording(lesson, true).await.unwrap();
+    machine.until("the mark", |message| scene(message).filter(|scene| scene.recording)).await;
+    stage.broadcast.close(lesson).await.unwrap();
+    let over = |message| matches!(message, FromBox::Withdraw { .. }).then_some(());
+    machine.until("the end", over).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_has_a_small_picture_while_something_is_on_air() {
+    let stage = Stage::new().await;
+    let path = format!("/lessons/{}/preview.jpg", stage.lesson);
+    let cookie = [(header::COOKIE, "__Host-alfarid=teacher")];
+    let none = stage.call(Method::GET, &path, &cookie, Body::empty()).await;
+    assert_eq!(none.problem(StatusCode::NOT_FOUND), "no_preview");
+    for spec in [Spec::H264, Spec::VP8] {
+        let mut events = stage.floor.events.listen();
+        let _teacher = share(&stage, "teacher", spec).await;
+        let told =
+            async { while !matches!(events.next().await, Some(Event::PreviewChanged { .. })) {} };
+        tokio::time::timeout(PATIENCE, told).await.expect("no preview came");
+        let picture = stage.call(Method::GET, &path, &cookie, Body::empty()).await;
+        assert_eq!(picture.status, StatusCode::OK);
+        assert_eq!(picture.header(header::CONTENT_TYPE), "image/jpeg");
+        assert_eq!(jpeg_size(picture.bytes()), (480, 360));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_is_told_how_much_it_may_send() {
+    let stage = Stage::new().await;
+    let mut teacher = share(&stage, "teacher", Spec::H264).await;
+    teacher.until("the limit", |seen| seen.limit_bps == Some(4_000_000)).await;
+    let limits = Limits { max_fps: 15, max_bitrate_bps: 2_000_000 };
+    stage.broadcast.set_limits(stage.lesson, limits).await.unwrap();
+    teacher.until("the new limit", |seen| seen.limit_bps == Some(2_000_000)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_box_plays_a_test_picture_and_a_video_of_its_own() {
+    let stage = Stage::new().await;
+    let mut machine = stage.machine().await;
+    let videos = stage.floor.state_dir().join("videos");
+    std::fs::create_dir(&videos).unwrap();
+    make_video(&videos.join("film.mkv")).await;
+    std::fs::write(videos.join("broken.mkv"), "this is no video").unwrap();
+
+    assert_eq!(source(&stage, json!({"kind": "test"})).await.status, StatusCode::NO_CONTENT);
+    let grant = machine.grant().await;
+    assert!(grant.audio.is_some());
+    let mut reception = Reception::begin(&mut machine, &grant).await;
+    reception.frames(15).await;
+
+    let film = source(&stage, json!({"kind": "file", "path": "film.mkv"})).await;
+    assert_eq!(film.status, StatusCode::NO_CONTENT, "{}", film.text());
+    reception.frames(30).await;
+    let small = |stream: &serde_json::Value| {
+        let publications = &stream["publications"];
+        publications[0]["width"] == json!(320) && publications[0]["source"] == "file"
+    };
+    stage.until_stream("the film", small).await;
+    assert_eq!(reception.indices.windows(2).filter(|pair| pair[1] != pair[0] + 1).count(), 0);
+
+    assert_eq!(source(&stage, json!({"kind": "none"})).await.status, StatusCode::NO_CONTENT);
+    stage.until_stream("the end", |stream| stream["publications"] == json!([])).await;
+    for (path, code) in [
+        ("absent.mkv", "video_unknown"),
+        ("../alfarid.db", "video_unknown"),
+        ("/etc/passwd", "video_unknown"),
+        ("broken.mkv", "video_unreadable"),
+    ] {
+        let refused = source(&stage, json!({"kind": "file", "path": path})).await;
+        assert_eq!(refused.problem(StatusCode::UNPROCESSABLE_ENTITY), code, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_that_vanishes_is_noticed() {
+    let stage = Stage::new().await;
+    let teacher = share(&stage, "teacher", Spec::H264).await;
+    stage.until_stream("on air", |stream| stream["on_air"] == true).await;
+    drop(teacher);
+    stage.until_stream("nothing on air", |stream| stream["on_air"] == false).await;
+}
+
+/// Publishes a screen, and waits until it is connected.
+async fn share(stage: &Stage, who: &str, show: Spec) -> Publisher {
+    publish(stage, who, "screen", Some(show)).await
+}
+
+async fn publish(stage: &Stage, who: &str, kind: &str, show: Option<Spec>) -> Publisher {
+    let offer = Offer::new(ALL, show.is_some()).await;
+    let answer = stage.offer(who, kind, &offer.sdp).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+    let mut publisher = offer.answered(&answer.text(), show);
+    publisher.until("a connection", |seen| seen.connected).await;
+    publisher
+}
+
+async fn source(stage: &Stage, form: serde_json::Value) -> Answer {
+    let path = format!("/lessons/{}/source", stage.lesson);
+    let headers =
+        [(header::COOKIE, "__Host-alfarid=teacher"), (header::CONTENT_TYPE, "application/json")];
+    stage.call(Method::POST, &path, &headers, form.to_string()).await
+}
+
+/// Ten seconds of picture, without sound.
+async fn make_video(path: &std::path::Path) {
+    let made = tokio::process::Command::new("gst-launch-1.0")
+        .args(["-q", "videotestsrc", "num-buffers=150", "!"])
+        .args(["video/x-raw,width=320,height=240,framerate=15/1", "!"])
+        .args(["vp8enc", "deadline=1", "!", "matroskamux", "!", "filesink"])
+        .arg(format!("location={}", path.display()))
+        .status()
+        .await;
+    assert!(made.unwrap().success());
+}
+
+fn scene(message: FromBox) -> Option<alfarid_protocol::grant::Stage> {
+    match message {
+        FromBox::Stage(scene) => Some(scene),
+        _ => None,
+    }
+}
+
+async fn next(tap: &mut Tap) -> Tapped {
+    let next = tokio::time::timeout(PATIENCE, tap.recv()).await;
+    next.expect("nothing comes out of the tap").expect("the tap is closed")
+}
+
+/// The next track of this kind.
+async fn started(tap: &mut Tap, kind: TrackKind) -> TappedTrack {
+    loop {
+        match next(tap).await {
+            Tapped::Started(track) if track.kind == kind => return track,
+            _ => {}
+        }
+    }
+}
+
+async fn tapped(tap: &mut Tap) -> (TrackId, u64) {
+    loop {
+        if let Tapped::Packet(packet) = next(tap).await {
+            return (packet.track, packet.index);
+        }
+    }
+}
+
+async fn receive(socket: &tokio::net::UdpSocket) -> Bytes {
+    let mut buffer = vec![0; 2000];
+    let received = tokio::time::timeout(PATIENCE, socket.recv(&mut buffer)).await;
+    buffer.truncate(received.expect("nothing is heard").unwrap());
+    buffer.into()
+}
+
+/// Width and height by the start-of-frame segment (ITU-T T.81 B.2.2).
+fn jpeg_size(jpeg: &[u8]) -> (u16, u16) {
+    let start = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).expect("a JPEG");
+    let word = |at: usize| u16::from_be_bytes([jpeg[start + at], jpeg[start + at + 1]]);
+    (word(7), word(5))
+}

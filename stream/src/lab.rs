@@ -1,0 +1,66 @@
+//! A lesson in virtual time, for tests: publishers that pack like the real ones, and a network
+//! that loses, delays, overtakes and repeats. Everything follows from a seed.
+
+mod lesson;
+mod network;
+mod publisher;
+
+use std::time::Duration;
+
+pub(crate) use self::{
+    network::{Network, Weather},
+    publisher::{Made, Publisher, Style, essence},
+};
+use crate::{
+    relay::{Outgoing, Relay, Sent, SourceId},
+    reorder::Ordered,
+};
+
+/// What a publisher of this style makes and what a relay sends of it, over a perfect network:
+/// `K` in `frames` stands for a keyframe, `d` for one that refers to the last.
+pub(crate) fn on_air(style: Style, frames: &str) -> Vec<(Made, Vec<Sent>)> {
+    let mut relay = Relay::new(Outgoing {
+        codec: style.codec(),
+        ssrc: 1,
+        payload_type: 96,
+        first_index: 65_500,
+        first_timestamp: u32::MAX - 90_000,
+    });
+    relay.announce(SourceId(0));
+    let mut publisher = Publisher::new(style, 0);
+    let air = frames.chars().enumerate().map(|(number, kind)| {
+        let now = Duration::from_millis(40 * number as u64);
+        let made = publisher.frame(kind == 'K', 400);
+        let ordered = made.packets.iter().cloned().map(Ordered::Packet);
+        let sent = ordered.flat_map(|one| relay.push(now, SourceId(0), one)).collect();
+        (made, sent)
+    });
+    air.collect()
+}
+
+/// `SplitMix64` (Steele, Lea, Flood 2014): small, seedable, good enough to lose packets by.
+#[derive(Clone, Debug)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    /// Below `end`, which is not 0.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    pub(crate) fn percent(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}

@@ -1,0 +1,91 @@
+//! What a lesson put on the air, as it left the box's interface.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use alfarid_stream::rtp;
+use anyhow::{Context, Result, ensure};
+
+use crate::{
+    host::Host,
+    traffic::{Direction, Packet, Watch},
+    until::eventually,
+};
+
+/// The port of a lesson's video, as `config/alfarid.toml` has it.
+pub const VIDEO_PORT: u16 = 5004;
+
+/// A frame of the picture: everything that left with one RTP timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// When its first packet left.
+    pub first_at: Duration,
+    pub last_at: Duration,
+    pub packets: u64,
+    pub ip_bytes: u64,
+}
+
+/// Watches a box's multicast video until it is dropped.
+#[derive(Debug)]
+pub struct OnAir {
+    frames: Arc<Mutex<BTreeMap<u32, Frame>>>,
+    _watch: Watch,
+}
+
+impl OnAir {
+    pub fn watch(the_box: &Host) -> Result<Self> {
+        let frames = Arc::new(Mutex::new(BTreeMap::new()));
+        let seen = Arc::clone(&frames);
+        let watch = the_box.watch_packets(move |packet| {
+            if let Some(timestamp) = video(packet) {
+                note(&mut seen.lock().unwrap_or_else(PoisonError::into_inner), timestamp, packet);
+            }
+        })?;
+        Ok(Self { frames, _watch: watch })
+    }
+
+    /// By RTP timestamp. The one that is leaving just now may not be whole.
+    pub fn frames(&self) -> BTreeMap<u32, Frame> {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns when pictures have been on the air for `length`, from the first one to the last.
+    pub async fn wait_for(&self, length: Duration, limit: Duration) -> Result<()> {
+        eventually(&format!("{length:?} of pictures on the air"), limit, async || {
+            let so_far = length_of(&self.frames()).context("nothing is on the air")?;
+            ensure!(so_far >= length, "{so_far:?} so far");
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// From the first frame's leaving to the last one's.
+pub fn length_of(frames: &BTreeMap<u32, Frame>) -> Option<Duration> {
+    let first = frames.values().map(|frame| frame.first_at).min()?;
+    let last = frames.values().map(|frame| frame.first_at).max()?;
+    Some(last.saturating_sub(first))
+}
+
+fn video(packet: &Packet<'_>) -> Option<u32> {
+    let is_group = matches!(packet.destination.ip(), IpAddr::V4(group) if group.octets()[0] == 239);
+    let is_video = packet.destination.port() == VIDEO_PORT;
+    if packet.direction != Direction::Sent || !is_group || !is_video {
+        return None;
+    }
+    let bytes = bytes::Bytes::copy_from_slice(packet.payload);
+    Some(rtp::Packet::parse(&bytes).ok()?.header.timestamp)
+}
+
+fn note(frames: &mut BTreeMap<u32, Frame>, timestamp: u32, packet: &Packet<'_>) {
+    let at = packet.at;
+    let new = Frame { first_at: at, last_at: at, packets: 0, ip_bytes: 0 };
+    let frame = frames.entry(timestamp).or_insert(new);
+    frame.last_at = at;
+    frame.packets += 1;
+    frame.ip_bytes += packet.ip_bytes;
+}

@@ -1,0 +1,233 @@
+//! A lesson, end to end: a real browser shares its real screen through the real page, real
+//! machines show it, the box records it and writes the attendance.
+//!
+//! What would make these fail: any break between the teacher's screen and a machine's picture, a
+//! frame that a machine does not show, a picture that was not sent, a recording that does not
+//! play, a student who was there and is not in the attendance, a second stream on the wire.
+//!
+//! Limitations: one machine carries all hosts, so nothing here is a measurement of speed; the
+//! machines show their pictures to a sink without a window.
+
+use std::{collections::BTreeSet, path::Path, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use classroom::{
+    Classroom, Switch,
+    air::{self, OnAir},
+    browser::{Browser, By, Page, Trust},
+    playback,
+    school::{EMAIL, Options, PASSWORD, School, files_under},
+    trace::{Shown, Trace},
+    until::eventually,
+};
+
+const LESSON: Duration = Duration::from_secs(20);
+const SECONDS: fn(u64) -> Duration = Duration::from_secs;
+
+#[tokio::test]
+async fn a_teacher_shares_a_screen_and_three_machines_show_it() -> Result<()> {
+    whole_lesson("h264", TrustedBy::Root).await
+}
+
+#[tokio::test]
+async fn a_teacher_shares_a_screen_in_vp8_and_three_machines_show_it() -> Result<()> {
+    whole_lesson("vp8", TrustedBy::Root).await
+}
+
+#[tokio::test]
+async fn a_browser_that_does_not_trust_the_box_carries_a_lesson_after_one_click() -> Result<()> {
+    whole_lesson("h264", TrustedBy::Nobody).await
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TrustedBy {
+    Root,
+    Nobody,
+}
+
+async fn whole_lesson(codec: &str, trust: TrustedBy) -> Result<()> {
+    let school = three_machines().await?;
+    let browser = open_browser(&school, trust).await?;
+    let page = browser.page();
+    begin(&school, &page, codec, trust).await?;
+    let traffic = school.classroom.the_box().count_traffic()?;
+    let moving = browser.show_moving_picture().await?;
+    share(&school, &page).await?;
+    moving.raise().await?;
+    let on_air = OnAir::watch(school.classroom.the_box())?;
+    on_air.wait_for(LESSON + SECONDS(1), SECONDS(60)).await?;
+
+    let sent = on_air.frames();
+    let groups = traffic.so_far().sent_to_groups;
+    let video: Vec<_> = groups.keys().filter(|to| to.port() == air::VIDEO_PORT).collect();
+    ensure!(video.len() == 1, "one multicast stream left the box: {groups:?}");
+    let wanted = judge_air(&on_air)?;
+    for seat in &school.seats {
+        judge_screen(seat.host.name(), &Trace::at(seat.trace_path()).read()?, &wanted)?;
+    }
+    let lesson = lesson_of(&page).await?;
+    end(&page).await?;
+    judge_attendance(&school, &lesson).await?;
+    judge_recording(&school, &lesson, sent.len()).await?;
+    browser.close().await?;
+    school.classroom.close()
+}
+
+/// SIGKILL in the middle of a lesson: nobody presses anything, and the lesson goes on.
+#[tokio::test]
+async fn a_lesson_goes_on_after_the_daemon_was_killed() -> Result<()> {
+    let school = three_machines().await?;
+    let browser = open_browser(&school, TrustedBy::Root).await?;
+    let page = browser.page();
+    begin(&school, &page, "h264", TrustedBy::Root).await?;
+    let moving = browser.show_moving_picture().await?;
+    share(&school, &page).await?;
+    moving.raise().await?;
+    let lesson = lesson_of(&page).await?;
+    let on_air = OnAir::watch(school.classroom.the_box())?;
+    on_air.wait_for(SECONDS(6), SECONDS(30)).await?;
+    let recorded = recorded_video(&school).await?;
+
+    school.daemon.restart().await?;
+    let machines = school.wait_until_connected();
+    tokio::time::timeout(SECONDS(2), machines).await.context("machines are back within 2 s")??;
+    for seat in &school.seats {
+        let trace = Trace::at(seat.trace_path());
+        trace.wait_for_more(5, SECONDS(5)).await.context("the picture is back within 5 s")?;
+    }
+    let state = school.object(&format!("/api/v1/lessons/{lesson}")).await?;
+    ensure!(state["status"] == "active", "the lesson is still on: {state}");
+    let played = playback::play(&recorded)?;
+    ensure!(played.len() >= 4 * 15, "{} pictures of the 6 s before the kill", played.len());
+    end(&page).await?;
+    judge_attendance(&school, &lesson).await?;
+    browser.close().await?;
+    school.classroom.close()
+}
+
+async fn three_machines() -> Result<School> {
+    let classroom = Classroom::new().students(3).teacher().switch(Switch::Snooping);
+    School::open(classroom, &Options::default()).await
+}
+
+async fn open_browser(school: &School, trust: TrustedBy) -> Result<Browser> {
+    let desk = school.classroom.teacher()?;
+    let trust = match trust {
+        TrustedBy::Nobody => Trust::ClickThrough,
+        TrustedBy::Root => {
+            let root = desk.dir().join("root.pem");
+            std::fs::write(&root, school.teacher.get("/api/v1/site/root.pem").await?.body)?;
+            Trust::Root(root)
+        }
+    };
+    Browser::launch(desk, trust).await
+}
+
+/// From the address bar to a running lesson.
+async fn begin(school: &School, page: &Page<'_>, codec: &str, trust: TrustedBy) -> Result<()> {
+    let url = format!("{}/?codec={codec}", school.url());
+    match trust {
+        TrustedBy::Root => page.goto(&url).await?,
+        TrustedBy::Nobody => page.click_through(&url).await?,
+    }
+    page.fill(By::Label("Email"), EMAIL).await?;
+    page.fill(By::Label("Password"), PASSWORD).await?;
+    page.click(By::Role("button", "Log in")).await?;
+    page.click(By::Role("button", "Start the lesson")).await
+}
+
+async fn share(school: &School, page: &Page<'_>) -> Result<()> {
+    page.click(By::Role("button", "Share the screen")).await?;
+    for seat in &school.seats {
+        let trace = Trace::at(seat.trace_path());
+        if let Err(error) = trace.wait_for_more(1, SECONDS(20)).await {
+            let path = format!("/api/v1/lessons/{}/stream", lesson_of(page).await?);
+            let stream = school.object(&path).await?;
+            let screen = school.classroom.dir().join("no-picture.png");
+            page.screenshot(&screen).await?;
+            return Err(error.context(format!("no picture on a machine: {stream}")));
+        }
+    }
+    Ok(())
+}
+
+async fn end(page: &Page<'_>) -> Result<()> {
+    page.click(By::Role("button", "End the lesson")).await?;
+    page.click(By::Role("button", "Yes, end it")).await
+}
+
+async fn lesson_of(page: &Page<'_>) -> Result<String> {
+    let url = page.url().await?;
+    let path = url.split('?').next().unwrap_or_default();
+    Ok(path.rsplit('/').next().context("the lesson's page names it")?.to_owned())
+}
+
+/// The frames of the last 20 s, but for the newest few, which are on their way to the screens.
+fn judge_air(on_air: &OnAir) -> Result<BTreeSet<u32>> {
+    let frames = on_air.frames();
+    let length = air::length_of(&frames).context("pictures on the air")?.as_secs_f64();
+    let fps = f64::from(u32::try_from(frames.len())?) / length;
+    let bytes: u64 = frames.values().map(|frame| frame.ip_bytes).sum();
+    let mbps = f64::from(u32::try_from(bytes)?) * 8.0 / length / 1e6;
+    println!("on the air for {length:.1} s: {} frames, {fps:.1} fps, {mbps:.2} Mbit/s", frames.len());
+    ensure!(fps >= 15.0, "{fps:.1} fps left the box");
+    ensure!(mbps >= 1.0, "{mbps:.2} Mbit/s left the box");
+    let newest = frames.values().map(|frame| frame.last_at).max().unwrap_or_default();
+    let settled = newest.saturating_sub(Duration::from_millis(500));
+    Ok(frames.iter().filter(|(_, f)| f.last_at <= settled).map(|(time, _)| *time).collect())
+}
+
+fn judge_screen(name: &str, shown: &[Shown], sent: &BTreeSet<u32>) -> Result<()> {
+    #[expect(clippy::cast_possible_truncation, reason = "RTP's own 32 bits")]
+    let times: BTreeSet<u32> = shown.iter().map(|frame| frame.rtp_time as u32).collect();
+    let there = sent.intersection(&times).count();
+    let share = f64::from(u32::try_from(there)?) / f64::from(u32::try_from(sent.len())?);
+    let counters: Vec<u32> = shown.iter().filter_map(|frame| frame.counter).collect();
+    println!("{name}: {there} of {} frames ({share:.4}), {} counters", sent.len(), counters.len());
+    ensure!(share >= 0.95, "{name} showed {share:.3} of the frames");
+    ensure!(counters.len() * 10 >= sent.len() * 9, "{name}'s pictures show the counter");
+    ensure!(counters.windows(2).all(|pair| pair[0] <= pair[1]), "{name} never goes back in time");
+    let last = shown.last().context("a last picture")?;
+    ensure!((last.width, last.height) == (1280, 720), "{name} shows {}x{}", last.width, last.height);
+    Ok(())
+}
+
+async fn judge_attendance(school: &School, lesson: &str) -> Result<()> {
+    let path = format!("/api/v1/lessons/{lesson}/attendance");
+    eventually("three students present", SECONDS(10), async || {
+        let attendance = school.object(&path).await?;
+        let items = attendance["items"].as_array().context("records")?;
+        let present = items.iter().filter(|record| record["status"] == "present").count();
+        ensure!(present == 3 && items.len() == 3, "{attendance}");
+        Ok(())
+    })
+    .await
+}
+
+async fn judge_recording(school: &School, lesson: &str, sent: usize) -> Result<()> {
+    eventually("the recording is ready", SECONDS(20), async || {
+        let all = school.items(&format!("/api/v1/recordings?lesson_id={lesson}")).await?;
+        ensure!(all.len() == 1 && all[0]["status"] == "ready", "{all:?}");
+        Ok(())
+    })
+    .await?;
+    let video = recorded_video(school).await?;
+    let played = playback::play(&video)?;
+    let counters = played.iter().filter(|picture| picture.counter.is_some()).count();
+    println!("recorded: {} frames of {sent}, {counters} counters", played.len());
+    ensure!(played.len() * 100 >= sent * 95, "{} of {sent} frames are recorded", played.len());
+    ensure!(counters * 100 >= sent * 90, "the counter is in {counters} recorded pictures");
+    Ok(())
+}
+
+/// The largest file of the pictures: the segment that the lesson is in.
+async fn recorded_video(school: &School) -> Result<std::path::PathBuf> {
+    let files = files_under(&school.recordings_dir())?;
+    let video = files.into_iter().filter(|file| in_folder(file, "screen"));
+    video.max_by_key(|file| std::fs::metadata(file).map_or(0, |meta| meta.len())).context("a video")
+}
+
+fn in_folder(file: &Path, folder: &str) -> bool {
+    file.parent().is_some_and(|parent| parent.ends_with(folder))
+}
+

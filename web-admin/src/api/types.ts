@@ -1,0 +1,38 @@
+/**
+ * The vocabulary of the REST contract, by the names the pages use.
+ *
+ * `schema.gen.ts` is made from the daemon's own OpenAPI document; if a schema is renamed there,
+ * this is the only file that notices.
+ */
+import type { components } from './schema.gen';
+
+type Schemas = components['schemas'];
+
+export type AttendanceRecord = Schemas['AttendanceRecord'];
+export type AttendanceStatus = Schemas['AttendanceStatus'];
+export type BoxState = Schemas['BoxState'];
+export type Fragment = Schemas['Fragment'];
+export type ImportPreview = Schemas['ImportPreview'];
+export type ImportResult = Schemas['ImportResult'];
+export type Language = Schemas['Language'];
+export type Lesson = Schemas['Lesson'];
+export type LiveEvent = Schemas['Event'];
+export type Machine = Schemas['Machine'];
+export type MachineStream = Schemas['MachineStream'];
+export type Me = Schemas['Me'];
+export type Person = Schemas['Person'];
+export type Problem = Schemas['Problem'];
+export type PublicationKind = Schemas['PublicationKind'];
+export type PublicationState = Schemas['PublicationState'];
+export type QualityProfile = Schemas['QualityProfile'];
+export type Recording = Schemas['Recording'];
+export type Role = Schemas['Role'];
+export type Room = Schemas['Room'];
+export type SchoolClass = Schemas['Class'];
+export type Seat = Schemas['Seat'];
+export type Segment = Schemas['Segment'];
+export type Setting = Schemas['Setting'];
+export type StreamState = Schemas['StreamState'];
+export type Student = Schemas['Student'];
+export type Teacher = Schemas['Teacher'];
+export type Track = Schemas['Track'];

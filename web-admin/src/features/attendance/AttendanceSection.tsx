@@ -1,0 +1,70 @@
+/** The attendance of one lesson: who, when, how long; a correction keeps who made it and why. */
+import { Button, Group, Text } from '@mantine/core';
+import { IconDownload } from '@tabler/icons-react';
+import { useSuspenseQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import type { AttendanceRecord, AttendanceStatus } from '../../api/types';
+import { files } from '../../lib/paths';
+import { Card, Empty } from '../../ui/Card';
+import { Private } from '../../ui/Covered';
+import { Mark } from '../../ui/Mark';
+import { AttendanceTable } from './AttendanceTable';
+import { CorrectDialog } from './CorrectDialog';
+import { attendanceQuery } from './queries';
+import { STATUSES, TONES } from './statuses';
+
+export function AttendanceSection({ lessonId }: { lessonId: string }) {
+  const { t } = useTranslation();
+  const { lesson, items } = useSuspenseQuery(attendanceQuery(lessonId)).data;
+  const [corrected, setCorrected] = useState<AttendanceRecord | null>(null);
+
+  return (
+    <Card
+      title={t('attendance.title')}
+      isFlush
+      actions={
+        <Group gap={4}>
+          <Button variant="subtle" size="compact-md" component="a" href={files.attendance(lessonId, 'csv')} leftSection={<IconDownload size={16} aria-hidden />}>
+            {t('ui.csv')}
+          </Button>
+          <Button variant="subtle" size="compact-md" component="a" href={files.attendance(lessonId, 'xlsx')} leftSection={<IconDownload size={16} aria-hidden />}>
+            {t('ui.xlsx')}
+          </Button>
+        </Group>
+      }
+    >
+      <Group gap="xs" p="md">
+        {countByStatus(items).map(([status, count]) => (
+          <Mark key={status} tone={TONES[status]}>
+            {t('attendance.count', { what: t(`attendance.status.${status}`), count })}
+          </Mark>
+        ))}
+      </Group>
+      <Private>
+        {items.length === 0 ? (
+          <Empty>{t('attendance.empty')}</Empty>
+        ) : (
+          <AttendanceTable lesson={lesson} records={items} onCorrect={setCorrected} />
+        )}
+      </Private>
+      <Text size="sm" c="dimmed" p="md">
+        {t('attendance.how')}
+      </Text>
+      {corrected !== null && (
+        <Private>
+          <CorrectDialog lessonId={lessonId} record={corrected} onClose={() => setCorrected(null)} />
+        </Private>
+      )}
+    </Card>
+  );
+}
+
+/** Only what occurs, in the order of the list of statuses. */
+function countByStatus(records: readonly AttendanceRecord[]): [AttendanceStatus, number][] {
+  return STATUSES.map((status): [AttendanceStatus, number] => [
+    status,
+    records.filter((record) => record.status === status).length,
+  ]).filter(([, count]) => count > 0);
+}

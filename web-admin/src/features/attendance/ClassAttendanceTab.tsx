@@ -1,0 +1,63 @@
+import { Button, Group, Table } from '@mantine/core';
+import { IconDownload } from '@tabler/icons-react';
+import { useSuspenseQuery } from '@tanstack/react-query';
+import { useTranslation } from 'react-i18next';
+import { useParams } from 'react-router';
+
+import { files } from '../../lib/paths';
+import { Card, Empty } from '../../ui/Card';
+import { classAttendanceQuery } from './queries';
+import { STATUSES } from './statuses';
+
+/** A class over all its lessons: one row for each student, one column for each status. */
+export function ClassAttendanceTab() {
+  const { t, i18n } = useTranslation();
+  const { id = '' } = useParams();
+  const { items } = useSuspenseQuery(classAttendanceQuery(id)).data;
+  const collator = new Intl.Collator(i18n.language);
+  if (items.length === 0) return <Empty>{t('attendance.no_lessons')}</Empty>;
+  return (
+    <>
+      <Group gap="sm">
+        <Button variant="subtle" component="a" href={files.classAttendance(id, 'csv')} leftSection={<IconDownload size={18} aria-hidden />}>
+          {t('ui.csv')}
+        </Button>
+        <Button variant="subtle" component="a" href={files.classAttendance(id, 'xlsx')} leftSection={<IconDownload size={18} aria-hidden />}>
+          {t('ui.xlsx')}
+        </Button>
+      </Group>
+      <Card isFlush>
+        <Table.ScrollContainer minWidth={560}>
+          <Table verticalSpacing="xs">
+            <Table.Thead>
+              <Table.Tr>
+                <Table.Th>{t('attendance.student')}</Table.Th>
+                <Table.Th ta="end">{t('attendance.lessons')}</Table.Th>
+                {STATUSES.map((status) => (
+                  <Table.Th key={status} ta="end">
+                    {t(`attendance.status.${status}`)}
+                  </Table.Th>
+                ))}
+              </Table.Tr>
+            </Table.Thead>
+            <Table.Tbody>
+              {items
+                .toSorted((a, b) => collator.compare(a.full_name, b.full_name))
+                .map((row) => (
+                  <Table.Tr key={row.student_id}>
+                    <Table.Td fw={550}>{row.full_name}</Table.Td>
+                    <Table.Td ta="end">{row.lessons}</Table.Td>
+                    {STATUSES.map((status) => (
+                      <Table.Td key={status} ta="end" c={row[status] === 0 ? 'dimmed' : undefined}>
+                        {row[status]}
+                      </Table.Td>
+                    ))}
+                  </Table.Tr>
+                ))}
+            </Table.Tbody>
+          </Table>
+        </Table.ScrollContainer>
+      </Card>
+    </>
+  );
+}

@@ -1,0 +1,57 @@
+/**
+ * The start of a lesson: class and room are guessed, one button is left to press.
+ */
+import { Stack } from '@mantine/core';
+import { useSuspenseQueries } from '@tanstack/react-query';
+import { useTranslation } from 'react-i18next';
+
+import { useMe } from '../../api/session';
+import { FirstSteps } from './FirstSteps';
+import classes from './HomePage.module.css';
+import { OwnLessons } from './OwnLessons';
+import { activeLessonsQuery, classesQuery, recentLessonsQuery, roomsQuery } from './queries';
+import { StartForm } from './StartForm';
+
+export function HomePage() {
+  const { t } = useTranslation();
+  const me = useMe();
+  const [schoolClasses, rooms, active, recent] = useSuspenseQueries({
+    queries: [classesQuery, roomsQuery, activeLessonsQuery, recentLessonsQuery],
+  });
+  const mine = active.data.items.filter((lesson) => lesson.teacher_id === me.id);
+  const isReady = schoolClasses.data.items.length > 0 && rooms.data.items.length > 0;
+
+  return (
+    <div className={classes.page}>
+      <header>
+        <h1 className={classes.greeting}>{t('home.greeting', { name: givenName(me.full_name) })}</h1>
+        <p className={classes.lead}>{isReady ? t('home.lead') : t('home.lead_empty')}</p>
+      </header>
+      <Stack gap="lg">
+        {mine.length > 0 && <OwnLessons lessons={mine} />}
+        {isReady ? (
+          <StartForm
+            classes={schoolClasses.data.items}
+            rooms={rooms.data.items}
+            active={active.data.items}
+            recent={recent.data.items}
+          />
+        ) : (
+          <FirstSteps
+            hasClass={schoolClasses.data.items.length > 0}
+            hasRoom={rooms.data.items.length > 0}
+          />
+        )}
+      </Stack>
+    </div>
+  );
+}
+
+/**
+ * What to call a person: Russian names are written family name first and greeted without it,
+ * "Петрова Мария Ивановна" being "Мария Ивановна"; shorter names are left whole.
+ */
+function givenName(fullName: string): string {
+  const parts = fullName.trim().split(/\s+/);
+  return parts.length === 3 ? parts.slice(1).join(' ') : fullName;
+}

@@ -1,0 +1,76 @@
+import { Select, TextInput } from '@mantine/core';
+import { useSuspenseQueries } from '@tanstack/react-query';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { $api } from '../../api/client';
+import { refresh } from '../../api/refresh';
+import { FormDialog } from '../../ui/FormDialog';
+import { classesQuery, roomsQuery } from './queries';
+
+const MINUTE_MS = 60_000;
+
+/** A lesson for later. Its length is the box's own setting unless the teacher says otherwise. */
+export function PlanDialog({ onClose }: { onClose: () => void }) {
+  const { t } = useTranslation();
+  const [classes, rooms] = useSuspenseQueries({ queries: [classesQuery, roomsQuery] });
+  const [classId, setClassId] = useState(classes.data.items[0]?.id ?? null);
+  const [roomId, setRoomId] = useState(rooms.data.items[0]?.id ?? null);
+  const [startsAt, setStartsAt] = useState('');
+  const [minutes, setMinutes] = useState('45');
+  const plan = $api.useMutation('post', '/api/v1/lessons', {
+    onSuccess: async () => {
+      await refresh({ queryKey: ['get', '/api/v1/lessons'] });
+      onClose();
+    },
+  });
+  const submit = () => {
+    if (classId === null || roomId === null) return;
+    const start_at = new Date(startsAt).getTime();
+    const planned_end_at = start_at + Number(minutes) * MINUTE_MS;
+    plan.mutate({ body: { class_id: classId, room_id: roomId, start_at, planned_end_at } });
+  };
+
+  return (
+    <FormDialog
+      isOpen
+      title={t('lessons.plan')}
+      submit={t('lessons.plan_yes')}
+      isBusy={plan.isPending}
+      error={plan.error}
+      onSubmit={submit}
+      onClose={onClose}
+    >
+      <Select
+        label={t('home.class')}
+        data={classes.data.items.map(({ id, name }) => ({ value: id, label: name }))}
+        value={classId}
+        onChange={setClassId}
+      />
+      <Select
+        label={t('home.room')}
+        data={rooms.data.items.map(({ id, name }) => ({ value: id, label: name }))}
+        value={roomId}
+        onChange={setRoomId}
+      />
+      <TextInput
+        label={t('lessons.starts_at')}
+        type="datetime-local"
+        required
+        withAsterisk={false}
+        value={startsAt}
+        onChange={(event) => setStartsAt(event.currentTarget.value)}
+      />
+      <TextInput
+        label={t('lessons.minutes')}
+        type="number"
+        min={5}
+        max={480}
+        required
+        withAsterisk={false}
+        value={minutes}
+        onChange={(event) => setMinutes(event.currentTarget.value)}
+      />
+    </FormDialog>
+  );
+}

@@ -1,0 +1,129 @@
+/**
+ * The blackboard: what the class sees now, and in large letters when that is not the live picture.
+ */
+import { Button } from '@mantine/core';
+import { IconPlayerPause, IconScreenShare, IconScreenShareOff } from '@tabler/icons-react';
+import { type ReactNode, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+
+import { problemText } from '../../api/problem';
+import { VerdictButton } from '../../ui/VerdictButton';
+import { browserLimits, thisBrowser } from './media/capture';
+import { studio } from './media/studio';
+import classes from './Stage.module.css';
+import type { DeskState } from './useDesk';
+import { usePreview } from './usePreview';
+
+export function Stage({ desk }: { desk: DeskState }) {
+  const { lamp, lesson, stream, studio: own } = desk;
+  const isOnAir = lamp !== 'off';
+  const hasScreen = stream.publications.some((publication) => publication.kind === 'screen');
+  const preview = usePreview(lesson.id, hasScreen);
+  const { t } = useTranslation();
+
+  return (
+    <div className={classes.stage} data-lamp={lamp}>
+      {isOnAir && preview !== null && (
+        <img className={classes.picture} src={preview} alt={t('lesson.preview')} />
+      )}
+      {own.screen?.phase === 'refused' ? (
+        <Refused problem={own.screen.problem} />
+      ) : (
+        <Overlay desk={desk} />
+      )}
+    </div>
+  );
+}
+
+function Overlay({ desk }: { desk: DeskState }) {
+  const { t } = useTranslation();
+  switch (desk.lamp) {
+    case 'live':
+      return null;
+    case 'off':
+      return <Invitation desk={desk} />;
+    case 'going':
+      return <Words title={t('lesson.going_title')} about={t('lesson.going_about')} />;
+    case 'away':
+      return <Words title={t('lesson.away_title')} about={t('lesson.away_about')} />;
+    case 'blank':
+      return (
+        <Words
+          icon={<IconScreenShareOff size={44} stroke={1.5} aria-hidden />}
+          title={t('lesson.blank_title')}
+          about={t('lesson.blank_about')}
+        />
+      );
+    case 'frozen':
+      return (
+        <Words
+          icon={<IconPlayerPause size={44} stroke={1.5} aria-hidden />}
+          title={t('lesson.frozen_title')}
+          about={t('lesson.frozen_about')}
+        />
+      );
+  }
+}
+
+/** Nothing is on air: one button, and what this browser will not give, said beforehand. */
+function Invitation({ desk }: { desk: DeskState }) {
+  const { t } = useTranslation();
+  const [limits] = useState(() => browserLimits(thisBrowser()));
+  const cannotShare = limits.includes('insecure_context') || limits.includes('no_screen_capture');
+  const { fault } = desk.studio;
+  return (
+    <div className={classes.words}>
+      <div className={classes.title}>{t('lesson.off_title')}</div>
+      {!cannotShare && (
+        <VerdictButton
+          size="xl"
+          verdict={desk.may.share}
+          leftSection={<IconScreenShare size={24} aria-hidden />}
+          onClick={() => void studio.shareScreen(desk.lesson)}
+        >
+          {t('lesson.share')}
+        </VerdictButton>
+      )}
+      {fault === 'capture_failed' && <p className={classes.fault}>{t('lesson.fault.capture_failed')}</p>}
+      <ul className={classes.limits}>
+        {limits.map((limit) => (
+          <li key={limit}>{t(`lesson.limit.${limit}`)}</li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function Refused({ problem }: { problem: unknown }) {
+  const { t } = useTranslation();
+  return (
+    <div className={classes.words} role="alert">
+      <div className={classes.title}>{t('lesson.refused_title')}</div>
+      <p className={classes.about}>{problemText(t, problem)}</p>
+      <div className={classes.buttons}>
+        <Button size="md" onClick={() => studio.again('screen')}>
+          {t('lesson.again')}
+        </Button>
+        <Button size="md" variant="default" onClick={() => studio.stopScreen()}>
+          {t('lesson.stop_sharing')}
+        </Button>
+      </div>
+    </div>
+  );
+}
+
+interface WordsProps {
+  icon?: ReactNode;
+  title: string;
+  about: string;
+}
+
+function Words({ icon, title, about }: WordsProps) {
+  return (
+    <div className={classes.words} role="status">
+      {icon}
+      <div className={classes.title}>{title}</div>
+      <p className={classes.about}>{about}</p>
+    </div>
+  );
+}

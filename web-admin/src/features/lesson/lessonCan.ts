@@ -1,0 +1,50 @@
+/**
+ * What may be done with a lesson, and the reason when it may not.
+ *
+ * The box decides anew for each request; this is so that a button says beforehand what the box
+ * would answer. Reasons are keys of the catalogue under `lesson.cannot`.
+ */
+import type { Lesson, Me } from '../../api/types';
+
+export type Reason = 'not_active' | 'not_yours' | 'already_yours' | 'not_on_air' | 'box_away';
+
+export type Can = { ok: true } | { ok: false; reason: Reason };
+
+const YES: Can = { ok: true };
+const no = (reason: Reason): Can => ({ ok: false, reason });
+
+/** What the rules look at, besides the lesson. */
+export interface Circumstances {
+  me: Pick<Me, 'id'>;
+  isOnAir: boolean;
+  isBoxHere: boolean;
+}
+
+type Held = Pick<Lesson, 'status' | 'teacher_id'>;
+
+/** Whoever stands in front of the class holds the lesson; others take it over first. */
+function hold(lesson: Held, { me, isBoxHere }: Circumstances): Can {
+  if (lesson.status !== 'active') return no('not_active');
+  if (lesson.teacher_id !== me.id) return no('not_yours');
+  return isBoxHere ? YES : no('box_away');
+}
+
+export const lessonCan = {
+  share: hold,
+  speak: hold,
+  end: hold,
+  extend: hold,
+  record: hold,
+
+  /** Blank and freeze change what machines show: without a picture there is nothing to change. */
+  changePicture(lesson: Held, around: Circumstances): Can {
+    const held = hold(lesson, around);
+    return held.ok && !around.isOnAir ? no('not_on_air') : held;
+  },
+
+  takeOver(lesson: Held, { me, isBoxHere }: Circumstances): Can {
+    if (lesson.status !== 'active') return no('not_active');
+    if (lesson.teacher_id === me.id) return no('already_yours');
+    return isBoxHere ? YES : no('box_away');
+  },
+};

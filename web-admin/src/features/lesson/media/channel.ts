@@ -1,0 +1,139 @@
+/**
+ * One kind of publication of this tab: its stream, its publisher, and what a person may know of it.
+ */
+import { api } from '../../../api/client';
+import { ApiProblem } from '../../../api/problem';
+import type { Lesson, PublicationKind, StreamState } from '../../../api/types';
+import { whipEndpoint } from '../../../lib/paths';
+import type { After } from '../../../lib/timer';
+import { type Phase, Publisher } from './publisher';
+import { type Quality, qualityOf } from './quality';
+import type { Codec } from './sdp';
+import { WhipCall } from './whip';
+
+export interface OnAir {
+  phase: Phase;
+  problem: unknown;
+}
+
+export interface ChannelPlan {
+  kind: PublicationKind;
+  lesson: Lesson;
+  stream: MediaStream;
+  codec: Codec;
+  after: After;
+  onChange(onAir: OnAir): void;
+}
+
+export class Channel {
+  readonly kind: PublicationKind;
+  readonly #plan: ChannelPlan;
+  readonly #publisher: Publisher<WhipCall>;
+  #stream: MediaStream;
+  #quality: Quality;
+  /** The publications of this tab, by the ids that the box gave them. */
+  readonly #ours = new Set<string>();
+
+  constructor(plan: ChannelPlan) {
+    this.kind = plan.kind;
+    this.#plan = plan;
+    this.#stream = plan.stream;
+    this.#quality = qualityOf(plan.lesson);
+    this.#publisher = new Publisher({
+      dial: (signal) => this.#dial(signal),
+      isFinal,
+      after: plan.after,
+      onPhase: (phase, problem) => plan.onChange({ phase, problem }),
+    });
+    this.#publisher.start();
+  }
+
+  /** Takes the publication off the air and lets go of the screen or the microphone. */
+  stop(): void {
+    this.#publisher.stop();
+    this.#stream.getTracks().forEach((track) => track.stop());
+  }
+
+  /** Tries again after a refusal that a person has seen to. */
+  again(): void {
+    this.#publisher.start();
+  }
+
+  /** Another screen or window, without a gap where the browser allows it. */
+  async replaceStream(stream: MediaStream): Promise<void> {
+    const former = this.#stream;
+    this.#stream = stream;
+    const isReplaced = await this.#replaceTracks(former, stream);
+    former.getTracks().forEach((track) => track.stop());
+    if (!isReplaced) this.#publisher.renew();
+  }
+
+  setQuality(quality: Quality): void {
+    if (quality.videoBps === this.#quality.videoBps && quality.fps === this.#quality.fps) return;
+    this.#quality = quality;
+    // An encoder that will not be told goes on as it was, and the next call starts as it should.
+    void this.#publisher.call?.setQuality(quality).catch(() => {});
+    for (const track of this.#stream.getVideoTracks()) {
+      void track.applyConstraints({ frameRate: { max: quality.fps } }).catch(() => {});
+    }
+  }
+
+  /** The box is in reach again: is what was on air still there? */
+  reconcile(stream: StreamState): void {
+    this.#publisher.nudge();
+    if (this.#publisher.phase === 'on_air' && !this.#isListed(stream)) this.#publisher.renew();
+  }
+
+  /** The tracks must match one to one; sound that came or went needs a new call. */
+  async #replaceTracks(former: MediaStream, next: MediaStream): Promise<boolean> {
+    const call = this.#publisher.call;
+    if (call === null || former.getTracks().length !== next.getTracks().length) return false;
+    const done = await Promise.all(next.getTracks().map((track) => call.replaceTrack(track)));
+    return done.every(Boolean);
+  }
+
+  async #dial(signal: AbortSignal): Promise<WhipCall> {
+    await this.#refuseIfReplaced();
+    const call = await WhipCall.dial(
+      {
+        endpoint: whipEndpoint(this.#plan.lesson.id, this.kind),
+        stream: this.#stream,
+        quality: this.#quality,
+        codec: this.#plan.codec,
+        after: this.#plan.after,
+      },
+      signal,
+    );
+    this.#ours.add(call.id);
+    return call;
+  }
+
+  /**
+   * The same teacher's second device takes this one's place. Were this tab to publish again, the two
+   * would take turns for ever; so it looks first, and steps back.
+   */
+  async #refuseIfReplaced(): Promise<void> {
+    if (this.#ours.size === 0) return;
+    const { data } = await api.GET('/api/v1/lessons/{id}/stream', {
+      params: { path: { id: this.#plan.lesson.id } },
+    });
+    const present = data?.publications.find((publication) => publication.kind === this.kind);
+    if (present !== undefined && !this.#ours.has(present.id)) {
+      throw new ApiProblem(409, 'publication_replaced', {});
+    }
+  }
+
+  #isListed(stream: StreamState): boolean {
+    return stream.publications.some((publication) => this.#ours.has(publication.id));
+  }
+}
+
+/**
+ * A lesson that is "not active" is usually one that a restarted box has not taken up yet; when it
+ * is really over, the live socket says so and the studio closes.
+ */
+function isFinal(error: unknown): boolean {
+  if (!(error instanceof ApiProblem)) return true;
+  const isRefusal = error.status >= 400 && error.status < 500;
+  return isRefusal && error.code !== 'lesson_not_active' && error.code !== 'slow_down';
+}

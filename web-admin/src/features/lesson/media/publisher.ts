@@ -1,0 +1,143 @@
+/**
+ * Keeps one publication on air for as long as it is wanted.
+ *
+ * ```text
+ *            start              dialled
+ *  stopped ────────▶ connecting ────────▶ on_air
+ *     ▲                ▲  │  │               │ lost
+ *     │ stop           │  │  └───────────────┤
+ *     │ (from any)     │  │ failed           │
+ *     │          timer,│  ▼                  │
+ *     │          nudge └ waiting ◀───────────┘ (at once: a wait of 0)
+ *     │                   │ failed for good
+ *     └───────────────────▼
+ *                      refused
+ * ```
+ *
+ * The stream that is published is the caller's and outlives every call, so a box that restarts gets
+ * the same picture back without a click. `nudge` says that the box was heard again: the wait is cut
+ * short, which brings the picture back faster than any back-off would dare to ask.
+ */
+import type { After } from '../../../lib/timer';
+
+export type Phase = 'stopped' | 'connecting' | 'on_air' | 'waiting' | 'refused';
+
+/** A publication that the box has taken. */
+export interface Call {
+  /** Calls once when it is lost; never after `close`. */
+  onLost(listener: () => void): void;
+  close(): void;
+}
+
+export interface PublisherPlan<C extends Call> {
+  /** Resolves when media flows; rejects after a bounded time. Must free all when `signal` aborts. */
+  dial(signal: AbortSignal): Promise<C>;
+  /** Whether a failure will be the same next time. */
+  isFinal(error: unknown): boolean;
+  after: After;
+  onPhase(phase: Phase, error: unknown): void;
+}
+
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 3000;
+const WAIT_GROWTH = 1.5;
+
+export class Publisher<C extends Call> {
+  readonly #plan: PublisherPlan<C>;
+  #phase: Phase = 'stopped';
+  #call: C | null = null;
+  #dialling: AbortController | null = null;
+  #cancelWait: () => void = () => {};
+  #waitMs = FIRST_WAIT_MS;
+
+  constructor(plan: PublisherPlan<C>) {
+    this.#plan = plan;
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** The call that is on air, if one is. */
+  get call(): C | null {
+    return this.#call;
+  }
+
+  start(): void {
+    if (this.#phase === 'stopped' || this.#phase === 'refused') this.#dial();
+  }
+
+  stop(): void {
+    this.#drop();
+    this.#enter('stopped');
+  }
+
+  /** The box is in reach again: do not wait any longer. */
+  nudge(): void {
+    if (this.#phase !== 'waiting') return;
+    this.#waitMs = FIRST_WAIT_MS;
+    this.#dial();
+  }
+
+  /** What is on air is known to be lost, though the connection has not noticed. */
+  renew(): void {
+    if (this.#phase !== 'on_air') return;
+    this.#waitMs = FIRST_WAIT_MS;
+    this.#dial();
+  }
+
+  /** Gives up for a reason that came from elsewhere: another device took over, the lesson ended. */
+  refuse(reason: unknown): void {
+    if (this.#phase === 'stopped') return;
+    this.#drop();
+    this.#enter('refused', reason);
+  }
+
+  #dial(): void {
+    this.#drop();
+    const dialling = new AbortController();
+    this.#dialling = dialling;
+    this.#enter('connecting');
+    this.#plan.dial(dialling.signal).then(
+      (call) => this.#onDialled(dialling, call),
+      (error: unknown) => this.#onFailed(dialling, error),
+    );
+  }
+
+  #onDialled(dialling: AbortController, call: C): void {
+    if (dialling.signal.aborted) {
+      call.close();
+      return;
+    }
+    this.#call = call;
+    this.#waitMs = FIRST_WAIT_MS;
+    this.#enter('on_air');
+    call.onLost(() => {
+      if (this.#call === call) this.#dial();
+    });
+  }
+
+  #onFailed(dialling: AbortController, error: unknown): void {
+    if (dialling.signal.aborted) return;
+    if (this.#plan.isFinal(error)) {
+      this.refuse(error);
+      return;
+    }
+    this.#enter('waiting', error);
+    this.#cancelWait = this.#plan.after(this.#waitMs, () => this.#dial());
+    this.#waitMs = Math.min(LONGEST_WAIT_MS, this.#waitMs * WAIT_GROWTH);
+  }
+
+  #drop(): void {
+    this.#cancelWait();
+    this.#dialling?.abort();
+    this.#dialling = null;
+    this.#call?.close();
+    this.#call = null;
+  }
+
+  #enter(phase: Phase, error: unknown = null): void {
+    this.#phase = phase;
+    this.#plan.onPhase(phase, error);
+  }
+}

@@ -1,0 +1,38 @@
+/** What the lesson's pages read. */
+import { $api } from '../../api/client';
+
+/** A machine that falls silent sends no event: the stream is looked at even when nothing is said. */
+const STREAM_EVERY_MS = 5_000;
+
+const of = (id: string) => ({ params: { path: { id } } });
+
+export const lessonQuery = (id: string) => $api.queryOptions('get', '/api/v1/lessons/{id}', of(id));
+
+export const peopleQuery = (id: string) =>
+  $api.queryOptions('get', '/api/v1/lessons/{id}/people', of(id));
+
+export const streamQuery = (id: string) => ({
+  ...$api.queryOptions('get', '/api/v1/lessons/{id}/stream', of(id)),
+  refetchInterval: STREAM_EVERY_MS,
+});
+
+export const activeLessonsQuery = $api.queryOptions('get', '/api/v1/lessons', {
+  params: { query: { status: 'active' } },
+});
+
+/** Enough to know what a teacher did last. */
+export const recentLessonsQuery = $api.queryOptions('get', '/api/v1/lessons', {
+  params: { query: { limit: 50 } },
+});
+
+export const classesQuery = $api.queryOptions('get', '/api/v1/classes');
+
+export const roomsQuery = $api.queryOptions('get', '/api/v1/rooms');
+
+export const recordingsOfQuery = (lessonId: string) =>
+  $api.queryOptions('get', '/api/v1/recordings', { params: { query: { lesson_id: lessonId } } });
+
+/** A school year of one teacher; older ones are found through their class. */
+export const allLessonsQuery = $api.queryOptions('get', '/api/v1/lessons', {
+  params: { query: { limit: 500 } },
+});

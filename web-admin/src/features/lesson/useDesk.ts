@@ -1,0 +1,61 @@
+/**
+ * Everything the desk's parts look at, read once: the lesson, its stream, this tab's studio, the
+ * link, and the rules applied to them.
+ */
+import { useSuspenseQuery } from '@tanstack/react-query';
+import { useTranslation } from 'react-i18next';
+
+import { linkState } from '../../api/liveBox';
+import { useMe } from '../../api/session';
+import type { Lesson } from '../../api/types';
+import { useStore } from '../../lib/store';
+import type { Verdict } from '../../ui/VerdictButton';
+import { lampOf } from './lamp';
+import { type Can, type Circumstances, lessonCan } from './lessonCan';
+import { studio } from './media/studio';
+import { streamQuery } from './queries';
+import { useLessonActions } from './useLessonActions';
+
+export function useDesk(lesson: Lesson) {
+  const { t } = useTranslation();
+  const me = useMe();
+  const stream = useSuspenseQuery(streamQuery(lesson.id)).data;
+  const link = useStore(linkState);
+  const whole = useStore(studio.state);
+  // What another lesson has on air from this tab is not this desk's.
+  const own = whole.lessonId === lesson.id ? whole : { ...whole, screen: null, person: null };
+  const lamp = lampOf(lesson, stream, own, link);
+  const around: Circumstances = {
+    me,
+    isOnAir: stream.on_air || own.screen?.phase === 'on_air',
+    isBoxHere: link !== 'down',
+  };
+  const verdict = (can: Can): Verdict =>
+    can.ok ? can : { ok: false, reason: t(`lesson.cannot.${can.reason}`, { teacher: lesson.teacher_name }) };
+
+  return {
+    lesson,
+    me,
+    stream,
+    studio: own,
+    lamp,
+    actions: useLessonActions(lesson),
+    may: {
+      share: verdict(lessonCan.share(lesson, around)),
+      speak: verdict(lessonCan.speak(lesson, around)),
+      changePicture: verdict(lessonCan.changePicture(lesson, around)),
+      end: verdict(lessonCan.end(lesson, around)),
+      extend: verdict(lessonCan.extend(lesson, around)),
+      record: verdict(lessonCan.record(lesson, around)),
+      takeOver: verdict(lessonCan.takeOver(lesson, around)),
+    },
+  };
+}
+
+export type DeskState = ReturnType<typeof useDesk>;
+
+/** Blank and freeze are switches: the same key brings the picture back. */
+export function togglePicture({ lesson, may, actions }: DeskState, picture: 'blank' | 'frozen'): void {
+  if (!may.changePicture.ok) return;
+  actions.change.mutate({ picture: lesson.picture === picture ? 'live' : picture });
+}

@@ -1,0 +1,94 @@
+/**
+ * A track as a row of pieces on the recording's own time.
+ *
+ * A piece is one fragment of one segment: the least that can be fetched and decoded. Between pieces
+ * there may be holes, for nobody is on air all the time.
+ */
+import type { Recording, Segment, Track } from '../../../api/types';
+
+export interface Piece {
+  segment: Segment;
+  /** On the recording's time. */
+  fromMs: number;
+  toMs: number;
+  /** In bytes from the start of the segment's file. */
+  offset: number;
+  length: number;
+}
+
+/** What a fragment lasts until the next one says better: the recorder cuts them at a second. */
+const FRAGMENT_MS = 1000;
+
+export function piecesOf(track: Track): Piece[] {
+  return track.segments
+    .flatMap((segment) =>
+      segment.fragments.map((fragment, index) => ({
+        segment,
+        fromMs: segment.offset_ms + fragment.at_ms,
+        toMs: segment.offset_ms + endOf(segment, index),
+        offset: fragment.offset,
+        length: fragment.length,
+      })),
+    )
+    .toSorted((a, b) => a.fromMs - b.fromMs);
+}
+
+/** A fragment ends where the next begins; the last one where its segment does. */
+function endOf(segment: Segment, index: number): number {
+  const next = segment.fragments[index + 1];
+  if (next !== undefined) return next.at_ms;
+  const at = segment.fragments[index]?.at_ms ?? 0;
+  return segment.duration_ms > at ? segment.duration_ms : at + FRAGMENT_MS;
+}
+
+export function pieceAt(pieces: readonly Piece[], ms: number): Piece | undefined {
+  return pieces.find((piece) => piece.fromMs <= ms && ms < piece.toMs);
+}
+
+/** Where something of any track begins again after a hole. */
+export function nextStart(tracks: readonly (readonly Piece[])[], ms: number): number | undefined {
+  const starts = tracks.flatMap((pieces) => pieces.find((piece) => piece.fromMs > ms)?.fromMs ?? []);
+  return starts.length === 0 ? undefined : Math.min(...starts);
+}
+
+export function durationMs(recording: Pick<Recording, 'duration_seconds' | 'tracks'>): number {
+  const ends = recording.tracks.flatMap((track) => piecesOf(track).at(-1)?.toMs ?? []);
+  return Math.max(recording.duration_seconds * 1000, ...ends);
+}
+
+/** Neighbours in one file, fetched by one request: a lesson has thousands of fragments. */
+export interface Run {
+  segment: Segment;
+  pieces: Piece[];
+  offset: number;
+  length: number;
+}
+
+/** The next stretch to fetch from `fromMs` on, at most `aheadMs` of it, skipping what is there. */
+export function nextRun(
+  pieces: readonly Piece[],
+  fromMs: number,
+  aheadMs: number,
+  isLoaded: (piece: Piece) => boolean,
+  mostPieces: number,
+): Run | undefined {
+  const wanted = pieces.filter(
+    (piece) => piece.toMs > fromMs && piece.fromMs < fromMs + aheadMs && !isLoaded(piece),
+  );
+  const [first] = wanted;
+  if (first === undefined) return undefined;
+  const run: Piece[] = [first];
+  for (const piece of wanted.slice(1)) {
+    const last = run.at(-1) ?? first;
+    const isNeighbour = piece.segment.id === first.segment.id && piece.offset === last.offset + last.length;
+    if (!isNeighbour || run.length >= mostPieces) break;
+    run.push(piece);
+  }
+  const last = run.at(-1) ?? first;
+  return {
+    segment: first.segment,
+    pieces: run,
+    offset: first.offset,
+    length: last.offset + last.length - first.offset,
+  };
+}

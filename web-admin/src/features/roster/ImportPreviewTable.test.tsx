@@ -1,0 +1,37 @@
+import { screen, within } from '@testing-library/react';
+import { expect, it } from 'vitest';
+
+import type { ImportPreview } from '../../api/types';
+import { renderPart } from '../../test.render';
+import { ImportPreviewTable } from './ImportPreviewTable';
+
+const preview: ImportPreview = {
+  encoding: 'windows-1251',
+  delimiter: ';',
+  columns: ['student_id', 'full_name'],
+  rows: [
+    { line: 2, student_id: '7B-25', full_name: 'Юсупов Карим', action: 'add' },
+    { line: 3, student_id: '7B-01', full_name: 'Ахметова Айгуль', action: 'update' },
+  ],
+  bad_lines: [{ line: 6, code: 'from_a_newer_box', detail: 'the full name is missing' }],
+  add: 1,
+  update: 1,
+  same: 0,
+};
+
+it('shows each bad line with its number and its reason', () => {
+  renderPart(<ImportPreviewTable preview={preview} />);
+  const alert = screen.getByRole('alert');
+  expect(within(alert).getByText('Line 6: the full name is missing')).toBeTruthy();
+});
+
+it('says what will become of every good line', () => {
+  renderPart(<ImportPreviewTable preview={preview} />);
+  const row = screen.getByRole('row', { name: /Юсупов Карим/ });
+  expect(within(row).getByText('new')).toBeTruthy();
+});
+
+it('complains of nothing when every line is good', () => {
+  renderPart(<ImportPreviewTable preview={{ ...preview, bad_lines: [] }} />);
+  expect(screen.queryByRole('alert')).toBeNull();
+});

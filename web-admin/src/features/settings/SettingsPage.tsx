@@ -1,0 +1,32 @@
+import { SimpleGrid } from '@mantine/core';
+import { useTranslation } from 'react-i18next';
+
+import { useIsAdmin } from '../../api/session';
+import { Private } from '../../ui/Covered';
+import { Page } from '../../ui/Page';
+import { BoxSettings } from './BoxSettings';
+import { OwnSettings } from './OwnSettings';
+import { SiteSettings } from './SiteSettings';
+import { StreamKeyCard } from './StreamKeyCard';
+
+/** A person's own settings first, for everybody; the school's for administrators. */
+export function SettingsPage() {
+  const { t } = useTranslation();
+  const isAdmin = useIsAdmin();
+  return (
+    <Page title={t('settings.title')}>
+      <SimpleGrid cols={{ base: 1, md: 2 }} style={{ alignItems: 'start' }}>
+        <OwnSettings />
+        <Private>
+          <StreamKeyCard />
+        </Private>
+        {isAdmin && <BoxSettings />}
+        {isAdmin && (
+          <Private>
+            <SiteSettings />
+          </Private>
+        )}
+      </SimpleGrid>
+    </Page>
+  );
+}

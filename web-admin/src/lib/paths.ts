@@ -1,0 +1,41 @@
+/** Every address of the pages and every address that is a link rather than a call. */
+export const paths = {
+  claim: '/claim',
+  login: '/login',
+  home: '/',
+  lessons: '/lessons',
+  lesson: (id: string) => `/lessons/${id}`,
+  attendance: (lessonId: string) => `/lessons/${lessonId}/attendance`,
+  classes: '/classes',
+  schoolClass: (id: string) => `/classes/${id}`,
+  seating: (classId: string) => `/classes/${classId}/seating`,
+  classAttendance: (classId: string) => `/classes/${classId}/attendance`,
+  rooms: '/rooms',
+  room: (id: string) => `/rooms/${id}`,
+  recordings: '/recordings',
+  recording: (id: string) => `/recordings/${id}`,
+  teachers: '/teachers',
+  settings: '/settings',
+  health: '/health',
+};
+
+/** What goes to and from the box as it is: pictures, files, parts of recordings. */
+export const files = {
+  preview: (lessonId: string, version: number) =>
+    `/api/v1/lessons/${lessonId}/preview.jpg?v=${version}`,
+  attendance: (lessonId: string, kind: 'csv' | 'xlsx') =>
+    `/api/v1/lessons/${lessonId}/attendance.${kind}`,
+  classAttendance: (classId: string, kind: 'csv' | 'xlsx') =>
+    `/api/v1/classes/${classId}/attendance.${kind}`,
+  students: (classId: string, kind: 'csv' | 'xlsx') => `/api/v1/classes/${classId}/students.${kind}`,
+  segment: (recordingId: string, segmentId: string) =>
+    `/api/v1/recordings/${recordingId}/segments/${segmentId}`,
+  download: (recordingId: string) => `/api/v1/recordings/${recordingId}/download`,
+  importPreview: (classId: string) => `/api/v1/classes/${classId}/import/preview`,
+  importStudents: (classId: string) => `/api/v1/classes/${classId}/import`,
+  siteRoot: '/api/v1/site/root.pem',
+};
+
+/** Where WHIP offers go. */
+export const whipEndpoint = (lessonId: string, publication: 'screen' | 'person') =>
+  `/api/v1/lessons/${lessonId}/whip/${publication}`;
