@@ -34,7 +34,7 @@ async fn end(school: &School, lesson: LessonId) -> Vec<Record> {
 }
 
 async fn records(school: &School, lesson: LessonId) -> Vec<Record> {
-    school.attendance.sheet(lesson, &school.admin()).await.unwrap().records
+    school.opened.attendance.sheet(lesson, &school.admin()).await.unwrap().records
 }
 
 async fn people(school: &School, lesson: LessonId) -> Vec<Value> {
@@ -240,14 +240,14 @@ async fn a_student_without_a_seat_is_there_by_their_page() {
     let (school, lesson, _machines) = begun(1).await;
     school.unseat(0, lesson).await;
     let student = school.students[0];
-    let page = school.attendance.page_opened(lesson, student).await.unwrap();
+    let page = school.opened.attendance.page_opened(lesson, student).await.unwrap();
     school.minutes(30);
     assert_eq!(states(&school, lesson).await, ["present"]);
-    let second = school.attendance.page_opened(lesson, student).await.unwrap();
+    let second = school.opened.attendance.page_opened(lesson, student).await.unwrap();
     school.minutes(5);
-    school.attendance.page_closed(page).await.unwrap();
+    school.opened.attendance.page_closed(page).await.unwrap();
     school.minutes(5);
-    school.attendance.page_closed(second).await.unwrap();
+    school.opened.attendance.page_closed(second).await.unwrap();
     school.minutes(5);
     let record = &end(&school, lesson).await[0];
     assert_eq!((record.status, record.duration_seconds), (Status::Present, 40 * 60));

@@ -4,19 +4,26 @@
 #![expect(dead_code, reason = "shared by several test files")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use alfarid_daemon::{
     attendance::{self, Mode, Move},
+    broadcast,
     clock::Clock,
     config::Config,
     db::{Db, DbError},
+    enrolment,
     events::{Event, Events, Listener},
     floor::Floor,
     health::Health,
     identity::{self, Language, Person, Role},
     lesson,
-    machines::PresenceMessage,
+    machines::{self, PresenceMessage},
+    recording,
 };
 use alfarid_protocol::{
     id::{BootId, ClassId, LessonId, MachineId, RoomId, SpanId, StudentId, TeacherId},
@@ -63,10 +70,17 @@ pub(crate) struct School {
     pub(crate) students: Vec<StudentId>,
     /// `machines[n]` is where `students[n]` sits.
     pub(crate) machines: Vec<MachineId>,
+    pub(crate) pages: Pages,
+    pub(crate) opened: Opened,
+}
+
+/// What a start of the box makes anew.
+pub(crate) struct Opened {
     pub(crate) lessons: lesson::Handle,
     pub(crate) attendance: attendance::Handle,
+    pub(crate) broadcast: broadcast::Handle,
+    pub(crate) recording: recording::Handle,
     presence: mpsc::Sender<PresenceMessage>,
-    pub(crate) pages: Pages,
     router: Router,
     running: Running,
 }
@@ -92,37 +106,17 @@ impl School {
         let machines: Vec<MachineId> = (0..size).map(|_| clock.id()).collect();
         furnish(&floor, teachers[0], room, class, &students, &machines).await;
         let pages = Pages::default();
-        let (lessons, attendance, presence, router, running) = open(&floor, &pages);
-        Self {
-            dir,
-            clock,
-            floor,
-            teachers,
-            room,
-            class,
-            students,
-            machines,
-            lessons,
-            attendance,
-            presence,
-            pages,
-            router,
-            running,
-        }
+        let opened = open(&floor, &pages).await;
+        Self { dir, clock, floor, teachers, room, class, students, machines, pages, opened }
     }
 
     /// Ends every task and starts new ones on the same database, as a restarted box would.
     pub(crate) async fn restart(&mut self) {
-        self.running.stopping.cancel();
-        for task in self.running.tasks.drain(..) {
+        self.opened.running.stopping.cancel();
+        for task in self.opened.running.tasks.drain(..) {
             task.await.unwrap();
         }
-        let (lessons, attendance, presence, router, running) = open(&self.floor, &self.pages);
-        self.lessons = lessons;
-        self.attendance = attendance;
-        self.presence = presence;
-        self.router = router;
-        self.running = running;
+        self.opened = open(&self.floor, &self.pages).await;
     }
 
     /// The teacher whose class it is opens the page, or closes it.
@@ -147,7 +141,7 @@ impl School {
     /// Takes a student's seat away before anything was seen from it.
     pub(crate) async fn unseat(&self, student: usize, lesson: LessonId) {
         let seat = Move { student: self.students[student], machine: None, mode: Mode::WasWrong };
-        self.attendance.move_seat(lesson, seat, &self.admin()).await.unwrap();
+        self.opened.attendance.move_seat(lesson, seat, &self.admin()).await.unwrap();
     }
 
     /// What a query of one number says.
@@ -189,7 +183,7 @@ impl School {
             Body::from(body.to_string())
         };
         let request = request.body(body).unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = self.opened.router.clone().oneshot(request).await.unwrap();
         let status = response.status();
         let bytes = response.into_body().collect().await.unwrap().to_bytes().to_vec();
         Answer { status, bytes }
@@ -207,7 +201,7 @@ impl School {
     }
 
     pub(crate) async fn tell(&self, message: PresenceMessage) {
-        self.presence.send(message).await.unwrap();
+        self.opened.presence.send(message).await.unwrap();
     }
 }
 
@@ -320,6 +314,8 @@ fn floor(dir: &tempfile::TempDir, clock: &Clock) -> Floor {
     std::fs::write(&settings, "").unwrap();
     let mut config = Config::load(Some(&settings)).unwrap();
     config.storage.state_dir = dir.path().to_owned();
+    config.storage.recordings_dir = dir.path().join("recordings");
+    config.media.whip_listen = ([127, 0, 0, 1], 0).into();
     Floor {
         config: Arc::new(config),
         clock: clock.clone(),
@@ -331,35 +327,35 @@ fn floor(dir: &tempfile::TempDir, clock: &Clock) -> Floor {
     }
 }
 
-fn open(
-    floor: &Floor,
-    pages: &Pages,
-) -> (lesson::Handle, attendance::Handle, mpsc::Sender<PresenceMessage>, Router, Running) {
+/// Starts every capability that a lesson asks, and the routes.
+async fn open(floor: &Floor, pages: &Pages) -> Opened {
+    let people = identity::Handle::new(floor.db.clone(), floor.clock.clone());
+    let enrolment = enrolment::Handle::open(floor.clone(), people.clone()).await.unwrap();
+    let (counts, _) = watch::channel(BTreeMap::new());
+    let (machines, outlets, _) = machines::new(floor, enrolment, counts);
+    let (broadcast, airing) = broadcast::new(floor, machines, outlets.media);
+    let (recording, recorders) = recording::new(floor.clone());
+    // What machines say comes from the tests and not over the network.
     let (presence, outlet) = mpsc::channel(64);
     let (attendance, roll) = attendance::new(floor, outlet);
-    let (lessons, life) = lesson::new(floor, others(floor, &attendance), pages.subscribe());
+    let others = lesson::Others {
+        attendance: attendance.clone(),
+        broadcast: broadcast.clone(),
+        recording: recording.clone(),
+        events: floor.events.clone(),
+    };
+    let (lessons, life) = lesson::new(floor, others, pages.subscribe());
     let stopping = CancellationToken::new();
-    let tasks =
-        vec![tokio::spawn(roll.run(stopping.clone())), tokio::spawn(life.run(stopping.clone()))];
-    let people = identity::Handle::new(floor.db.clone(), floor.clock.clone());
+    let tasks = vec![
+        tokio::spawn(airing.run(stopping.clone())),
+        tokio::spawn(recorders.run(stopping.clone())),
+        tokio::spawn(roll.run(stopping.clone())),
+        tokio::spawn(life.run(stopping.clone())),
+    ];
     let state = Routed { lessons: lessons.clone(), attendance: attendance.clone(), people };
     let router = lesson::routes::<Routed>().merge(attendance::routes()).with_state(state).into();
-    (lessons, attendance, presence, router, Running { stopping, tasks })
-}
-
-/// Those whom a lesson asks. Broadcast and recording do not run here: a lesson goes on without.
-fn others(floor: &Floor, attendance: &attendance::Handle) -> lesson::Others {
-    let (_, media) = mpsc::channel(1);
-    let (counts, _) = roster::Connected::channel();
-    let machines = machines::Handle::detached(floor, counts);
-    let (broadcast, _) = broadcast::new(floor, machines, media);
-    let (recording, _) = recording::new(floor.clone());
-    lesson::Others {
-        attendance: attendance.clone(),
-        broadcast,
-        recording,
-        events: floor.events.clone(),
-    }
+    let running = Running { stopping, tasks };
+    Opened { lessons, attendance, broadcast, recording, presence, router, running }
 }
 
 /// A person whose session cookie is their name.
