@@ -22,7 +22,7 @@ use std::{
 
 use super::{
     About, Fault, SegmentFile, Status,
-    container::{Container, Torn},
+    container::{Container, Torn, whole_ms},
     folder,
     metadata::{Metadata, Standing},
     store::{self, Kept},
@@ -209,7 +209,7 @@ fn cut_tail(folder: &Path, segment: &mut SegmentFile) -> Result<(), Torn> {
     segment.size_bytes = contents.whole_bytes;
     segment.init_bytes = contents.head_bytes;
     segment.frame_count = contents.frames;
-    segment.duration_ms = i64::try_from(contents.duration_us / 1_000).unwrap_or(i64::MAX);
+    segment.duration_ms = whole_ms(contents.duration_us);
     segment.fragments = contents.fragments;
     segment.is_closed = true;
     Ok(())

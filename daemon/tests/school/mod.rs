@@ -23,7 +23,7 @@ use alfarid_daemon::{
     identity::{self, Language, Person, Role},
     lesson,
     machines::{self, PresenceMessage},
-    recording,
+    recording, settings,
 };
 use alfarid_protocol::{
     id::{BootId, ClassId, LessonId, MachineId, RoomId, SpanId, StudentId, TeacherId},
