@@ -40,7 +40,7 @@ use super::{
     table::{Connected, Ending, LaneEnds},
 };
 use crate::{
-    enrolment::{EnrolRequest, Issued, KnownMachine, spki_sha256},
+    enrolment::{EnrolRequest, Issued, KnownMachine, Newcomer, spki_sha256},
     http::{Peer, problem::chain},
 };
 
@@ -121,9 +121,11 @@ async fn greet(socket: &mut WebSocket, peer: &Peer, deps: &Deps) -> Result<Greet
         return Ok(Greeted::Nobody);
     };
     match hearing::read(&text) {
-        Heard::Message(FromMachine::Hello { protocol, agent_version, name: _, now }) => {
+        Heard::Message(FromMachine::Hello { protocol, agent_version, name, now }) => {
             check_version(protocol, &agent_version)?;
-            let known = recognise(peer, deps).await?;
+            let address = peer.address.ip().to_canonical();
+            let newcomer = Newcomer { name, agent_version: agent_version.clone(), address };
+            let known = recognise(peer, deps, newcomer).await?;
             Ok(Greeted::Guest(Box::new(Guest { known, agent_version, now })))
         }
         Heard::Message(FromMachine::Enrol { protocol, agent_version, name, secret, csr_pem }) => {
@@ -165,8 +167,13 @@ fn check_version(peer: u16, agent_version: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Who the key of the connection belongs to.
-async fn recognise(peer: &Peer, deps: &Deps) -> Result<KnownMachine, Refusal> {
+/// Who the key of the connection belongs to. A machine of this site that comes to this box for the
+/// first time is taken up, and waits for approval.
+async fn recognise(
+    peer: &Peer,
+    deps: &Deps,
+    newcomer: Newcomer,
+) -> Result<KnownMachine, Refusal> {
     let unknown = || {
         Refusal::new(
             RefusalCode::MachineUnknown,
@@ -175,7 +182,12 @@ async fn recognise(peer: &Peer, deps: &Deps) -> Result<KnownMachine, Refusal> {
     };
     let certificate = peer.certificate.as_ref().ok_or_else(unknown)?;
     let key = spki_sha256(certificate).ok_or_else(unknown)?;
-    match deps.machines.enrolment.machine_of_key(key).await {
+    let enrolment = &deps.machines.enrolment;
+    let known = match enrolment.machine_of_key(key).await {
+        Ok(None) => enrolment.take_up(certificate, newcomer).await,
+        found => found,
+    };
+    match known {
         Ok(Some(known)) if known.is_revoked => Err(Refusal::new(
             RefusalCode::MachineRevoked,
             "this machine's trust was taken away: enrol it again with a new key",
