@@ -13,6 +13,7 @@ use axum::http::StatusCode;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_ED25519};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use support::{
     Browser, MORNING, TestBox, claim_form,
@@ -437,6 +438,22 @@ async fn the_pages_are_served_by_https_before_and_after_the_claim() {
     // A year later it is a new one.
     let school = school.restarted(MORNING.plus_millis(365 * 86_400_000)).await;
     assert_ne!(shown(&school.enrolment, &rustls::version::TLS13).await[0], leaf);
+}
+
+/// Fails when a box that is never restarted shows a certificate until it has ended.
+#[tokio::test]
+async fn a_box_that_runs_for_a_year_renews_its_certificate_under_open_ports() {
+    let school = TestBox::new().await;
+    let _ = school.claimed().await;
+    let first = shown(&school.enrolment, &rustls::version::TLS13).await.remove(0);
+    school.floor.clock.advance(Duration::from_hours(24 * 320));
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(school.enrolment.clone().run(stop.clone()));
+    let renewed =
+        async { while shown(&school.enrolment, &rustls::version::TLS13).await[0] == first {} };
+    tokio::time::timeout(Duration::from_secs(20), renewed).await.unwrap();
+    stop.cancel();
+    running.await.unwrap();
 }
 
 #[tokio::test]
