@@ -488,7 +488,6 @@ impl Courier {
 /// record when all is told.
 async fn play(steps: &[(Step, Trouble)]) -> Record {
     let mut school = School::new(1).await;
-    school.page_is_open(true);
     let mut courier = Courier::new(&school).await;
     let lesson = school.start().await;
     for (n, (step, trouble)) in steps.iter().enumerate() {
