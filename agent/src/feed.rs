@@ -1,8 +1,8 @@
 //! What agent and player say to each other over the Unix socket.
 //!
 //! Both ends come from one package but not always from one build: while an update is being
-//! installed, an old player may meet a new agent. A [`VERSION`] that differs ends the player, and
-//! the session starts the new one.
+//! installed, an old player may meet a new agent. A [`VERSION`] that differs ends the player as a
+//! failure, and the session's systemd starts the new one.
 //!
 //! Agent to player, numbers big-endian:
 //!

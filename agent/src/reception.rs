@@ -72,6 +72,8 @@ pub enum Order {
 pub struct Reception {
     players: Players,
     attached: watch::Receiver<Attached>,
+    /// Whether the last report said that a player is attached.
+    reported_player: bool,
     /// To the box by the link. When it is full, reports are dropped: the next says the same.
     outgoing: mpsc::Sender<FromMachine>,
     /// The interface an admin chose, if any.
@@ -120,6 +122,7 @@ impl Reception {
         Self {
             players,
             attached,
+            reported_player: false,
             outgoing,
             interface,
             local: None,
@@ -136,13 +139,16 @@ impl Reception {
         let mut attached = self.attached.clone();
         loop {
             let until_timeout = self.until_timeout();
+            let attached_before = self.reported_player;
             let (video, audio) = self.sockets();
             let wake = tokio::select! {
                 order = orders.recv() => Wake::Order(order),
                 datagrams = receive(video) => Wake::Video(datagrams),
                 datagrams = receive(audio) => Wake::Audio(datagrams),
                 _ = report.tick() => Wake::Report,
-                Ok(()) = attached.changed() => Wake::Report,
+                Ok(_) = attached.wait_for(|now| now.user.is_some() != attached_before) => {
+                    Wake::Report
+                }
                 () = sleep(until_timeout) => Wake::Time,
             };
             match wake {
@@ -274,9 +280,11 @@ impl Reception {
         }
     }
 
-    fn report(&self) {
+    fn report(&mut self) {
+        let attached = *self.attached.borrow();
+        self.reported_player = attached.user.is_some();
         let Some(lesson) = &self.lesson else { return };
-        let report = lesson.report(*self.attached.borrow());
+        let report = lesson.report(attached);
         let _ = self.outgoing.try_send(FromMachine::Report(report));
     }
 

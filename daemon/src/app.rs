@@ -14,7 +14,6 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
-    time::Duration,
 };
 
 use alfarid_protocol::{id::BoxId, time::Timestamp};
@@ -37,7 +36,7 @@ use crate::{
     http::{self, live},
     identity, lesson,
     lifecycle::Lifecycle,
-    machines, recording, roster, system,
+    machines, recording, roster, settings, system,
 };
 
 /// What handlers may ask for. A handler extracts only the handle it uses.
@@ -47,6 +46,7 @@ pub struct AppState {
     pub live: live::Live,
     pub identity: identity::Handle,
     pub enrolment: enrolment::Handle,
+    pub settings: settings::Handle,
     pub roster: roster::Handle,
     pub machines: machines::Handle,
     pub broadcast: broadcast::Handle,
@@ -133,12 +133,13 @@ async fn build(floor: Floor, ports: Ports, lifecycle: &Lifecycle) -> anyhow::Res
     let stopping = || lifecycle.stopping();
     let identity = identity::Handle::new(floor.db.clone(), floor.clock.clone());
     let enrolment = enrolment::Handle::open(floor.clone(), identity.clone()).await?;
+    let settings = settings::Handle::open(floor.db.clone(), floor.clock.clone()).await?;
     let (counts, connected) = roster::Connected::channel();
     let (machines, outlets, agents) = machines::new(&floor, enrolment.clone(), counts);
     let roster = roster::Handle::open(&floor, connected).await?;
     let (broadcast, broadcasting) = broadcast::new(&floor, machines.clone(), outlets.media);
     let (recording, recorders) = recording::new(floor.clone());
-    let (attendance, keeping) = attendance::new(&floor, outlets.presence);
+    let (attendance, keeping) = attendance::new(&floor, settings.clone(), outlets.presence);
     let live = live::Live::new(floor.events.clone(), floor.clock.clone(), stopping());
     let others = lesson::Others {
         attendance: attendance.clone(),
@@ -146,7 +147,7 @@ async fn build(floor: Floor, ports: Ports, lifecycle: &Lifecycle) -> anyhow::Res
         recording: recording.clone(),
         events: floor.events.clone(),
     };
-    let (lesson, lessons) = lesson::new(&floor, others, live.here());
+    let (lesson, lessons) = lesson::new(&floor, settings.clone(), others, live.here());
 
     lifecycle.spawn("clock", keep::keep(floor.db.clone(), floor.clock.clone(), stopping()));
     lifecycle.spawn("disk", watch_disk(&floor, lifecycle));
@@ -171,6 +172,7 @@ async fn build(floor: Floor, ports: Ports, lifecycle: &Lifecycle) -> anyhow::Res
         live,
         identity,
         enrolment,
+        settings,
         roster,
         machines,
         broadcast,

@@ -47,7 +47,7 @@ pub use self::{
     seat::{Mode, Move},
     span::Span,
 };
-use crate::db::DbError;
+use crate::{db::DbError, settings::AttendanceThresholds};
 
 /// How long marks and clock exchanges are kept: so late may a machine bring what it wrote down,
 /// and so late may a seat be put right.
@@ -102,6 +102,16 @@ pub struct Thresholds {
     pub left_early_before_minutes: u32,
     /// Who was there for less than this part of the lesson was absent.
     pub present_minimum_ratio: f64,
+}
+
+impl From<AttendanceThresholds> for Thresholds {
+    fn from(set: AttendanceThresholds) -> Self {
+        Self {
+            late_after_minutes: set.late_after_minutes,
+            left_early_before_minutes: set.left_early_before_minutes,
+            present_minimum_ratio: set.present_minimum_ratio,
+        }
+    }
 }
 
 impl Default for Thresholds {

@@ -187,7 +187,18 @@ pub fn new(
 
 impl Broadcast {
     pub async fn run(self, stopping: CancellationToken) {
-        tokio::join!(self.actor.run(stopping.clone()), self.engine.run(stopping));
+        // One without the other would look alive and be dead: the end of one is the end of both.
+        let ending = stopping.child_token();
+        tokio::join!(
+            async {
+                self.actor.run(ending.clone()).await;
+                ending.cancel();
+            },
+            async {
+                self.engine.run(ending.clone()).await;
+                ending.cancel();
+            },
+        );
     }
 }
 

@@ -132,6 +132,7 @@ pub struct Lesson {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = LessonStatus)]
 pub enum Status {
     Scheduled,
     Active,

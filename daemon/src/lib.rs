@@ -26,6 +26,7 @@ pub mod lesson;
 pub mod machines;
 pub mod recording;
 pub mod roster;
+pub mod settings;
 pub mod system;
 
 pub mod app;

@@ -16,6 +16,7 @@
 //! [`RefusalCode::Replaced`]: alfarid_protocol::control::RefusalCode::Replaced
 
 mod connection;
+mod greeting;
 mod hearing;
 pub mod routes;
 mod store;

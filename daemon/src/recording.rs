@@ -116,6 +116,7 @@ impl fmt::Display for SegmentId {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = RecordingStatus)]
 pub enum Status {
     Recording,
     /// Being closed, or read back after a power cut.
@@ -128,6 +129,7 @@ pub enum Status {
 /// Why there is less than there could be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = RecordingFault)]
 pub enum Fault {
     DiskFull,
     DiskFailed,

@@ -10,16 +10,18 @@
 //! that room; students are deactivated and never deleted, for attendance names them.
 
 mod class;
+pub mod import;
 mod room;
 mod routes;
 mod seating;
+pub mod sheet;
 pub mod store;
 mod student;
 
 use std::collections::BTreeMap;
 
 use alfarid_protocol::id::{ClassId, MachineId, RoomId, StudentId, TeacherId};
-use rusqlite::Transaction;
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -27,6 +29,7 @@ use utoipa::ToSchema;
 
 pub use self::{
     class::{ClassChange, NewClass},
+    import::{FileError, ImportPreview, Imported},
     routes::routes,
     student::{NewStudent, StudentChange},
 };
@@ -51,6 +54,10 @@ pub enum Error {
     ClassHasLessons(ClassId),
     #[error("cannot read or write the roster")]
     Db(#[from] DbError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("{count} lines cannot be imported, the first is line {first}; nothing was imported")]
+    ImportHasBadLines { count: usize, first: u32 },
     #[error(transparent)]
     Invalid(#[from] Invalid),
     #[error("a box keeps at least one room")]
@@ -81,6 +88,8 @@ pub enum Error {
     SeatStranger(StudentId),
     #[error("student {0} has two seats")]
     SeatedTwice(StudentId),
+    #[error("the box is stopping")]
+    Stopping,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -171,8 +180,8 @@ impl Handle {
 }
 
 /// The class, if `person` may change it.
-fn class_to_change(tx: &Transaction<'_>, person: &Person, id: ClassId) -> Result<Class, Error> {
-    let class = store::class(tx, id)?.ok_or(Error::NoSuchClass(id))?;
+fn class_to_change(c: &Connection, person: &Person, id: ClassId) -> Result<Class, Error> {
+    let class = store::class(c, id)?.ok_or(Error::NoSuchClass(id))?;
     let is_own = class.teacher_id == Some(person.id);
     if is_own || person.is_admin() { Ok(class) } else { Err(Error::NotYourClass(id)) }
 }

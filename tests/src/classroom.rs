@@ -101,6 +101,10 @@ impl Classroom {
         self.scratch.path()
     }
 
+    pub(crate) fn lab(&self) -> &Lab {
+        &self.lab
+    }
+
     pub fn the_box(&self) -> &Host {
         &self.the_box
     }

@@ -40,6 +40,7 @@ pub mod display;
 pub mod faults;
 pub mod host;
 pub mod lab;
+pub mod leg;
 pub mod marker;
 pub mod network;
 pub mod playback;

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The namespace that the bridge is in.
-const SWITCH: &str = "switch";
+pub(crate) const SWITCH: &str = "switch";
 
 /// What the hosts call their end of the cable.
 pub const INTERFACE: &str = "eth0";
@@ -80,12 +80,7 @@ pub(crate) fn plug_in(lab: &Lab, name: &str, address: Ipv4Addr) -> Result<()> {
          link add name {INTERFACE} netns {name} type veth peer name {name} netns {SWITCH}\n"
     );
     ip(lab, &["-batch", "-"], &cable)?;
-    let port = format!(
-        "link set dev {name} gso_max_segs 1\n\
-         link set dev {name} master br0\n\
-         link set dev {name} up\n"
-    );
-    ip(lab, &["-n", SWITCH, "-batch", "-"], &port)?;
+    plug_port(lab, name)?;
     let host = format!(
         "link set dev lo up\n\
          address add {address}/{PREFIX_LENGTH} broadcast {BROADCAST} dev {INTERFACE}\n\
@@ -94,6 +89,16 @@ pub(crate) fn plug_in(lab: &Lab, name: &str, address: Ipv4Addr) -> Result<()> {
          route add 224.0.0.0/4 dev {INTERFACE}\n"
     );
     ip(lab, &["-n", name, "-batch", "-"], &host)
+}
+
+/// Makes an interface of the switch's namespace one of its ports.
+pub(crate) fn plug_port(lab: &Lab, name: &str) -> Result<()> {
+    let port = format!(
+        "link set dev {name} gso_max_segs 1\n\
+         link set dev {name} master br0\n\
+         link set dev {name} up\n"
+    );
+    ip(lab, &["-n", SWITCH, "-batch", "-"], &port)
 }
 
 /// Pulls or puts back the cable at the switch, as a hand would: the host keeps its address and

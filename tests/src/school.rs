@@ -35,6 +35,8 @@ pub struct Options {
     pub daemon_env: Vec<(String, String)>,
     /// Show the lessons in windows on this display, in place of counting frames.
     pub display: Option<String>,
+    /// Machines that receive and show nothing: twenty decoders do not fit into two cores.
+    pub without_players: bool,
 }
 
 #[derive(Debug)]
@@ -55,7 +57,7 @@ pub struct Seat {
     pub machine_id: String,
     pub student_id: String,
     pub agent: Process,
-    pub player: Process,
+    pub player: Option<Process>,
 }
 
 impl School {
@@ -77,7 +79,8 @@ impl School {
             let student_id = made(&teacher, &path, &student).await?;
             let machine_id = enrol(host, &token).await?;
             let agent = start_agent(host)?;
-            let player = start_player(host, options)?;
+            let player =
+                if options.without_players { None } else { Some(start_player(host, options)?) };
             seats.push(Seat { host: host.clone(), machine_id, student_id, agent, player });
         }
         let seating: Vec<_> = seats

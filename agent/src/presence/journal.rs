@@ -241,7 +241,7 @@ mod tests {
         let path = dir.path().join("journal");
         let mut journal = Journal::open(&path).unwrap();
         journal.append(&[draft(1, MarkKind::Opened)]).unwrap();
-        let whole = std::fs::metadata(&path).unwrap().len() as usize;
+        let whole = std::fs::read(&path).unwrap().len();
         journal.append(&[draft(2, MarkKind::Until)]).unwrap();
         let content = std::fs::read(&path).unwrap();
         for cut in whole..content.len() {
@@ -258,17 +258,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
         let mut journal = Journal::open(&path).unwrap();
-        for n in 0..1000 {
+        for n in 0..200 {
             journal.append(&[draft(n, MarkKind::Until)]).unwrap();
             journal.acknowledge(n + 1).unwrap();
         }
         assert!(std::fs::metadata(&path).unwrap().len() < 20_000);
         let mut journal = Journal::open(&path).unwrap();
-        journal.acknowledge(1000).unwrap();
+        journal.acknowledge(200).unwrap();
         assert_eq!(numbers(&journal), [0; 0]);
-        assert_eq!(journal.last().unwrap().at.monotonic_ms, 999);
+        assert_eq!(journal.last().unwrap().at.monotonic_ms, 199);
         journal.append(&[draft(5, MarkKind::Closed)]).unwrap();
-        assert_eq!(numbers(&journal), [1001]);
+        assert_eq!(numbers(&journal), [201]);
     }
 
     #[test]

@@ -190,7 +190,7 @@ mod tests {
         assert!(!in_use(Some(1001), &seat, now), "another user's");
         assert!(!in_use(Some(1000), &Seat { user: None, ..seat }, now), "nobody's session");
         assert!(!in_use(Some(1000), &Seat { locked: true, ..seat }, now));
-        let idle = |minutes| Seat { idle_since: Some(now - MINUTE * minutes), ..seat };
+        let idle = |minutes| Seat { idle_since: now.checked_sub(MINUTE * minutes), ..seat };
         assert!(in_use(Some(1000), &idle(9), now));
         assert!(!in_use(Some(1000), &idle(10), now));
     }

@@ -85,7 +85,7 @@ impl Screenshot {
         let pixels = &file[word(0) + colours * 12..];
         // Green says enough about how bright a pixel is.
         let pixels = pixels.chunks_exact(4).map(|pixel| pixel[1]).collect();
-        Self { pixels, width, file }
+        Self { file, pixels, width }
     }
 
     /// Leaves a PNG for people to look at.

@@ -38,9 +38,9 @@ impl Wire {
         Self { socket, group }
     }
 
-    fn send<'a>(&self, packets: impl IntoIterator<Item = &'a Vec<u8>>) {
+    fn send(&self, packets: impl IntoIterator<Item = impl AsRef<[u8]>>) {
         for packet in packets {
-            self.socket.send_to(packet, self.group).unwrap();
+            self.socket.send_to(packet.as_ref(), self.group).unwrap();
         }
     }
 }
@@ -163,7 +163,7 @@ async fn who_joins_on_a_still_screen_sees_it_and_then_what_moves() {
         stranger.send(lesson.frames[8..12].iter().flatten().map(|packet| {
             let mut forged = packet.clone();
             forged[20..].fill(0);
-            Box::leak(Box::new(forged)) as &Vec<u8>
+            forged
         }));
         lesson.wire.send(lesson.frames[8..].iter().flatten());
         let report = lesson.report_when("all pictures", |report| report.frames_shown == 23).await;

@@ -3,6 +3,9 @@
 //! The box's end is made here: a site with real certificates, and a server that speaks the real
 //! protocol over real TLS. Everything else is the thing itself.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+mod bench;
 mod display;
 mod enrol;
 mod enrolled;
@@ -24,8 +27,6 @@ const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Waits for `event`, or fails with what was waited for.
 async fn within<T>(what: &str, event: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, event).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited too long for {what}"),
-    }
+    let event = tokio::time::timeout(PATIENCE, event).await;
+    event.unwrap_or_else(|_| panic!("waited too long for {what}"))
 }

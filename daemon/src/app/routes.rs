@@ -21,7 +21,7 @@ use crate::{
         guard::{self, Names},
         live,
     },
-    identity, lesson, machines, recording, roster, system,
+    identity, lesson, machines, recording, roster, settings, system,
 };
 
 /// The largest body a route takes unless it says otherwise: a class list of two thousand rows.
@@ -72,6 +72,7 @@ fn api() -> OpenApiRouter<AppState> {
         .merge(recording::routes::routes())
         .merge(attendance::routes())
         .merge(lesson::routes())
+        .merge(settings::routes())
         .merge(system::routes::routes())
         .merge(live::routes())
 }

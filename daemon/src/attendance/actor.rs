@@ -34,6 +34,7 @@ use crate::{
     http::problem::chain,
     identity::Person,
     machines::PresenceMessage,
+    settings,
 };
 
 /// Requests that may wait. They come from people's clicks and from the lesson; a full mailbox
@@ -126,13 +127,18 @@ pub(super) enum Request {
 }
 
 /// Hears machines on `presence`. The handle works while [`Actor::run`] does.
-pub fn new(floor: &Floor, presence: mpsc::Receiver<PresenceMessage>) -> (Handle, Actor) {
+pub fn new(
+    floor: &Floor,
+    settings: settings::Handle,
+    presence: mpsc::Receiver<PresenceMessage>,
+) -> (Handle, Actor) {
     let (requests, mailbox) = mpsc::channel(REQUESTS);
     let now = floor.clock.read();
     let actor = Actor {
         clock: floor.clock.clone(),
         db: floor.db.clone(),
         events: floor.events.clone(),
+        settings,
         presence,
         mailbox,
         links: BTreeMap::new(),
@@ -149,6 +155,7 @@ pub struct Actor {
     clock: Clock,
     db: Db,
     events: Events,
+    settings: settings::Handle,
     presence: mpsc::Receiver<PresenceMessage>,
     mailbox: mpsc::Receiver<Request>,
     links: BTreeMap<MachineId, Link>,
@@ -404,7 +411,7 @@ impl Actor {
     async fn close(&mut self, lesson: LessonId, ended_at: Timestamp) -> Result<(), Error> {
         let heard = self.heard_at(ended_at);
         let (clock, connected) = (self.clock.clone(), self.connected_now());
-        let thresholds = Thresholds::default();
+        let thresholds: Thresholds = self.settings.attendance_thresholds().into();
         self.change(move |tx| {
             for (machine, boot, exchange) in heard {
                 heard::keep_exchange(tx, machine, boot, exchange)?;
@@ -460,7 +467,7 @@ impl Actor {
 
     async fn sheet(&self, lesson: LessonId, by: Person) -> Result<Sheet, Error> {
         let (now, connected) = (self.clock.now(), self.connected_now());
-        let thresholds = Thresholds::default();
+        let thresholds: Thresholds = self.settings.attendance_thresholds().into();
         self.read(move |c| ledger::sheet(c, lesson, &by, &connected, thresholds, now)).await
     }
 
@@ -477,7 +484,7 @@ impl Actor {
     async fn correct(&self, said: Said) -> Result<Record, Error> {
         let lesson_id = said.lesson;
         let (clock, connected) = (self.clock.clone(), self.connected_now());
-        let thresholds = Thresholds::default();
+        let thresholds: Thresholds = self.settings.attendance_thresholds().into();
         let record = self
             .change(move |tx| ledger::correct(tx, &clock, &said, &connected, thresholds))
             .await?;

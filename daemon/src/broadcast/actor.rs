@@ -4,14 +4,17 @@
 //! is on air, and ends of sessions. It waits for relays and the WHIP engine only, which wait for
 //! nobody.
 
-use std::{collections::HashMap, convert::Infallible, time::Duration};
+mod audience;
+mod publications;
+
+use std::{collections::HashMap, time::Duration};
 
 use alfarid_protocol::{
     control::FromBox,
     id::{LessonId, MachineId, PublicationId, TeacherId},
 };
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
@@ -20,15 +23,13 @@ use tokio_stream::{StreamMap, wrappers::WatchStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Airing, Error, Limits, PublicationKind, SourceKind,
-    feed::Asker,
-    multicast::{Group, Interfaces},
-    own,
-    pipeline::{Input, PipelineError, Quality},
+    Airing, Error, PublicationKind,
+    multicast::Group,
+    pipeline::{Input, PipelineError},
     preview,
-    relay::{self, OnAir, Programme},
+    relay::{self, Job, OnAir, Programme},
     stage::{Place, Stage},
-    state::{Denied, Publication, Publisher},
+    state::Publisher,
     tap::{self, Tap},
     track::Random,
     view::View,
@@ -210,8 +211,8 @@ impl Actor {
         let clock = &self.floor.clock;
         let programme = Programme { group, machines: self.machines.clone() };
         let mut relay = |kind, programme| {
-            let relays = &mut self.relays;
-            let relay = relay::spawn(lesson, kind, clock.clone(), random, programme, relays);
+            let job = Job { lesson, kind, clock: clock.clone(), random, programme };
+            let relay = relay::spawn(job, &mut self.relays);
             self.on_air.insert((lesson, kind), WatchStream::new(relay.on_air.clone()));
             relay
         };
@@ -277,249 +278,6 @@ impl Actor {
         Ok(tap)
     }
 
-    fn admit(
-        &mut self,
-        lesson: LessonId,
-        kind: PublicationKind,
-        who: Publisher,
-    ) -> Result<&mut Stage, Error> {
-        let stage = self.stages.get_mut(&lesson).ok_or(Error::NotActive(lesson))?;
-        let owner = stage.airing.owner;
-        match stage.slot(kind).admit(owner, who) {
-            Ok(()) => Ok(stage),
-            Err(Denied::Taken) => Err(Error::Taken(lesson)),
-            Err(Denied::NotTheirs) => Err(Error::NotTheirs(lesson)),
-        }
-    }
-
-    async fn publish(
-        &mut self,
-        lesson: LessonId,
-        kind: PublicationKind,
-        who: Publisher,
-        agreed: Agreed,
-    ) -> Result<PublicationId, Error> {
-        let id = self.floor.clock.id();
-        let place = Place { lesson, kind, publication: id };
-        let stage = self.admit(lesson, kind, who)?;
-        let feed = stage.relay(kind).feed.clone();
-        let limit = stage.airing.limits.max_bitrate_bps;
-        let whip = self.whip.clone();
-        let asker = Asker::Whip(whip.clone());
-        self.introduce(place, who, SourceKind::Whip, asker, agreed.has_sound()).await;
-        let gone = whip.open(id, agreed, feed).await;
-        whip.limit(id, limit.into()).await;
-        self.watch_session(place, gone);
-        Ok(id)
-    }
-
-    async fn play(
-        &mut self,
-        lesson: LessonId,
-        who: Publisher,
-        input: Input,
-    ) -> Result<Begun, Error> {
-        let (kind, source, has_sound) = match input {
-            Input::Test | Input::File(_) => (PublicationKind::Screen, SourceKind::File, true),
-            Input::Camera => (PublicationKind::Screen, SourceKind::Capture, false),
-            Input::Microphone => (PublicationKind::Person, SourceKind::Capture, true),
-        };
-        let place = Place { lesson, kind, publication: self.floor.clock.id() };
-        let stage = self.admit(lesson, kind, who)?;
-        let feed = stage.relay(kind).feed.clone();
-        let Limits { max_fps, max_bitrate_bps } = stage.airing.limits;
-        let quality = Quality { fps: max_fps.max(1), bitrate_bps: max_bitrate_bps };
-        let own = own::spawn(place.publication, input, quality, feed);
-        self.introduce(place, who, source, Asker::Own(own.asker), has_sound).await;
-        self.own.insert(place.publication, own.stop);
-        self.watch_session(place, own.gone);
-        Ok(own.begun)
-    }
-
-    /// Takes a publication into its slot; one that was to take over there before it is ended.
-    async fn introduce(
-        &mut self,
-        place: Place,
-        who: Publisher,
-        source: SourceKind,
-        asker: Asker,
-        has_sound: bool,
-    ) {
-        let Place { lesson, kind, publication: id } = place;
-        let since = self.floor.clock.now();
-        let Some(stage) = self.stages.get_mut(&lesson) else { return };
-        let publication = Publication { id, teacher: who.teacher, source, since };
-        let earlier = stage.slot(kind).announce(publication);
-        stage.is_news = true;
-        let source = relay::Source { publication: id, asker, has_sound };
-        let _ = stage.relay(kind).orders.send(relay::Order::Announce(source)).await;
-        tracing::info!(lesson.id = %lesson, publication.id = %id, "{kind:?} is being published");
-        if let Some(publication) = earlier {
-            self.end(Place { lesson, kind, publication }).await;
-        }
-    }
-
-    fn watch_session(&mut self, place: Place, gone: oneshot::Receiver<Infallible>) {
-        self.sessions.push(gone.map(move |_| place).boxed());
-    }
-
-    async fn unpublish(&mut self, id: PublicationId, who: Publisher) -> Result<(), Error> {
-        let place = self.stages.values().flat_map(Stage::publications).find_map(|(place, of)| {
-            let is_theirs = who.is_admin || of.teacher == who.teacher;
-            (of.id == id && is_theirs).then_some(place)
-        });
-        self.end(place.ok_or(Error::NoSuchPublication(id))?).await;
-        Ok(())
-    }
-
-    async fn stop_playing(&mut self, lesson: LessonId, who: Publisher) -> Result<(), Error> {
-        let stage = self.stages.get(&lesson).ok_or(Error::NotActive(lesson))?;
-        if stage.airing.owner != who.teacher && !who.is_admin {
-            return Err(Error::NotTheirs(lesson));
-        }
-        let places: Vec<_> = stage
-            .publications()
-            .filter_map(|(place, of)| self.own.contains_key(&of.id).then_some(place))
-            .collect();
-        for place in places {
-            self.end(place).await;
-        }
-        Ok(())
-    }
-
-    /// Ends a publication that is open.
-    async fn end(&mut self, place: Place) {
-        match self.own.remove(&place.publication) {
-            Some(stop) => stop.cancel(),
-            None => self.whip.close(place.publication).await,
-        }
-        self.ended(place).await;
-    }
-
-    /// A publication is over.
-    async fn ended(&mut self, place: Place) {
-        self.own.remove(&place.publication);
-        let Some(stage) = self.stages.get_mut(&place.lesson) else { return };
-        stage.is_news |= stage.slot(place.kind).ended(place.publication);
-        let withdraw = relay::Order::Withdraw(place.publication);
-        let _ = stage.relay(place.kind).orders.send(withdraw).await;
-    }
-
-    /// What is on air in a slot is something else now.
-    async fn notice(&mut self, lesson: LessonId, kind: PublicationKind, on_air: OnAir) {
-        let Some(stage) = self.stages.get_mut(&lesson) else { return };
-        stage.is_news = true;
-        if let Some(publication) = on_air.publication
-            && let Some(old) = stage.slot(kind).took_over(publication)
-        {
-            tracing::info!(lesson.id = %lesson, publication.id = %publication, "took over");
-            self.end(Place { lesson, kind, publication: old }).await;
-        }
-        if kind == PublicationKind::Screen {
-            self.tell_machines(lesson, on_air);
-        }
-    }
-
-    fn tell_machines(&mut self, lesson: LessonId, on_air: OnAir) {
-        let Some(stage) = self.stages.get_mut(&lesson) else { return };
-        let ssrc = |stream: Option<relay::Stream>| stream.map(|stream| stream.ssrc);
-        let streams = |on_air: OnAir| (ssrc(on_air.video), ssrc(on_air.audio));
-        let told = std::mem::replace(&mut stage.told, on_air);
-        if told.publication.is_some() != on_air.publication.is_some() {
-            self.say_scene(lesson);
-        }
-        if streams(told) != streams(on_air) {
-            self.grant_all(lesson);
-        }
-    }
-
-    async fn hear(&mut self, message: MediaMessage) {
-        let now = self.floor.clock.monotonic();
-        match message {
-            MediaMessage::Ready(link) => {
-                self.leave(link.machine).await;
-                self.links.insert(link.machine, link.clone());
-                if let Some(lesson) = self.stage_for(&link) {
-                    self.enter(lesson, link).await;
-                }
-            }
-            MediaMessage::Gone(machine) => {
-                self.links.remove(&machine);
-                self.leave(machine).await;
-            }
-            MediaMessage::WantKept { machine, serial, video_from, audio_from: _ } => {
-                let Some(stage) = self.stage_with(machine) else { return };
-                if stage.receivers.get(&machine).and_then(|r| r.serial) == Some(serial) {
-                    let order = relay::Order::Kept { machine, serial, from: video_from };
-                    let _ = stage.screen_relay.orders.send(order).await;
-                }
-            }
-            MediaMessage::Report { machine, report } => {
-                let Some(stage) = self.stage_with(machine) else { return };
-                if stage.note(now, machine, report) {
-                    let _ = stage.screen_relay.orders.send(relay::Order::Lost(machine)).await;
-                }
-            }
-        }
-    }
-
-    /// The lesson that a machine belongs to: one that names it before one that has its whole room.
-    fn stage_for(&self, link: &Link) -> Option<LessonId> {
-        let wanting = self
-            .stages
-            .values()
-            .filter_map(|stage| stage.wants(link).map(|is_named| (is_named, stage.airing.lesson)));
-        wanting.max().map(|(_, lesson)| lesson)
-    }
-
-    fn stage_with(&mut self, machine: MachineId) -> Option<&mut Stage> {
-        self.stages.values_mut().find(|stage| stage.receivers.contains_key(&machine))
-    }
-
-    async fn enter(&mut self, lesson: LessonId, link: Link) {
-        let machine = link.machine;
-        let now = self.floor.clock.monotonic();
-        let allowed = &self.floor.config.media.interfaces;
-        let Some(stage) = self.stages.get_mut(&lesson) else { return };
-        let scene = stage.enter(now, link, &Interfaces::of_this_box(), allowed);
-        self.machines.say(machine, scene);
-        set_interfaces(stage).await;
-        self.grant(lesson, machine);
-    }
-
-    async fn leave(&mut self, machine: MachineId) {
-        if let Some(stage) = self.stage_with(machine) {
-            stage.receivers.remove(&machine);
-            stage.is_news = true;
-            set_interfaces(stage).await;
-        }
-    }
-
-    fn grant(&mut self, lesson: LessonId, machine: MachineId) {
-        let now = self.floor.clock.monotonic();
-        let serial = self.last_serial.wrapping_add(1);
-        let Some(stage) = self.stages.get_mut(&lesson) else { return };
-        if let Some(grant) = stage.grant(now, machine, serial) {
-            self.last_serial = serial;
-            self.machines.say(machine, grant);
-        }
-    }
-
-    fn grant_all(&mut self, lesson: LessonId) {
-        let Some(stage) = self.stages.get(&lesson) else { return };
-        let machines: Vec<_> = stage.receivers.keys().copied().collect();
-        for machine in machines {
-            self.grant(lesson, machine);
-        }
-    }
-
-    fn say_scene(&self, lesson: LessonId) {
-        let Some(stage) = self.stages.get(&lesson) else { return };
-        for machine in stage.receivers.keys() {
-            self.machines.say(*machine, stage.scene());
-        }
-    }
-
     fn count(&mut self) {
         for stage in self.stages.values_mut() {
             stage.count();
@@ -547,11 +305,6 @@ impl Actor {
             |group: &Group| self.stages.values().all(|s| s.group.address != group.address);
         (0..16).map(of).find(is_free).unwrap_or_else(|| of(0))
     }
-}
-
-async fn set_interfaces(stage: &Stage) {
-    let order = relay::Order::Interfaces(stage.sources());
-    let _ = stage.screen_relay.orders.send(order).await;
 }
 
 /// Numbers that nobody can foretell, for SSRCs and first sequence numbers (RFC 3550 §5.1).

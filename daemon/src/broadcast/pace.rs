@@ -6,21 +6,18 @@ use std::time::Duration;
 pub(super) struct Pace {
     since: Duration,
     /// Since then.
-    new_frames: u64,
-    new_bytes: u64,
-    /// Ever.
     frames: u64,
+    bytes: u64,
 }
 
 impl Pace {
     pub(super) fn new(now: Duration) -> Self {
-        Self { since: now, new_frames: 0, new_bytes: 0, frames: 0 }
+        Self { since: now, frames: 0, bytes: 0 }
     }
 
     /// Counts one packet, `ends_frame` where it is the last of a video frame.
     pub(super) fn count(&mut self, bytes: usize, ends_frame: bool) {
-        self.new_bytes += bytes as u64;
-        self.new_frames += u64::from(ends_frame);
+        self.bytes += bytes as u64;
         self.frames += u64::from(ends_frame);
     }
 
@@ -33,15 +30,11 @@ impl Pace {
     )]
     pub(super) fn per_second(&mut self, now: Duration) -> (f32, u64) {
         let seconds = now.saturating_sub(self.since).as_secs_f64().max(0.001);
-        let fps = self.new_frames as f64 / seconds;
-        let bps = self.new_bytes as f64 * 8.0 / seconds;
+        let fps = self.frames as f64 / seconds;
+        let bps = self.bytes as f64 * 8.0 / seconds;
         self.since = now;
-        self.new_frames = 0;
-        self.new_bytes = 0;
+        self.frames = 0;
+        self.bytes = 0;
         (fps as f32, bps as u64)
-    }
-
-    pub(super) fn frames(&self) -> u64 {
-        self.frames
     }
 }

@@ -21,8 +21,12 @@ use super::{
     receivers::{Cause, Reception, Reports, Verdict},
     relay,
     state::{Publication, Slot},
+    track::Live,
 };
 use crate::machines::Link;
+
+/// How often one machine gets the kept pictures of one grant.
+const KEPT_APART: Duration = Duration::from_secs(2);
 
 /// Seconds of figures that are remembered for judging machines.
 const FIGURES: usize = 4;
@@ -61,6 +65,8 @@ pub(super) struct Receiver {
     /// The grant that it has.
     pub(super) serial: Option<u32>,
     pub(super) reports: Reports,
+    /// When it last had the kept pictures of that grant.
+    kept_at: Option<Duration>,
     /// What pages were told of it.
     shown: Option<(Reception, Option<Cause>)>,
 }
@@ -134,11 +140,15 @@ impl Stage {
         interfaces: &Interfaces,
         allowed: &[String],
     ) -> FromBox {
-        let source = interfaces.source(link.local, allowed);
-        let machine = link.machine;
-        let reports = Reports::new(now);
-        self.receivers
-            .insert(machine, Receiver { link, source, serial: None, reports, shown: None });
+        let receiver = Receiver {
+            source: interfaces.source(link.local, allowed),
+            serial: None,
+            reports: Reports::new(now),
+            kept_at: None,
+            shown: None,
+            link,
+        };
+        self.receivers.insert(receiver.link.machine, receiver);
         self.is_news = true;
         self.scene()
     }
@@ -182,6 +192,7 @@ impl Stage {
             return None;
         }
         receiver.serial = Some(serial);
+        receiver.kept_at = None;
         receiver.reports = Reports::new(now);
         Some(FromBox::Grant(Grant {
             serial,
@@ -192,6 +203,18 @@ impl Stage {
             video,
             audio,
         }))
+    }
+
+    /// Whether a machine may have the kept pictures: of the grant that it has, and not over and
+    /// over, for they are large.
+    pub(super) fn may_have_kept(&mut self, now: Duration, machine: MachineId, serial: u32) -> bool {
+        let Some(receiver) = self.receivers.get_mut(&machine) else { return false };
+        let is_patient = receiver.kept_at.is_none_or(|at| now >= at + KEPT_APART);
+        let may = receiver.serial == Some(serial) && is_patient;
+        if may {
+            receiver.kept_at = Some(now);
+        }
+        may
     }
 
     /// Notes a report. `true`: the machine would be helped by a keyframe.
@@ -245,7 +268,7 @@ impl Stage {
     }
 }
 
-fn track(stream: relay::Stream, next_index: u64) -> grant::Track {
+fn track(stream: Live, next_index: u64) -> grant::Track {
     grant::Track {
         codec: codec(stream.codec),
         ssrc: stream.ssrc,

@@ -184,9 +184,8 @@ impl Track {
 
     pub(super) fn next_timeout(&self) -> Option<Duration> {
         let held = self.inputs.iter().filter_map(|input| input.reorder.next_timeout());
-        let keyframe = self.live.as_ref().filter(|live| live.codec.is_video());
-        let keyframe = keyframe.filter(|_| self.on_air.is_some());
-        held.chain(keyframe.map(|live| live.keyframes.next_timeout())).min()
+        let asks = self.inputs.iter().filter_map(|input| self.ask_at(input));
+        held.chain(asks).min()
     }
 
     /// A machine begins to watch, or has lost its way.
@@ -308,26 +307,37 @@ impl Track {
 
     /// Says which publications are to be asked for a keyframe now.
     fn ask(&mut self, now: Duration, out: &mut Vec<Happened>) {
-        for input in &mut self.inputs {
-            let stream = [&mut self.live, &mut self.next]
-                .into_iter()
-                .flatten()
-                .find(|stream| Some(stream.ssrc) == input.announced_to);
-            let Some(stream) = stream.filter(|stream| stream.codec.is_video()) else { continue };
-            let waits = stream.relay.wants_keyframe(input.source);
-            let due = if self.on_air == Some(input.publication) && stream.is_on_air(input.source) {
-                if waits || stream.gop.is_overgrown() {
-                    stream.keyframes.needed();
-                }
-                stream.keyframes.poll(now).is_some()
-            } else {
-                waits && input.asked.is_none_or(|asked| now >= asked + APART)
-            };
-            if due {
-                input.asked = Some(now);
-                out.push(Happened::Ask(input.publication));
+        if let Some(live) = &mut self.live
+            && live.cannot_go_on()
+        {
+            live.keyframes.needed();
+        }
+        for index in 0..self.inputs.len() {
+            if self.ask_at(&self.inputs[index]).is_none_or(|at| now < at) {
+                continue;
+            }
+            let input = &mut self.inputs[index];
+            input.asked = Some(now);
+            out.push(Happened::Ask(input.publication));
+            if let Some(live) = self.live.as_mut().filter(|live| live.is_from(input)) {
+                // Counts as asked.
+                live.keyframes.poll(now);
             }
         }
+    }
+
+    /// When a publication is to be asked for a keyframe next: by the policy where it is on air,
+    /// otherwise again and again until it takes over.
+    fn ask_at(&self, input: &Input) -> Option<Duration> {
+        let stream = [&self.live, &self.next]
+            .into_iter()
+            .flatten()
+            .find(|stream| Some(stream.ssrc) == input.announced_to && stream.codec.is_video())?;
+        if stream.is_from(input) {
+            return Some(stream.keyframes.next_timeout());
+        }
+        let waits = stream.relay.wants_keyframe(input.source);
+        waits.then(|| input.asked.map_or(Duration::ZERO, |asked| asked + APART))
     }
 }
 
@@ -373,8 +383,15 @@ impl Stream {
         }
     }
 
-    fn is_on_air(&self, source: SourceId) -> bool {
-        self.relay.source() == Some(source)
+    /// Whether what is on air comes from this input.
+    fn is_from(&self, input: &Input) -> bool {
+        self.relay.source() == Some(input.source)
+    }
+
+    /// Nothing more can be sent, or kept for joiners, before a keyframe.
+    fn cannot_go_on(&self) -> bool {
+        let stuck = |source| self.relay.wants_keyframe(source);
+        self.codec.is_video() && (self.relay.source().is_some_and(stuck) || self.gop.is_overgrown())
     }
 
     /// Notes what went on air.
@@ -512,6 +529,25 @@ mod tests {
         let mut again = Sender::new(FIRST, 99);
         assert!(lab.frame(&mut again, Codec::Vp8, DELTA).is_empty());
         assert_eq!(indices(&lab.frame(&mut again, Codec::Vp8, KEYFRAME)), [start + 1]);
+    }
+
+    #[test]
+    fn while_a_keyframe_is_awaited_it_is_asked_for_once_a_second_and_not_more() {
+        let mut lab = Lab::new();
+        lab.track.announce(FIRST);
+        lab.frame(&mut Sender::new(FIRST, 1), Codec::Vp8, KEYFRAME);
+        let mut again = Sender::new(FIRST, 99);
+        lab.frame(&mut again, Codec::Vp8, DELTA);
+        let mut times = Vec::new();
+        for _ in 0..1_000 {
+            if !lab.asked().is_empty() {
+                times.push(lab.now);
+            }
+            let next = lab.track.next_timeout().unwrap();
+            assert!(next > lab.now, "it would turn on the spot");
+            lab.now = lab.now.max(next.min(lab.now + Duration::from_millis(10)));
+        }
+        assert!((9..=11).contains(&times.len()), "{times:?}");
     }
 
     #[test]

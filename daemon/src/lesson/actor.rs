@@ -27,7 +27,7 @@ use crate::{
     floor::Floor,
     http::problem::chain,
     identity::Person,
-    roster,
+    roster, settings,
 };
 
 /// Requests that may wait: they come from people's clicks. A full mailbox makes the next wait.
@@ -50,12 +50,18 @@ type Pages = watch::Receiver<HashMap<TeacherId, usize>>;
 
 /// `pages` are the live pages that teachers have open: a lesson whose teacher has none, and
 /// publishes nothing, ends by itself. The handle works while [`Actor::run`] does.
-pub fn new(floor: &Floor, others: Others, pages: Pages) -> (Handle, Actor) {
+pub fn new(
+    floor: &Floor,
+    settings: settings::Handle,
+    others: Others,
+    pages: Pages,
+) -> (Handle, Actor) {
     let (requests, mailbox) = mpsc::channel(REQUESTS);
     let end_after = watch::Sender::new(minutes(floor.config.lesson.end_after_minutes));
     let actor = Actor {
         clock: floor.clock.clone(),
         db: floor.db.clone(),
+        settings,
         changes: floor.events.listen(),
         others,
         mailbox,
@@ -70,6 +76,7 @@ pub fn new(floor: &Floor, others: Others, pages: Pages) -> (Handle, Actor) {
 pub struct Actor {
     clock: Clock,
     db: Db,
+    settings: settings::Handle,
     changes: Listener,
     others: Others,
     mailbox: mpsc::Receiver<Request>,
@@ -181,6 +188,7 @@ impl Actor {
     async fn facts(&self, plan: &Plan, by: &Person) -> Result<Facts, Error> {
         let (class, room, by) = (plan.class, plan.room, by.clone());
         let (id, now, clock_is_sure) = (self.clock.id(), self.clock.now(), self.clock.is_sure());
+        let settings = self.settings.values();
         let looked_up = self.db.read(move |c| {
             Ok::<_, Error>(Facts {
                 id,
@@ -190,8 +198,8 @@ impl Actor {
                 class: roster::store::class(c, class)?.ok_or(Error::NoSuchClass(class))?,
                 room: roster::store::room(c, room)?.ok_or(Error::NoSuchRoom(room))?,
                 machines_of_room: store::machines_of_room(c, room)?,
-                default_length: Duration::from_mins(45),
-                records_by_default: true,
+                default_length: Duration::from_mins(settings.lesson_default_minutes.into()),
+                records_by_default: settings.recording_on_by_default,
             })
         });
         looked_up.await

@@ -1,7 +1,7 @@
 //! One machine's connection, from the upgrade to its end.
 //!
 //! ```text
-//!   greet: first message, version, key ──▶ refused or enrolled: said, closed
+//!   greet: who is it? ──▶ refused, or just enrolled: said, closed
 //!      │ welcome
 //!      ▼
 //!   hear ┬─ until silence, nonsense, close     whichever ends first ends both
@@ -15,8 +15,8 @@ use std::{net::IpAddr, time::Duration};
 
 use alfarid_protocol::{
     control::{self, FromBox, FromMachine, MAX_TEXT, PING_EVERY_MS, RefusalCode},
-    span::{MarkKind, Moment},
-    version::{self, Mismatch},
+    span::MarkKind,
+    version,
 };
 use axum::{
     Extension, Router,
@@ -35,17 +35,16 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Error, Handle, Link, MediaMessage, PresenceMessage,
+    greeting::{Greeted, Guest, greet},
     hearing::{self, Heard, Patience},
     store,
     table::{Connected, Ending, LaneEnds},
 };
 use crate::{
-    enrolment::{EnrolRequest, Issued, KnownMachine, spki_sha256},
+    enrolment::KnownMachine,
     http::{Peer, problem::chain},
 };
 
-/// A machine says who it is at once; a stranger that says nothing is not kept.
-const GREETING: Duration = Duration::from_secs(10);
 /// Three pings missed.
 const SILENCE: Duration = Duration::from_millis(3 * PING_EVERY_MS);
 /// A machine that takes nothing for this long is gone.
@@ -57,20 +56,6 @@ struct Deps {
     machines: Handle,
     media: mpsc::Sender<MediaMessage>,
     presence: mpsc::Sender<PresenceMessage>,
-}
-
-/// What the box says instead of a welcome.
-#[derive(Debug)]
-struct Refusal {
-    code: RefusalCode,
-    detail: String,
-}
-
-/// A machine that was let in.
-struct Guest {
-    known: KnownMachine,
-    agent_version: String,
-    now: Moment,
 }
 
 pub(super) fn router(
@@ -94,7 +79,7 @@ async fn connect(
 }
 
 async fn serve(mut socket: WebSocket, peer: Peer, deps: Deps) {
-    let last_words = match greet(&mut socket, &peer, &deps).await {
+    let last_words = match greet(&mut socket, &peer, &deps.machines.enrolment).await {
         Ok(Greeted::Enrolled(enrolled)) => Some(*enrolled),
         Ok(Greeted::Guest(guest)) => return stay(socket, &peer, &deps, *guest).await,
         Ok(Greeted::Nobody) => None,
@@ -105,100 +90,6 @@ async fn serve(mut socket: WebSocket, peer: Peer, deps: Deps) {
     };
     let (mut sink, _) = socket.split();
     farewell(&mut sink, last_words).await;
-}
-
-enum Greeted {
-    Guest(Box<Guest>),
-    Enrolled(Box<FromBox>),
-    /// It went away, or said nothing.
-    Nobody,
-}
-
-/// Hears the first message and decides.
-async fn greet(socket: &mut WebSocket, peer: &Peer, deps: &Deps) -> Result<Greeted, Refusal> {
-    let Ok(Some(Ok(Message::Text(text)))) = tokio::time::timeout(GREETING, socket.recv()).await
-    else {
-        return Ok(Greeted::Nobody);
-    };
-    match hearing::read(&text) {
-        Heard::Message(FromMachine::Hello { protocol, agent_version, name: _, now }) => {
-            check_version(protocol, &agent_version)?;
-            let known = recognise(peer, deps).await?;
-            Ok(Greeted::Guest(Box::new(Guest { known, agent_version, now })))
-        }
-        Heard::Message(FromMachine::Enrol { protocol, agent_version, name, secret, csr_pem }) => {
-            check_version(protocol, &agent_version)?;
-            let address = peer.address.ip().to_canonical();
-            let request = EnrolRequest { secret, csr_pem, name, agent_version, address };
-            let enrolled = enrol(deps, request).await?;
-            Ok(Greeted::Enrolled(Box::new(enrolled)))
-        }
-        Heard::Message(_) => Err(Refusal::new(RefusalCode::BadMessage, "say hello first")),
-        Heard::Unknown => Err(Refusal::new(
-            RefusalCode::BoxTooOld,
-            "this box does not know the first message: update the box",
-        )),
-        Heard::Nonsense(error) => Err(Refusal::new(RefusalCode::BadMessage, error.to_string())),
-    }
-}
-
-fn check_version(peer: u16, agent_version: &str) -> Result<(), Refusal> {
-    match version::agree(peer) {
-        Ok(_) => Ok(()),
-        Err(Mismatch::PeerTooOld) => Err(Refusal::new(
-            RefusalCode::AgentTooOld,
-            format!(
-                "update the package alfarid-agent on this machine: it has {agent_version}, the \
-                 box needs one that speaks version {} of the protocol, such as {}",
-                version::OLDEST,
-                env!("CARGO_PKG_VERSION"),
-            ),
-        )),
-        Err(Mismatch::PeerNewer) => Err(Refusal::new(
-            RefusalCode::BoxTooOld,
-            format!(
-                "update the box: it has {} and speaks version {} of the protocol at most",
-                env!("CARGO_PKG_VERSION"),
-                version::CURRENT,
-            ),
-        )),
-    }
-}
-
-/// Who the key of the connection belongs to.
-async fn recognise(peer: &Peer, deps: &Deps) -> Result<KnownMachine, Refusal> {
-    let unknown = || {
-        Refusal::new(
-            RefusalCode::MachineUnknown,
-            "this box does not know this machine's key: enrol it with a token of this site",
-        )
-    };
-    let certificate = peer.certificate.as_ref().ok_or_else(unknown)?;
-    let key = spki_sha256(certificate).ok_or_else(unknown)?;
-    match deps.machines.enrolment.machine_of_key(key).await {
-        Ok(Some(known)) if known.is_revoked => Err(Refusal::new(
-            RefusalCode::MachineRevoked,
-            "this machine's trust was taken away: enrol it again with a new key",
-        )),
-        Ok(Some(known)) => Ok(known),
-        Ok(None) => Err(unknown()),
-        Err(error) => {
-            tracing::error!(error = %chain(&error), "cannot look a machine up");
-            Err(Refusal::new(RefusalCode::TryLater, "the box cannot look machines up just now"))
-        }
-    }
-}
-
-async fn enrol(deps: &Deps, request: EnrolRequest) -> Result<FromBox, Refusal> {
-    let issued = deps.machines.enrolment.enrol(request).await.map_err(|error| {
-        let code = error.refusal();
-        if code == RefusalCode::TryLater {
-            tracing::error!(error = %chain(&error), "cannot enrol a machine");
-        }
-        Refusal::new(code, error.to_string())
-    })?;
-    let Issued { machine, box_id, chain_pem, root_pem } = issued;
-    Ok(FromBox::Enrolled { machine, box_id, chain_pem, root_pem })
 }
 
 /// Welcomes a machine, keeps it connected, and tells who it concerns when it comes and goes.
@@ -234,8 +125,8 @@ async fn stay(socket: WebSocket, peer: &Peer, deps: &Deps, guest: Guest) {
         last_words = hear(&mut stream, deps, &guest, number) => last_words,
         last_words = speak(&mut sink, &mut lanes) => last_words,
     };
-    farewell(&mut sink, last_words).await;
     leave(deps, &guest, number).await;
+    farewell(&mut sink, last_words).await;
 }
 
 /// Registers the machine and says welcome. `None`: it is gone already.
@@ -425,10 +316,4 @@ async fn say(sink: &mut SplitSink<WebSocket, Message>, message: &FromBox) -> boo
 
 async fn send(sink: &mut SplitSink<WebSocket, Message>, message: Message) -> bool {
     matches!(tokio::time::timeout(SEND, sink.send(message)).await, Ok(Ok(())))
-}
-
-impl Refusal {
-    fn new(code: RefusalCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
-    }
 }

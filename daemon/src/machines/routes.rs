@@ -80,7 +80,7 @@ async fn list_machines(
         (status = 403, description = "`admins_only`", body = Problem),
         (status = 404, description = "`no_such_machine`, `no_such_room`", body = Problem),
         (status = 409, description = "`machine_revoked`", body = Problem),
-        (status = 422, description = "`invalid_fields`", body = Problem),
+        (status = 422, description = "`invalid_input`", body = Problem),
     )
 )]
 async fn update_machine(

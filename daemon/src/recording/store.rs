@@ -19,7 +19,7 @@ use crate::{
 };
 
 const COLUMNS: &str = "id, lesson_id, teacher_id, title, class_name, teacher_name, storage_path,
-    started_at, clock_was_sure, status, fault, is_public, duration_seconds, frame_count";
+    started_at, clock_was_sure, status, fault, is_public";
 
 const SEGMENT_COLUMNS: &str = "id, track, path, mime, width, height, offset_ms, duration_ms,
     size_bytes, init_bytes, frame_count, is_closed";
@@ -31,8 +31,6 @@ pub(super) struct Kept {
     pub status: Status,
     pub fault: Option<Fault>,
     pub is_public: bool,
-    pub duration_seconds: i64,
-    pub frame_count: u64,
     pub segments: Vec<SegmentFile>,
 }
 
@@ -251,8 +249,6 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Kept> {
         status: column::word(row, 9)?,
         fault: has_fault.then(|| column::word(row, 10)).transpose()?,
         is_public: row.get(11)?,
-        duration_seconds: row.get(12)?,
-        frame_count: natural(row, 13)?,
         segments: Vec::new(),
     })
 }
@@ -313,7 +309,9 @@ impl Kept {
     }
 
     pub(super) fn into_recording(self) -> super::Recording {
-        let Self { about, status, fault, is_public, duration_seconds, frame_count, segments } = self;
+        let Self { about, status, fault, is_public, segments } = self;
+        let end_ms = segments.iter().map(|segment| segment.offset_ms + segment.duration_ms).max();
+        let pictures = segments.iter().filter(|segment| segment.kind == TrackKind::ScreenVideo);
         super::Recording {
             id: about.recording_id,
             lesson_id: about.lesson_id,
@@ -323,9 +321,9 @@ impl Kept {
             status,
             fault,
             started_at: about.started_at,
-            duration_seconds,
+            duration_seconds: end_ms.unwrap_or(0) / 1_000,
             file_size_bytes: segments.iter().map(|segment| segment.size_bytes).sum(),
-            frame_count,
+            frame_count: pictures.map(|segment| segment.frame_count).sum(),
             is_public,
             tracks: tracks(segments),
         }

@@ -1,13 +1,14 @@
 //! The roster over HTTP.
 
 mod classes;
+mod files;
 mod rooms;
 mod students;
 
-use axum::extract::FromRef;
+use axum::{extract::FromRef, http::StatusCode};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Error, Handle};
+use super::{Error, FileError, Handle};
 use crate::{http::Problem, identity};
 
 pub fn routes<S>() -> OpenApiRouter<S>
@@ -23,6 +24,10 @@ where
         .routes(routes!(classes::show_class, classes::update_class, classes::delete_class))
         .routes(routes!(classes::show_seating, classes::replace_seating))
         .routes(routes!(students::list_students, students::create_student))
+        .routes(routes!(files::preview_import))
+        .routes(routes!(files::import_students))
+        .routes(routes!(files::export_students_csv))
+        .routes(routes!(files::export_students_xlsx))
         .routes(routes!(students::update_student, students::delete_student))
 }
 
@@ -35,6 +40,8 @@ impl From<Error> for Problem {
             Error::ClassFull { .. } => Self::conflict("class_full", detail),
             Error::ClassHasLessons(_) => Self::conflict("class_has_lessons", detail),
             Error::Db(_) => Self::internal(&error),
+            Error::File(error) => error.into(),
+            Error::ImportHasBadLines { .. } => Self::unprocessable("import_has_bad_lines", detail),
             Error::Invalid(invalid) => invalid.into(),
             Error::LastRoom => Self::conflict("last_room", detail),
             Error::NoSuchClass(_) => Self::not_found("no_such_class", detail),
@@ -50,6 +57,24 @@ impl From<Error> for Problem {
             Error::SeatStranger(_) => Self::unprocessable("seat_stranger", detail),
             Error::SeatTwice(_) => Self::unprocessable("seat_twice", detail),
             Error::SeatedTwice(_) => Self::unprocessable("seated_twice", detail),
+            Error::Stopping => Self::unavailable("stopping", detail),
+        }
+    }
+}
+
+impl From<FileError> for Problem {
+    fn from(error: FileError) -> Self {
+        let detail = error.to_string();
+        match error {
+            FileError::ColumnMissing { .. } => Self::unprocessable("import_column_missing", detail),
+            FileError::Empty => Self::unprocessable("import_empty", detail),
+            FileError::NotATable => Self::unprocessable("import_not_a_table", detail),
+            FileError::OldExcel => Self::unprocessable("import_old_excel", detail),
+            FileError::TooLarge => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "import_too_large", detail)
+            }
+            FileError::TooManyRows => Self::unprocessable("import_too_many_rows", detail),
+            FileError::Utf16 => Self::unprocessable("import_utf16", detail),
         }
     }
 }

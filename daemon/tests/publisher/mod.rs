@@ -81,6 +81,11 @@ enum Order {
 
 impl Offer {
     pub(crate) async fn new(codecs: Codecs, video: bool) -> Self {
+        Self::from(Ipv4Addr::LOCALHOST, codecs, video).await
+    }
+
+    /// An offer of a publisher at `address`.
+    pub(crate) async fn from(address: Ipv4Addr, codecs: Codecs, video: bool) -> Self {
         let mut config = Rtc::builder()
             .set_rtp_mode(true)
             .clear_codecs()
@@ -91,7 +96,7 @@ impl Offer {
             config.codec_config().add_h264(108.into(), Some(109.into()), true, 0x42_e0_1f);
         }
         let mut rtc = config.build(now());
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let socket = UdpSocket::bind((address, 0)).await.unwrap();
         let local = socket.local_addr().unwrap();
         rtc.add_local_candidate(Candidate::host(local, "udp").unwrap());
         let mut changes = rtc.sdp_api();

@@ -361,14 +361,16 @@ async fn open(floor: &Floor, pages: &Pages) -> Opened {
     let (recording, recorders) = recording::new(floor.clone());
     // What machines say comes from the tests and not over the network.
     let (presence, outlet) = mpsc::channel(64);
-    let (attendance, roll) = attendance::new(floor, outlet);
+    let settings =
+        settings::Handle::open(floor.db.clone(), floor.clock.clone()).await.unwrap();
+    let (attendance, roll) = attendance::new(floor, settings.clone(), outlet);
     let others = lesson::Others {
         attendance: attendance.clone(),
         broadcast: broadcast.clone(),
         recording: recording.clone(),
         events: floor.events.clone(),
     };
-    let (lessons, life) = lesson::new(floor, others, pages.subscribe());
+    let (lessons, life) = lesson::new(floor, settings, others, pages.subscribe());
     let stopping = CancellationToken::new();
     let tasks = vec![
         tokio::spawn(airing.run(stopping.clone())),

@@ -25,6 +25,31 @@ pub(crate) struct Packet {
     pub(crate) bytes: Bytes,
 }
 
+impl Footage {
+    /// From the footage's start to its last frame.
+    pub(crate) fn last(&self) -> Duration {
+        self.packets.last().map_or(Duration::ZERO, |packet| packet.taken)
+    }
+
+    /// The same track goes on with `next`, `gap` after its last frame.
+    pub(crate) fn followed_by(mut self, gap: Duration, next: &Self) -> Self {
+        let shift = self.last() + gap;
+        let ticks = shift.as_micros() * u128::from(self.codec.clock_rate()) / 1_000_000;
+        let first = timestamp(&self.packets[0].bytes);
+        let ticks = u32::try_from(ticks & 0xffff_ffff).unwrap();
+        let next_first = timestamp(&next.packets[0].bytes);
+        for packet in &next.packets {
+            let mut bytes = packet.bytes.to_vec();
+            let since = timestamp(&packet.bytes).wrapping_sub(next_first);
+            let timestamp = first.wrapping_add(ticks).wrapping_add(since);
+            bytes[4..8].copy_from_slice(&timestamp.to_be_bytes());
+            self.packets.push(Packet { taken: packet.taken + shift, bytes: bytes.into() });
+        }
+        self.frames += next.frames;
+        self
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Picture {
     pub(crate) width: u32,
@@ -92,7 +117,7 @@ fn film(kind: TrackKind, codec: Codec, pipeline: &str) -> Footage {
     let mut last = None;
     while let Ok(sample) = sink.pull_sample() {
         let bytes = Bytes::copy_from_slice(&sample.buffer().unwrap().map_readable().unwrap());
-        let timestamp = u32::from_be_bytes(bytes[4..8].try_into().unwrap());
+        let timestamp = timestamp(&bytes);
         let ticks = timestamp.wrapping_sub(*first.get_or_insert(timestamp));
         let micros = u64::from(ticks) * 1_000_000 / u64::from(codec.clock_rate());
         frames += u64::from(last.replace(timestamp) != Some(timestamp));
@@ -101,4 +126,8 @@ fn film(kind: TrackKind, codec: Codec, pipeline: &str) -> Footage {
     pipeline.set_state(gst::State::Null).unwrap();
     assert!(frames > 0, "nothing came out of {text}");
     Footage { kind, codec, packets, frames }
+}
+
+fn timestamp(packet: &[u8]) -> u32 {
+    u32::from_be_bytes(packet[4..8].try_into().unwrap())
 }

@@ -21,7 +21,7 @@ use alfarid_daemon::{
     floor::Floor,
     health::Health,
     identity,
-    recording::{self, NewRecording, Recording, Status},
+    recording::{self, NewRecording, Recording, Service, Status},
 };
 use alfarid_protocol::{
     id::{BoxId, LessonId, PublicationId, RecordingId, TeacherId},
@@ -44,7 +44,7 @@ use tower::ServiceExt;
 use self::footage::Footage;
 
 /// 2027-01-15T08:00:00Z.
-const MORNING: Timestamp = Timestamp(1_800_000_000_000);
+pub(crate) const MORNING: Timestamp = Timestamp(1_800_000_000_000);
 
 /// How long a test waits for what must come: real time, only ever used up by a failing test.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -59,13 +59,14 @@ struct Routed {
 }
 
 pub(crate) struct Studio {
-    pub(crate) dir: PathBuf,
-    pub(crate) clock: Clock,
+    dir: PathBuf,
+    clock: Clock,
     pub(crate) floor: Floor,
     pub(crate) recording: recording::Handle,
-    pub(crate) listener: Listener,
+    listener: Listener,
     router: Router,
-    service: JoinHandle<()>,
+    service: Option<Service>,
+    running: Option<JoinHandle<()>>,
     stopping: CancellationToken,
 }
 
@@ -88,13 +89,48 @@ pub(crate) struct Answer {
 }
 
 impl Studio {
-    /// Everything lies in `dir`.
+    /// Everything lies in `dir`. Nothing runs before [`Studio::start`].
+    pub(crate) async fn prepare(dir: &Path) -> Self {
+        Self::lay(dir, Clock::manual(MORNING), 0).await
+    }
+
     pub(crate) async fn open(dir: &Path) -> Self {
-        Self::with(dir, Clock::manual(MORNING), 1).await
+        Self::with(dir, Clock::manual(MORNING), 0).await
     }
 
     pub(crate) async fn with(dir: &Path, clock: Clock, min_free_mb: u64) -> Self {
-        let floor = lay(dir, &clock, min_free_mb);
+        let mut studio = Self::lay(dir, clock, min_free_mb).await;
+        studio.start();
+        studio
+    }
+
+    pub(crate) fn start(&mut self) {
+        let service = self.service.take().unwrap();
+        self.running = Some(tokio::spawn(service.run(self.stopping.clone())));
+    }
+
+    async /// Runs the test `name` again in a process of its own, with a disk of `size` that nobody else
+/// sees. `Some` in that process: where the disk is.
+pub(crate) fn on_a_small_disk(name: &str, size: &str) -> Option<PathBuf> {
+    const DISK: &str = "ALFARID_TEST_SMALL_DISK";
+    if let Some(disk) = std::env::var_os(DISK) {
+        return Some(disk.into());
+    }
+    let disk = tempfile::tempdir().unwrap();
+    let script = format!("mount -t tmpfs -o size={size} tmpfs \"${DISK}\" && exec \"$0\" \"$@\"");
+    let status = std::process::Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c", &script])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(DISK, disk.path())
+        .status()
+        .unwrap();
+    assert!(status.success(), "{name} on a small disk");
+    None
+}
+
+fn lay(dir: &Path, clock: Clock, min_free_mb: u64) -> Self {
+        let floor = floor(dir, &clock, min_free_mb);
         people(&floor.db).await;
         let (recording, service) = recording::new(floor.clone());
         let stopping = CancellationToken::new();
@@ -103,20 +139,21 @@ impl Studio {
         let (router, _) = recording::routes::routes()
             .with_state(Routed { recording: recording.clone(), people })
             .split_for_parts();
-        let service = tokio::spawn(service.run(stopping.clone()));
-        Self { dir: dir.to_owned(), clock, floor, recording, listener, router, service, stopping }
+        let (dir, service) = (dir.to_owned(), Some(service));
+        Self { dir, clock, floor, recording, listener, router, service, running: None, stopping }
     }
 
     /// As SIGTERM does it.
     pub(crate) async fn close(self) {
         self.stopping.cancel();
-        self.service.await.unwrap();
+        self.running.unwrap().await.unwrap();
     }
 
     /// As a power cut does it, but that the kernel writes out what it has.
     pub(crate) async fn kill(self) {
-        self.service.abort();
-        let _ = self.service.await;
+        let running = self.running.unwrap();
+        running.abort();
+        let _ = running.await;
     }
 
     pub(crate) async fn record(&self, lesson: u128) -> OnAir {
@@ -160,6 +197,18 @@ impl Studio {
             _ => None,
         })
         .await
+    }
+
+    /// Waits until so many pictures are on disk. Returns the fragment that brought the last.
+    pub(crate) async fn grown_to(&mut self, id: RecordingId, frames: u64) -> Fragment {
+        loop {
+            let (_, fragment) = self.grown().await;
+            let recording = self.recording.get(&person("teacher"), id).await.unwrap();
+            assert!(recording.frame_count <= frames, "{} of {frames}", recording.frame_count);
+            if recording.frame_count == frames {
+                return fragment;
+            }
+        }
     }
 
     pub(crate) async fn event<T>(&mut self, wanted: impl Fn(&Event) -> Option<T>) -> T {
@@ -255,8 +304,9 @@ impl OnAir {
         let _ = self.tap.send(Tapped::Packet(packet)).await;
     }
 
-    pub(crate) async fn end(&self, track: TrackId) {
-        self.tap.send(Tapped::Ended(track)).await.unwrap();
+    /// Nobody listens any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.tap.is_closed()
     }
 
     /// Time passes in which nothing comes.
@@ -265,7 +315,7 @@ impl OnAir {
     }
 }
 
-fn lay(dir: &Path, clock: &Clock, min_free_mb: u64) -> Floor {
+fn floor(dir: &Path, clock: &Clock, min_free_mb: u64) -> Floor {
     let settings = dir.join("alfarid.toml");
     let text = format!(
         "[storage]\nstate_dir = {dir:?}\nrecordings_dir = {:?}\nmin_free_mb = {min_free_mb}\n",

@@ -18,7 +18,7 @@ use alfarid_daemon::{
     floor::Floor,
     health::Health,
     http::Peer,
-    identity, roster,
+    identity, roster, settings,
 };
 use alfarid_protocol::{id::BoxId, time::Timestamp};
 use axum::{
@@ -42,6 +42,7 @@ struct State {
     identity: identity::Handle,
     enrolment: enrolment::Handle,
     roster: roster::Handle,
+    settings: settings::Handle,
 }
 
 pub(crate) struct TestBox {
@@ -49,6 +50,7 @@ pub(crate) struct TestBox {
     pub(crate) identity: identity::Handle,
     pub(crate) enrolment: enrolment::Handle,
     pub(crate) roster: roster::Handle,
+    pub(crate) settings: settings::Handle,
     router: Router,
     dir: Arc<tempfile::TempDir>,
 }
@@ -109,6 +111,7 @@ impl TestBox {
             box_id: clock.id::<BoxId>(),
             started: clock.monotonic(),
         };
+        let settings = settings::Handle::open(floor.db.clone(), clock.clone()).await.unwrap();
         let identity = identity::Handle::new(floor.db.clone(), clock);
         let enrolment = enrolment::Handle::open(floor.clone(), identity.clone()).await.unwrap();
         let (_, connected) = roster::Connected::channel();
@@ -117,13 +120,23 @@ impl TestBox {
             identity: identity.clone(),
             enrolment: enrolment.clone(),
             roster: roster.clone(),
+            settings: settings.clone(),
         };
         let routes = OpenApiRouter::new()
             .merge(identity::routes())
             .merge(enrolment::routes())
             .merge(roster::routes())
+            .merge(settings::routes())
             .with_state(state);
-        Self { floor, identity, enrolment, roster, router: routes.split_for_parts().0, dir }
+        Self {
+            floor,
+            identity,
+            enrolment,
+            roster,
+            settings,
+            router: routes.split_for_parts().0,
+            dir,
+        }
     }
 
     pub(crate) fn path(&self) -> &std::path::Path {

@@ -119,7 +119,10 @@ async fn the_counter_is_read_from_the_screen_and_goes_on() {
 async fn a_page_is_used_as_a_person_uses_it() {
     let classroom = Classroom::new().teacher().open().await.unwrap();
     let teacher = classroom.teacher().unwrap();
-    let form = "data:text/html,<title>A form</title><label>Name <input></label>\
+    // As strict as the box's own pages: nothing that evaluates text is let run by the page.
+    let form = "data:text/html,<title>A form</title>\
+                <meta http-equiv=Content-Security-Policy content=\"script-src 'unsafe-inline'\">\
+                <label>Name <input></label>\
                 <button onclick=\"out.textContent = document.querySelector('input').value\">\
                 Say</button><p id=out></p><input type=file aria-label=List \
                 onchange=\"files[0].text().then(text => out.textContent = text)\">\

@@ -55,6 +55,10 @@ export function problemText(t: TFunction, error: unknown): string {
   if (code === 'slow_down' && problem.retry_after_seconds != null) {
     return t('problem.slow_down_for', { seconds: problem.retry_after_seconds });
   }
+  const fields = problem.fields ?? [];
+  if (code === 'invalid_input' && fields.length > 0) {
+    return fields.map((field) => knownProblem(t, field.code) ?? field.detail).join(' ');
+  }
   return knownProblem(t, code) ?? problem.detail ?? t('problem.unexpected');
 }
 

@@ -13,7 +13,8 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["claim_box"];
+        /** Claim the box: makes the site and its first admin, who is logged in at once. */
+        post: operations["create_claim"];
         delete?: never;
         options?: never;
         head?: never;
@@ -29,6 +30,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Claim the box as one more of a site that there is already. */
         post: operations["join_site"];
         delete?: never;
         options?: never;
@@ -43,8 +45,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** All classes, by name. */
         get: operations["list_classes"];
         put?: never;
+        /** Make a class. */
         post: operations["create_class"];
         delete?: never;
         options?: never;
@@ -59,12 +63,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["read_class"];
+        /** One class. */
+        get: operations["show_class"];
         put?: never;
         post?: never;
+        /** Delete a class that has had no lesson. Its students are deactivated. */
         delete: operations["delete_class"];
         options?: never;
         head?: never;
+        /** Change a class. What is absent stays, `null` clears. */
         patch: operations["update_class"];
         trace?: never;
     };
@@ -75,7 +82,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["read_class_attendance"];
+        /** Everybody's attendance of the lessons of a class, counted. */
+        get: operations["list_class_attendance"];
         put?: never;
         post?: never;
         delete?: never;
@@ -155,8 +163,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["read_seating"];
-        put: operations["update_seating"];
+        /** Who sits where when this class is in this room. */
+        get: operations["show_seating"];
+        /** Say who sits where; replaces what was said before. */
+        put: operations["replace_seating"];
         post?: never;
         delete?: never;
         options?: never;
@@ -171,8 +181,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** The students of a class, by name. */
         get: operations["list_students"];
         put?: never;
+        /** Add a student to a class. */
         post: operations["create_student"];
         delete?: never;
         options?: never;
@@ -219,7 +231,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["read_health"];
+        /** What is broken, and how full the box is. */
+        get: operations["get_health"];
         put?: never;
         post?: never;
         delete?: never;
@@ -235,9 +248,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Lessons, the newest first, 500 at most. */
         get: operations["list_lessons"];
         put?: never;
-        post: operations["create_lesson"];
+        /** Plan a lesson. */
+        post: operations["schedule_lesson"];
         delete?: never;
         options?: never;
         head?: never;
@@ -253,7 +268,8 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["start_new_lesson"];
+        /** Start a lesson now. Any teacher may, with any class. */
+        post: operations["start_lesson"];
         delete?: never;
         options?: never;
         head?: never;
@@ -267,12 +283,14 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["read_lesson"];
+        /** One lesson. */
+        get: operations["show_lesson"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
+        /** Change a lesson that is not over. What is absent stays. */
         patch: operations["update_lesson"];
         trace?: never;
     };
@@ -283,7 +301,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["read_attendance"];
+        /** The attendance of a lesson; while it runs, as it stands at this moment. */
+        get: operations["show_lesson_attendance"];
         put?: never;
         post?: never;
         delete?: never;
@@ -332,7 +351,8 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        put: operations["correct_attendance"];
+        /** Say what a student's attendance was, and why. What it was before is kept beside it. */
+        put: operations["correct_lesson_attendance"];
         post?: never;
         delete?: never;
         options?: never;
@@ -349,6 +369,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Cancel a scheduled lesson. */
         post: operations["cancel_lesson"];
         delete?: never;
         options?: never;
@@ -365,6 +386,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** End a lesson; its attendance is written before the answer comes. */
         post: operations["end_lesson"];
         delete?: never;
         options?: never;
@@ -379,6 +401,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** What happened in a lesson, in order. */
         get: operations["list_lesson_events"];
         put?: never;
         post?: never;
@@ -397,6 +420,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Let a running lesson end later. */
         post: operations["extend_lesson"];
         delete?: never;
         options?: never;
@@ -411,6 +435,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Who is here, as it is at this moment. */
         get: operations["list_lesson_people"];
         put?: never;
         post?: never;
@@ -427,9 +452,27 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["read_preview"];
+        /** A small picture of what is on air. */
+        get: operations["get_preview"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/lessons/{id}/seats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Note that a student sits elsewhere from now on, or has sat elsewhere all along. */
+        post: operations["change_lesson_seat"];
         delete?: never;
         options?: never;
         head?: never;
@@ -445,7 +488,8 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["choose_source"];
+        /** Puts something on air that the box makes itself, or ends it. */
+        post: operations["set_source"];
         delete?: never;
         options?: never;
         head?: never;
@@ -461,7 +505,8 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["start_lesson"];
+        /** Start a scheduled lesson now, whoever was to hold it. */
+        post: operations["start_scheduled_lesson"];
         delete?: never;
         options?: never;
         head?: never;
@@ -475,7 +520,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["read_stream"];
+        /** What a lesson has on air, and how each of its machines receives it. */
+        get: operations["get_stream"];
         put?: never;
         post?: never;
         delete?: never;
@@ -493,6 +539,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Hold a running lesson from now on. Any teacher may; who held it is noted. */
         post: operations["take_over_lesson"];
         delete?: never;
         options?: never;
@@ -509,7 +556,25 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["publish_whip"];
+        /** Puts something on air in a lesson. */
+        post: operations["publish"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What changes, as it changes. */
+        get: operations["open_live"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -523,6 +588,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** The machines of a room, or all, by name. */
         get: operations["list_machines"];
         put?: never;
         post?: never;
@@ -545,6 +611,7 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
+        /** Renames a machine, moves it to another room, lets it in or keeps it out. */
         patch: operations["update_machine"];
         trace?: never;
     };
@@ -557,6 +624,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Takes a machine's trust away, at once and for good. */
         post: operations["revoke_machine"];
         delete?: never;
         options?: never;
@@ -577,6 +645,7 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
+        /** Change one's own name, language or password. A new password logs all other browsers out. */
         patch: operations["update_me"];
         trace?: never;
     };
@@ -589,7 +658,9 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Make a stream key, in the place of an older one. */
         post: operations["create_stream_key"];
+        /** Take the stream key back. */
         delete: operations["delete_stream_key"];
         options?: never;
         head?: never;
@@ -603,6 +674,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** The recordings that the asking person may see, newest first. Segments come without fragments. */
         get: operations["list_recordings"];
         put?: never;
         post?: never;
@@ -619,9 +691,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["read_recording"];
+        /** One recording with everything a player needs. */
+        get: operations["get_recording"];
         put?: never;
         post?: never;
+        /** Deletes a recording and its files, for good. */
         delete: operations["delete_recording"];
         options?: never;
         head?: never;
@@ -651,7 +725,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["read_segment"];
+        /** A segment's file, or a range of it; while it grows, as far as it is on disk. */
+        get: operations["get_segment"];
         put?: never;
         post?: never;
         delete?: never;
@@ -667,8 +742,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** All rooms, by name. */
         get: operations["list_rooms"];
         put?: never;
+        /** Make a room. */
         post: operations["create_room"];
         delete?: never;
         options?: never;
@@ -686,9 +763,11 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
+        /** Delete a room that nothing is in. */
         delete: operations["delete_room"];
         options?: never;
         head?: never;
+        /** Rename a room. */
         patch: operations["update_room"];
         trace?: never;
     };
@@ -701,7 +780,9 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Log in. */
         post: operations["create_session"];
+        /** Log out. */
         delete: operations["delete_session"];
         options?: never;
         head?: never;
@@ -747,7 +828,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["read_site"];
+        /** The site this box belongs to. */
+        get: operations["show_site"];
         put?: never;
         post?: never;
         delete?: never;
@@ -765,6 +847,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Export the site, so that a second box can join it. Once: the root's key goes with the file. */
         post: operations["export_site"];
         delete?: never;
         options?: never;
@@ -779,7 +862,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["read_site_root"];
+        /**
+         * The site root's certificate, for whoever wants to install it. Only over a connection that its
+         *     reader has a reason to believe: signed in.
+         */
+        get: operations["show_site_root"];
         put?: never;
         post?: never;
         delete?: never;
@@ -795,8 +882,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** The tokens there are, without their secrets. */
         get: operations["list_site_tokens"];
         put?: never;
+        /** Make a token: one line that lets machines into a room. */
         post: operations["create_site_token"];
         delete?: never;
         options?: never;
@@ -814,6 +903,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
+        /** Take a token back: it lets nobody in any more. Machines that are in stay. */
         delete: operations["delete_site_token"];
         options?: never;
         head?: never;
@@ -827,7 +917,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["read_state"];
+        /** What a page needs to know first; for everybody. */
+        get: operations["show_state"];
         put?: never;
         post?: never;
         delete?: never;
@@ -846,9 +937,11 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
+        /** Deactivate a student who left. What they took part in keeps them. */
         delete: operations["delete_student"];
         options?: never;
         head?: never;
+        /** Change a student. What is absent stays, `null` clears. */
         patch: operations["update_student"];
         trace?: never;
     };
@@ -859,8 +952,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** All accounts, by name. */
         get: operations["list_teachers"];
         put?: never;
+        /** Make an account. */
         post: operations["create_teacher"];
         delete?: never;
         options?: never;
@@ -881,6 +976,10 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
+        /**
+         * Change an account. What is absent stays, `null` clears. A new password, or not being active
+         *     any more, logs that person out everywhere.
+         */
         patch: operations["update_teacher"];
         trace?: never;
     };
@@ -893,14 +992,15 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["publish_whip_by_key"];
+        /** Puts a screen on air in the lesson that the owner of the stream key holds. */
+        post: operations["publish_by_key"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/whip/{session_id}": {
+    "/api/v1/whip/{id}": {
         parameters: {
             query?: never;
             header?: never;
@@ -910,195 +1010,215 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete: operations["stop_whip"];
+        /** Ends a publication. */
+        delete: operations["end_publication"];
         options?: never;
         head?: never;
-        patch?: never;
+        /** Not possible: the answer has everything, nothing is trickled. */
+        patch: operations["patch_publication"];
         trace?: never;
     };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What a person made of a record. The newest stands; all of them are kept. */
         AttendanceCorrection: {
+            at: components["schemas"]["Timestamp"];
+            by: components["schemas"]["TeacherId"];
+            by_name: string;
+            was: components["schemas"]["AttendanceStatus"];
+            why: string;
+        };
+        AttendanceCorrectionForm: {
             status: components["schemas"]["AttendanceStatus"];
             why: string;
         };
+        /** @description The lesson of a sheet. */
+        AttendanceLesson: {
+            class_id: components["schemas"]["ClassId"];
+            class_name: string;
+            end_at: null | components["schemas"]["Timestamp"];
+            id: components["schemas"]["LessonId"];
+            planned_end_at: components["schemas"]["Timestamp"];
+            room_id: components["schemas"]["RoomId"];
+            room_name: string;
+            start_at: components["schemas"]["Timestamp"];
+            teacher_id: components["schemas"]["TeacherId"];
+            teacher_name: string;
+        };
+        /** @description One student's attendance of one lesson. */
         AttendanceRecord: {
-            /** Format: uuid */
-            student_id: string;
-            student_number: string;
-            full_name: string;
-            /** Format: int64 */
-            joined_at?: number | null;
-            /** Format: int64 */
-            left_at?: number | null;
-            /** Format: int64 */
+            correction: null | components["schemas"]["AttendanceCorrection"];
+            /**
+             * Format: int64
+             * @description The union of the spans.
+             */
             duration_seconds: number;
-            status: components["schemas"]["AttendanceStatus"];
+            full_name: string;
             is_corrected: boolean;
-            correction?: null | components["schemas"]["Correction"];
+            joined_at: null | components["schemas"]["Timestamp"];
+            left_at: null | components["schemas"]["Timestamp"];
             spans: components["schemas"]["Span"][];
+            /** @description What a person said, if one did. */
+            status: components["schemas"]["AttendanceStatus"];
+            student_id: components["schemas"]["StudentId"];
+            /** @description The school's own number. */
+            student_number: string;
         };
         /** @enum {string} */
         AttendanceStatus: "present" | "late" | "left_early" | "absent" | "excused";
+        /** @description A student's attendance of the lessons of a class. */
+        AttendanceSummary: {
+            /** Format: int32 */
+            absent: number;
+            /** Format: int64 */
+            duration_seconds: number;
+            /** Format: int32 */
+            excused: number;
+            full_name: string;
+            /** Format: int32 */
+            late: number;
+            /** Format: int32 */
+            left_early: number;
+            /** Format: int32 */
+            lessons: number;
+            /** Format: int32 */
+            present: number;
+            student_id: components["schemas"]["StudentId"];
+            student_number: string;
+        };
         BadLine: {
             /** Format: int32 */
             line: number;
             code: string;
             detail: string;
         };
-        BoxClock: {
-            /** Format: int64 */
-            now: number;
-            sure: boolean;
-        };
+        /**
+         * Format: uuid
+         * @description The appliance.
+         */
+        BoxId: string;
         BoxState: {
-            claimed: boolean;
-            site_name?: string | null;
             box_name: string;
+            claimed: boolean;
+            clock: components["schemas"]["ClockState"];
+            faults: components["schemas"]["FaultState"][];
+            session?: null | components["schemas"]["Person"];
+            site_name?: string | null;
             version: string;
-            clock: components["schemas"]["BoxClock"];
-            session?: null | components["schemas"]["Me"];
-            faults: components["schemas"]["FaultBrief"][];
         };
-        ClaimRequest: {
-            code: string;
+        /**
+         * @description Why it is not as it should be; translated by the pages.
+         * @enum {string}
+         */
+        Cause: "no_packets" | "packets_lost" | "player_stuck" | "no_reports" | "no_interface";
+        ClaimForm: components["schemas"]["Claimant"] & {
             site_name: string;
+        };
+        /** @description Whoever stands at the box, and becomes its first admin. */
+        Claimant: {
+            browser_time: components["schemas"]["Timestamp"];
+            /**
+             * @description From the box's console or its log.
+             * @example 7KQ2M-VX9FA
+             */
+            code: string;
             email: string;
             full_name: string;
-            password: string;
             language: components["schemas"]["Language"];
-            /** Format: int64 */
-            browser_time: number;
+            password: components["schemas"]["Secret"];
         };
         Class: {
-            /** Format: uuid */
-            id: string;
-            name: string;
             description?: string | null;
-            /** Format: uuid */
-            teacher_id?: string | null;
-            /** Format: int32 */
-            student_count: number;
+            id: components["schemas"]["ClassId"];
             /** Format: int32 */
             max_students: number;
+            name: string;
+            /** Format: int32 */
+            student_count: number;
+            teacher_id?: null | components["schemas"]["TeacherId"];
         };
-        ClassAttendance: {
-            items: components["schemas"]["ClassAttendanceRow"][];
-        };
-        ClassAttendanceRow: {
-            /** Format: uuid */
-            student_id: string;
-            student_number: string;
-            full_name: string;
-            /** Format: int32 */
-            lessons: number;
-            /** Format: int32 */
-            present: number;
-            /** Format: int32 */
-            late: number;
-            /** Format: int32 */
-            left_early: number;
-            /** Format: int32 */
-            absent: number;
-            /** Format: int32 */
-            excused: number;
-        };
-        ClassList: {
-            items: components["schemas"]["Class"][];
-        };
-        ClassPatch: {
-            name?: string | null;
+        ClassForm: {
             description?: string | null;
-        };
-        Correction: {
-            /** Format: uuid */
-            by: string;
-            by_name: string;
-            /** Format: int64 */
-            at: number;
-            why: string;
-            was: components["schemas"]["AttendanceStatus"];
-        };
-        CreatedSiteToken: {
-            /** Format: uuid */
-            id: string;
-            token: string;
-            /** Format: uuid */
-            room_id: string;
             /** Format: int32 */
-            uses_left: number;
-            /** Format: int64 */
-            expires_at: number;
-            /** Format: int64 */
-            created_at: number;
+            max_students?: number | null;
+            name?: string | null;
+            teacher_id?: null | components["schemas"]["TeacherId"];
         };
+        /** Format: uuid */
+        ClassId: string;
+        /** @description What the box takes the time to be. */
+        ClockReport: {
+            now: components["schemas"]["Timestamp"];
+            /** @description `false`: nobody vouches for it; lesson times may have to be put right. */
+            sure: boolean;
+        };
+        ClockState: {
+            now: components["schemas"]["Timestamp"];
+            /** @description Whether anybody vouches for it. */
+            sure: boolean;
+        };
+        /** @enum {string} */
+        Codec: "h264" | "vp8" | "opus";
+        CreatedSiteToken: components["schemas"]["SiteTokenRow"] & {
+            /** @description The line for `alfarid-agent enrol`. Shown this once. */
+            token: string;
+        };
+        /** @description Room on the disk that recordings go to. */
         Disk: {
             /** Format: int64 */
             free_bytes: number;
             /** Format: int64 */
             total_bytes: number;
         };
+        /** @description Pushed to pages as JSON, tagged by `type`. */
         Event: {
+            now: components["schemas"]["Timestamp"];
             /** @enum {string} */
             type: "hello";
             version: string;
-            /** Format: int64 */
-            now: number;
         } | {
+            lesson_id: components["schemas"]["LessonId"];
             /** @enum {string} */
             type: "lesson_changed";
-            /** Format: uuid */
-            lesson_id: string;
         } | {
+            lesson_id: components["schemas"]["LessonId"];
             /** @enum {string} */
             type: "people_changed";
-            /** Format: uuid */
-            lesson_id: string;
         } | {
+            lesson_id: components["schemas"]["LessonId"];
             /** @enum {string} */
             type: "attendance_changed";
-            /** Format: uuid */
-            lesson_id: string;
         } | {
+            lesson_id: components["schemas"]["LessonId"];
             /** @enum {string} */
             type: "stream_changed";
-            /** Format: uuid */
-            lesson_id: string;
         } | {
+            lesson_id: components["schemas"]["LessonId"];
             /** @enum {string} */
             type: "preview_changed";
-            /** Format: uuid */
-            lesson_id: string;
         } | {
+            machine_id: components["schemas"]["MachineId"];
+            room_id: components["schemas"]["RoomId"];
             /** @enum {string} */
             type: "machine_changed";
-            /** Format: uuid */
-            machine_id: string;
-            /** Format: uuid */
-            room_id: string;
         } | {
+            class_id: components["schemas"]["ClassId"];
             /** @enum {string} */
             type: "roster_changed";
-            /** Format: uuid */
-            class_id: string;
         } | {
+            lesson_id: components["schemas"]["LessonId"];
+            recording_id: components["schemas"]["RecordingId"];
             /** @enum {string} */
             type: "recording_changed";
-            /** Format: uuid */
-            recording_id: string;
-            /** Format: uuid */
-            lesson_id: string;
         } | {
+            fragment: components["schemas"]["Fragment"];
+            lesson_id: components["schemas"]["LessonId"];
+            recording_id: components["schemas"]["RecordingId"];
+            segment_id: string;
             /** @enum {string} */
             type: "recording_grew";
-            /** Format: uuid */
-            recording_id: string;
-            /** Format: uuid */
-            lesson_id: string;
-            segment_id: string;
-            fragment: components["schemas"]["Fragment"];
         } | {
             /** @enum {string} */
             type: "fault_changed";
@@ -1109,41 +1229,53 @@ export interface components {
             /** @enum {string} */
             type: "bye";
         };
-        ExtendLesson: {
-            /** Format: int32 */
-            minutes: number;
+        ExportForm: {
+            /** @description At least 12 characters. */
+            passphrase: components["schemas"]["Secret"];
         };
         Fault: {
+            /** @description Stable; translated by the pages. */
             code: string;
+            /** @description What is wrong and what to do, in English. */
+            detail: string;
             severity: components["schemas"]["Severity"];
-            detail: string;
-            /** Format: int64 */
-            since_at: number;
+            since_at: components["schemas"]["Timestamp"];
         };
-        FaultBrief: {
+        FaultState: {
             code: string;
             detail: string;
         };
+        /** @description What is wrong with one field of a form. */
         FieldProblem: {
-            field: string;
             code: string;
             detail: string;
+            field: string;
         };
+        /** @description Where one fragment lies in its segment's file. */
         Fragment: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description From the segment's start, in milliseconds.
+             */
             at_ms: number;
-            /** Format: int64 */
-            offset: number;
+            /** @description Begins with a keyframe, as every fragment of sound does: playing can start here. */
+            keyframe: boolean;
             /** Format: int64 */
             length: number;
+            /**
+             * Format: int64
+             * @description In bytes from the start of the file.
+             */
+            offset: number;
         };
-        Health: {
+        /** @description How the box is. */
+        HealthReport: {
+            clock: components["schemas"]["ClockReport"];
+            disk?: null | components["schemas"]["Disk"];
             faults: components["schemas"]["Fault"][];
-            disk: components["schemas"]["Disk"];
-            clock: components["schemas"]["BoxClock"];
-            version: string;
             /** Format: int64 */
             uptime_seconds: number;
+            version: string;
         };
         /** @enum {string} */
         ImportAction: "add" | "update" | "same";
@@ -1178,325 +1310,573 @@ export interface components {
             email?: string | null;
             action: components["schemas"]["ImportAction"];
         };
-        JoinRequest: {
-            code: string;
+        JoinForm: components["schemas"]["Claimant"] & {
+            passphrase: components["schemas"]["Secret"];
+            /** @description `alfarid-site.bin` of the site's first box, base64. */
             site_file: string;
-            passphrase: string;
-            email: string;
-            full_name: string;
-            password: string;
-            language: components["schemas"]["Language"];
-            /** Format: int64 */
-            browser_time: number;
         };
         /** @enum {string} */
         Language: "ru" | "en";
+        /** @description One meeting of a class in a room. */
         Lesson: {
-            /** Format: uuid */
-            id: string;
-            /** Format: uuid */
-            class_id: string;
+            class_id: components["schemas"]["ClassId"];
             class_name: string;
-            /** Format: uuid */
-            room_id: string;
-            room_name: string;
-            /** Format: uuid */
-            teacher_id: string;
-            teacher_name: string;
-            /** Format: uuid */
-            substitute_for?: string | null;
-            title: string;
-            description?: string | null;
-            status: components["schemas"]["LessonStatus"];
+            /** @description Whether anybody vouched for the box's clock when it began. */
+            clock_was_sure: boolean;
+            description: string | null;
             /** Format: int64 */
-            start_at: number;
-            /** Format: int64 */
-            planned_end_at: number;
-            /** Format: int64 */
-            end_at?: number | null;
-            quality_profile: components["schemas"]["QualityProfile"];
-            quality_pinned: boolean;
+            duration_seconds: number | null;
+            end_at: null | components["schemas"]["Timestamp"];
+            ends_by_itself_at: null | components["schemas"]["Timestamp"];
+            id: components["schemas"]["LessonId"];
+            is_recording: boolean;
+            /** @description `null`: the whole room. */
+            machine_ids: components["schemas"]["MachineId"][] | null;
             /** Format: int32 */
             max_fps: number;
-            /** Format: int32 */
-            student_count: number;
-            /** Format: int64 */
-            duration_seconds?: number | null;
-            is_recording: boolean;
             picture: components["schemas"]["Picture"];
-            /** Format: int64 */
-            ends_by_itself_at?: number | null;
-            machine_ids?: string[] | null;
+            planned_end_at: components["schemas"]["Timestamp"];
+            /** @description The teacher chose the profile; it does not follow the number of students. */
+            quality_pinned: boolean;
+            quality_profile: components["schemas"]["Profile"];
+            room_id: components["schemas"]["RoomId"];
+            room_name: string;
+            start_at: components["schemas"]["Timestamp"];
+            status: components["schemas"]["LessonStatus"];
+            /**
+             * Format: int32
+             * @description Students present while it runs; students who were there once it is over.
+             */
+            student_count: number;
+            substitute_for: null | components["schemas"]["TeacherId"];
+            /** @description Who holds it. */
+            teacher_id: components["schemas"]["TeacherId"];
+            teacher_name: string;
+            title: string;
         };
         LessonAttendance: {
-            lesson: components["schemas"]["Lesson"];
-            thresholds: components["schemas"]["Thresholds"];
             items: components["schemas"]["AttendanceRecord"][];
+            lesson: components["schemas"]["AttendanceLesson"];
+            thresholds: components["schemas"]["Thresholds"];
         };
-        LessonEvent: {
-            /** Format: uuid */
-            id: string;
-            /** Format: int64 */
-            at: number;
-            event_type: string;
-            /** Format: uuid */
-            student_id?: string | null;
-            /** Format: uuid */
-            teacher_id?: string | null;
-            data: unknown;
-        };
-        LessonEventList: {
-            items: components["schemas"]["LessonEvent"][];
-        };
-        LessonList: {
-            items: components["schemas"]["Lesson"][];
-        };
-        LessonPatch: {
-            title?: string | null;
-            quality_profile?: null | components["schemas"]["QualityProfile"];
+        LessonChangeForm: {
             is_recording?: boolean | null;
             picture?: null | components["schemas"]["Picture"];
+            quality_profile?: null | components["schemas"]["Profile"];
+            title?: string | null;
+        };
+        /** @description A line as it stands in the log. */
+        LessonEvent: {
+            at: components["schemas"]["Timestamp"];
+            data: Record<string, never> | null;
+            /** @description One of the words of `EventKind`, or one that a later version wrote. */
+            event_type: string;
+            /** Format: uuid */
+            id: string;
+            student_id: null | components["schemas"]["StudentId"];
+            teacher_id: null | components["schemas"]["TeacherId"];
+        };
+        LessonExtension: {
+            /** Format: int32 */
+            minutes: number;
+        };
+        /**
+         * Format: uuid
+         * @description One meeting of a class in a room.
+         */
+        LessonId: string;
+        /** @description A student as the teacher sees them while the lesson runs. */
+        LessonPerson: {
+            full_name: string;
+            joined_at: null | components["schemas"]["Timestamp"];
+            machine_id: null | components["schemas"]["MachineId"];
+            machine_name: string | null;
+            since_at: null | components["schemas"]["Timestamp"];
+            state: components["schemas"]["PersonState"];
+            student_id: components["schemas"]["StudentId"];
+        };
+        LessonStart: {
+            class_id: components["schemas"]["ClassId"];
+            /**
+             * Format: int32
+             * @description Instead of `planned_end_at`.
+             */
+            duration_minutes?: number | null;
+            /** @description The whole room, if nothing is said. */
+            machine_ids?: components["schemas"]["MachineId"][] | null;
+            planned_end_at?: null | components["schemas"]["Timestamp"];
+            recording?: boolean | null;
+            replace_lesson_id?: null | components["schemas"]["LessonId"];
+            room_id: components["schemas"]["RoomId"];
+            /** @description The class's name, if nothing is said. */
+            title?: string | null;
         };
         /** @enum {string} */
         LessonStatus: "scheduled" | "active" | "completed" | "cancelled";
-        LoginRequest: {
-            email: string;
-            password: string;
-            /** Format: int64 */
-            browser_time: number;
+        /** @description The body of every list. */
+        List_AttendanceSummary: {
+            items: {
+                /** Format: int32 */
+                absent: number;
+                /** Format: int64 */
+                duration_seconds: number;
+                /** Format: int32 */
+                excused: number;
+                full_name: string;
+                /** Format: int32 */
+                late: number;
+                /** Format: int32 */
+                left_early: number;
+                /** Format: int32 */
+                lessons: number;
+                /** Format: int32 */
+                present: number;
+                student_id: components["schemas"]["StudentId"];
+                student_number: string;
+            }[];
         };
+        /** @description The body of every list. */
+        List_Class: {
+            items: {
+                description?: string | null;
+                id: components["schemas"]["ClassId"];
+                /** Format: int32 */
+                max_students: number;
+                name: string;
+                /** Format: int32 */
+                student_count: number;
+                teacher_id?: null | components["schemas"]["TeacherId"];
+            }[];
+        };
+        /** @description The body of every list. */
+        List_Lesson: {
+            items: {
+                class_id: components["schemas"]["ClassId"];
+                class_name: string;
+                /** @description Whether anybody vouched for the box's clock when it began. */
+                clock_was_sure: boolean;
+                description: string | null;
+                /** Format: int64 */
+                duration_seconds: number | null;
+                end_at: null | components["schemas"]["Timestamp"];
+                ends_by_itself_at: null | components["schemas"]["Timestamp"];
+                id: components["schemas"]["LessonId"];
+                is_recording: boolean;
+                /** @description `null`: the whole room. */
+                machine_ids: components["schemas"]["MachineId"][] | null;
+                /** Format: int32 */
+                max_fps: number;
+                picture: components["schemas"]["Picture"];
+                planned_end_at: components["schemas"]["Timestamp"];
+                /** @description The teacher chose the profile; it does not follow the number of students. */
+                quality_pinned: boolean;
+                quality_profile: components["schemas"]["Profile"];
+                room_id: components["schemas"]["RoomId"];
+                room_name: string;
+                start_at: components["schemas"]["Timestamp"];
+                status: components["schemas"]["LessonStatus"];
+                /**
+                 * Format: int32
+                 * @description Students present while it runs; students who were there once it is over.
+                 */
+                student_count: number;
+                substitute_for: null | components["schemas"]["TeacherId"];
+                /** @description Who holds it. */
+                teacher_id: components["schemas"]["TeacherId"];
+                teacher_name: string;
+                title: string;
+            }[];
+        };
+        /** @description The body of every list. */
+        List_LessonEvent: {
+            items: {
+                at: components["schemas"]["Timestamp"];
+                data: Record<string, never> | null;
+                /** @description One of the words of `EventKind`, or one that a later version wrote. */
+                event_type: string;
+                /** Format: uuid */
+                id: string;
+                student_id: null | components["schemas"]["StudentId"];
+                teacher_id: null | components["schemas"]["TeacherId"];
+            }[];
+        };
+        /** @description The body of every list. */
+        List_LessonPerson: {
+            items: {
+                full_name: string;
+                joined_at: null | components["schemas"]["Timestamp"];
+                machine_id: null | components["schemas"]["MachineId"];
+                machine_name: string | null;
+                since_at: null | components["schemas"]["Timestamp"];
+                state: components["schemas"]["PersonState"];
+                student_id: components["schemas"]["StudentId"];
+            }[];
+        };
+        /** @description The body of every list. */
+        List_Recording: {
+            items: {
+                class_name: string;
+                /** Format: int64 */
+                duration_seconds: number;
+                fault?: null | components["schemas"]["RecordingFault"];
+                /** Format: int64 */
+                file_size_bytes: number;
+                /**
+                 * Format: int64
+                 * @description Pictures.
+                 */
+                frame_count: number;
+                id: components["schemas"]["RecordingId"];
+                /** @description Any teacher of the site may see it. */
+                is_public: boolean;
+                lesson_id: components["schemas"]["LessonId"];
+                started_at: components["schemas"]["Timestamp"];
+                status: components["schemas"]["RecordingStatus"];
+                teacher_name: string;
+                title: string;
+                tracks: components["schemas"]["Track"][];
+            }[];
+        };
+        /** @description The body of every list. */
+        List_Room: {
+            items: {
+                /** Format: int32 */
+                connected_count: number;
+                id: components["schemas"]["RoomId"];
+                /**
+                 * Format: int32
+                 * @description Machines that are let in, connected or not.
+                 */
+                machine_count: number;
+                name: string;
+            }[];
+        };
+        /** @description The body of every list. */
+        List_SiteTokenRow: {
+            items: {
+                created_at: components["schemas"]["Timestamp"];
+                expires_at: components["schemas"]["Timestamp"];
+                id: components["schemas"]["TokenId"];
+                room_id: components["schemas"]["RoomId"];
+                /** Format: int32 */
+                uses_left: number;
+            }[];
+        };
+        /** @description The body of every list. */
+        List_Student: {
+            items: {
+                class_id?: null | components["schemas"]["ClassId"];
+                email?: string | null;
+                full_name: string;
+                id: components["schemas"]["StudentId"];
+                is_active: boolean;
+                /** @description The school's own number. */
+                student_id: string;
+            }[];
+        };
+        /** @description The body of every list. */
+        List_Teacher: {
+            items: {
+                created_at: components["schemas"]["Timestamp"];
+                department?: string | null;
+                email: string;
+                full_name: string;
+                has_stream_key: boolean;
+                id: components["schemas"]["TeacherId"];
+                is_active: boolean;
+                role: components["schemas"]["Role"];
+            }[];
+        };
+        LogInForm: {
+            /** @description The browser's own idea of the time. */
+            browser_time: components["schemas"]["Timestamp"];
+            email: string;
+            password: components["schemas"]["Secret"];
+        };
+        /** @description A machine as people see it. */
         Machine: {
-            /** Format: uuid */
-            id: string;
-            /** Format: uuid */
-            room_id: string;
-            name: string;
+            address?: string | null;
+            agent_version: string;
+            enrolled_at: components["schemas"]["Timestamp"];
+            id: components["schemas"]["MachineId"];
+            /** @description `false`: it waits to be let in. */
             is_approved: boolean;
             is_connected: boolean;
-            agent_version?: string | null;
-            /** Format: int64 */
-            enrolled_at: number;
-            /** Format: int64 */
-            last_seen_at?: number | null;
-            address?: string | null;
+            last_seen_at: components["schemas"]["Timestamp"];
+            name: string;
+            room_id: components["schemas"]["RoomId"];
+            /** @description Somebody works at it: its session is active, unlocked and not idle. */
             session_in_use: boolean;
         };
-        MachineList: {
-            items: components["schemas"]["Machine"][];
-        };
-        MachinePatch: {
-            name?: string | null;
-            /** Format: uuid */
-            room_id?: string | null;
+        MachineForm: {
             is_approved?: boolean | null;
+            name?: string | null;
+            room_id?: null | components["schemas"]["RoomId"];
         };
-        MachineStream: {
-            /** Format: uuid */
-            machine_id: string;
+        /**
+         * Format: uuid
+         * @description An enrolled student computer.
+         */
+        MachineId: string;
+        MachineReception: {
+            cause?: null | components["schemas"]["Cause"];
+            /**
+             * Format: float
+             * @description Frames shown per second.
+             */
+            fps: number;
+            /**
+             * Format: float
+             * @description Share of the packets that were lost over the last seconds, 0 to 1.
+             */
+            lost_ratio: number;
+            machine_id: components["schemas"]["MachineId"];
             name: string;
             rung: components["schemas"]["Rung"];
-            state: components["schemas"]["MachineStreamState"];
-            /** Format: double */
-            fps: number;
-            /** Format: double */
-            lost_ratio: number;
-            cause?: string | null;
+            state: components["schemas"]["Reception"];
         };
-        /** @enum {string} */
-        MachineStreamState: "receiving" | "waiting" | "no_player" | "stalled" | "off";
-        Me: {
-            /** Format: uuid */
-            id: string;
-            email: string;
-            full_name: string;
-            role: components["schemas"]["Role"];
-            language: components["schemas"]["Language"];
+        Machines: {
+            items: components["schemas"]["Machine"][];
         };
-        MePatch: {
+        MeForm: {
             full_name?: string | null;
             language?: null | components["schemas"]["Language"];
-            password?: null | components["schemas"]["PasswordChange"];
+            password?: null | components["schemas"]["NewPasswordForm"];
         };
-        MulticastGroup: {
+        MulticastAddress: {
             group: string;
             /** Format: int32 */
             port: number;
         };
-        NewClass: {
-            name: string;
+        NewClassForm: {
             description?: string | null;
+            /**
+             * Format: int32
+             * @description 50, if nothing is said.
+             */
+            max_students?: number | null;
+            name: string;
+            teacher_id?: null | components["schemas"]["TeacherId"];
         };
         NewLesson: {
-            /** Format: uuid */
-            class_id: string;
-            /** Format: uuid */
-            room_id: string;
-            title?: string | null;
-            /** Format: int64 */
-            start_at?: number | null;
-            /** Format: int64 */
-            planned_end_at?: number | null;
-            machine_ids?: string[] | null;
+            class_id: components["schemas"]["ClassId"];
+            /** @description The whole room, if nothing is said. */
+            machine_ids?: components["schemas"]["MachineId"][] | null;
+            planned_end_at?: null | components["schemas"]["Timestamp"];
             recording?: boolean | null;
+            room_id: components["schemas"]["RoomId"];
+            start_at?: null | components["schemas"]["Timestamp"];
+            /** @description The class's name, if nothing is said. */
+            title?: string | null;
         };
-        NewRoom: {
-            name: string;
+        NewPasswordForm: {
+            new: components["schemas"]["Secret"];
+            old: components["schemas"]["Secret"];
         };
-        NewSiteToken: {
-            /** Format: uuid */
-            room_id: string;
-            /** Format: int32 */
-            uses: number;
-            /** Format: int64 */
-            expires_in_seconds: number;
-        };
-        NewStudent: {
-            student_id: string;
-            full_name: string;
+        NewStudentForm: {
             email?: string | null;
+            full_name: string;
+            /** @description The school's own number. */
+            student_id: string;
         };
-        NewTeacher: {
+        NewTeacherForm: {
+            department?: string | null;
             email: string;
             full_name: string;
-            department?: string | null;
-            role: components["schemas"]["Role"];
-            password: string;
+            language?: null | components["schemas"]["Language"];
+            password: components["schemas"]["Secret"];
+            role?: null | components["schemas"]["Role"];
         };
-        PasswordChange: {
-            old: string;
-            new: string;
-        };
+        /** @description Somebody who is logged in. */
         Person: {
-            /** Format: uuid */
-            student_id: string;
+            email: string;
             full_name: string;
-            /** Format: uuid */
-            machine_id?: string | null;
-            machine_name?: string | null;
-            state: components["schemas"]["PersonState"];
-            /** Format: int64 */
-            joined_at?: number | null;
-            /** Format: int64 */
-            since_at?: number | null;
-        };
-        PersonList: {
-            items: components["schemas"]["Person"][];
+            id: components["schemas"]["TeacherId"];
+            language: components["schemas"]["Language"];
+            role: components["schemas"]["Role"];
         };
         /** @enum {string} */
         PersonState: "present" | "absent" | "left" | "machine_off";
-        /** @enum {string} */
+        /**
+         * @description What the teacher lets the machines show.
+         * @enum {string}
+         */
         Picture: "live" | "blank" | "frozen";
-        /** @description RFC 9457 problem; `code` is stable. */
+        /** @description The body of every error response, `application/problem+json`. */
         Problem: {
-            type: string;
-            title: string;
-            /** Format: int32 */
-            status: number;
+            /**
+             * @description Stable; what programs and translations go by.
+             * @example room_busy
+             */
             code: string;
+            /** @description What happened and what to do, for people, in English. */
             detail: string;
             fields?: components["schemas"]["FieldProblem"][];
-            /** Format: int64 */
+            /** @description The lesson that stands in the way, for `room_busy`. */
+            lesson?: Record<string, never> | null;
+            /**
+             * Format: int64
+             * @description Seconds to wait before trying again, also in `Retry-After`.
+             */
             retry_after_seconds?: number | null;
-            lesson?: null | components["schemas"]["RoomBusyLesson"];
+            /** Format: int32 */
+            status: number;
+            title: string;
+            /** @example about:blank */
+            type: string;
         };
         /** @enum {string} */
+        Profile: "small" | "medium" | "large";
+        /**
+         * Format: uuid
+         * @description What one person puts on air.
+         */
+        PublicationId: string;
+        /**
+         * @description What one person puts on air.
+         * @enum {string}
+         */
         PublicationKind: "screen" | "person";
         PublicationState: {
-            /** Format: uuid */
-            id: string;
-            kind: components["schemas"]["PublicationKind"];
-            source: components["schemas"]["SourceKind"];
-            /** Format: uuid */
-            teacher_id?: string | null;
-            codec_video?: string | null;
-            codec_audio?: string | null;
-            /** Format: int32 */
-            width?: number | null;
-            /** Format: int32 */
-            height?: number | null;
-            /** Format: double */
-            fps: number;
             /** Format: int64 */
             bitrate_bps: number;
-            /** Format: int64 */
+            codec_audio?: null | components["schemas"]["Codec"];
+            codec_video?: null | components["schemas"]["Codec"];
+            /** Format: float */
+            fps: number;
+            /** Format: int32 */
+            height?: number | null;
+            id: components["schemas"]["PublicationId"];
+            kind: components["schemas"]["PublicationKind"];
+            /**
+             * Format: int64
+             * @description On the way to the box.
+             */
             packets_lost: number;
-            /** Format: int64 */
-            since_at: number;
+            since_at: components["schemas"]["Timestamp"];
+            source: components["schemas"]["SourceKind"];
+            teacher_id: components["schemas"]["TeacherId"];
+            /** Format: int32 */
+            width?: number | null;
         };
-        /** @enum {string} */
-        QualityProfile: "small" | "medium" | "large";
+        /**
+         * @description How a machine receives.
+         * @enum {string}
+         */
+        Reception: "receiving" | "waiting" | "no_player" | "stalled" | "off";
+        /** @description A recording as the pages see it. */
         Recording: {
-            /** Format: uuid */
-            id: string;
-            /** Format: uuid */
-            lesson_id: string;
-            title: string;
             class_name: string;
-            teacher_name: string;
-            status: components["schemas"]["RecordingStatus"];
-            /** Format: int64 */
-            started_at: number;
             /** Format: int64 */
             duration_seconds: number;
+            fault?: null | components["schemas"]["RecordingFault"];
             /** Format: int64 */
             file_size_bytes: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Pictures.
+             */
             frame_count: number;
+            id: components["schemas"]["RecordingId"];
+            /** @description Any teacher of the site may see it. */
             is_public: boolean;
-            fault?: string | null;
+            lesson_id: components["schemas"]["LessonId"];
+            started_at: components["schemas"]["Timestamp"];
+            status: components["schemas"]["RecordingStatus"];
+            teacher_name: string;
+            title: string;
             tracks: components["schemas"]["Track"][];
         };
-        RecordingList: {
-            items: components["schemas"]["Recording"][];
-        };
+        /**
+         * @description Why there is less than there could be.
+         * @enum {string}
+         */
+        RecordingFault: "disk_full" | "disk_failed" | "disk_too_slow" | "interrupted" | "nothing_recorded";
+        /**
+         * Format: uuid
+         * @description One recorded lesson.
+         */
+        RecordingId: string;
         /** @enum {string} */
         RecordingStatus: "recording" | "processing" | "ready" | "failed";
         /** @enum {string} */
         Role: "teacher" | "admin";
         Room: {
-            /** Format: uuid */
-            id: string;
-            name: string;
-            /** Format: int32 */
-            machine_count: number;
             /** Format: int32 */
             connected_count: number;
+            id: components["schemas"]["RoomId"];
+            /**
+             * Format: int32
+             * @description Machines that are let in, connected or not.
+             */
+            machine_count: number;
+            name: string;
         };
-        RoomBusyLesson: {
-            /** Format: uuid */
-            id: string;
-            teacher_name: string;
-            class_name: string;
+        RoomForm: {
+            name: string;
         };
-        RoomList: {
-            items: components["schemas"]["Room"][];
+        /**
+         * Format: uuid
+         * @description A place with machines.
+         */
+        RoomId: string;
+        /**
+         * @description How a machine gets the stream.
+         * @enum {string}
+         */
+        Rung: "multicast" | "none";
+        /** @description Who sits at one machine, in one class's seating. */
+        Seat: {
+            machine_id: components["schemas"]["MachineId"];
+            /** @description One or two. */
+            student_ids: components["schemas"]["StudentId"][];
         };
-        RoomPatch: {
-            name?: string | null;
+        SeatChange: {
+            machine_id?: null | components["schemas"]["MachineId"];
+            mode: components["schemas"]["SeatMode"];
+            student_id: components["schemas"]["StudentId"];
         };
         /** @enum {string} */
-        Rung: "multicast" | "none";
-        Seat: {
-            /** Format: uuid */
-            machine_id: string;
-            student_ids: string[];
-        };
+        SeatMode: "now" | "was_wrong";
+        /** @description Who sits where; machines without students are not named. */
         Seating: {
             seats: components["schemas"]["Seat"][];
         };
+        /**
+         * Format: password
+         * @description A password, a passphrase, a token. Wiped when dropped; its `Debug` shows nothing.
+         */
+        Secret: string;
+        /** @description One file: a head and fragments behind it. */
         Segment: {
-            id: string;
-            mime: string;
-            /** Format: int64 */
-            offset_ms: number;
             /** Format: int64 */
             duration_ms: number;
+            /** @description Empty in a list of recordings. */
+            fragments: components["schemas"]["Fragment"][];
+            id: components["schemas"]["SegmentId"];
+            /**
+             * Format: int64
+             * @description Length of the head, at the file's start.
+             */
+            init_bytes: number;
+            /**
+             * @description As `MediaSource.isTypeSupported` takes it.
+             * @example video/mp4; codecs="avc1.42e01f"
+             */
+            mime: string;
+            /**
+             * Format: int64
+             * @description From the recording's start.
+             */
+            offset_ms: number;
             /** Format: int64 */
             size_bytes: number;
-            /** Format: int64 */
-            init_bytes: number;
-            fragments: components["schemas"]["Fragment"][];
         };
+        /**
+         * Format: uuid
+         * @description One file of a recording.
+         */
+        SegmentId: string;
         Setting: {
             key: string;
             value: unknown;
@@ -1512,123 +1892,147 @@ export interface components {
         };
         /** @enum {string} */
         Severity: "warning" | "error";
-        Site: {
-            site_name: string;
-            root_fingerprint: string;
-            /** Format: uuid */
-            box_id: string;
-            agent_addresses: string[];
-            web_addresses: string[];
+        SiteTokenForm: {
+            /**
+             * Format: int64
+             * @description 60 seconds to 90 days.
+             */
+            expires_in_seconds: number;
+            room_id: components["schemas"]["RoomId"];
+            /**
+             * Format: int32
+             * @description 1 to 500.
+             */
+            uses: number;
         };
-        SiteExport: {
-            passphrase: string;
-        };
-        SiteToken: {
-            /** Format: uuid */
-            id: string;
-            /** Format: uuid */
-            room_id: string;
+        /** @description A token as the box knows it: all but its secret. */
+        SiteTokenRow: {
+            created_at: components["schemas"]["Timestamp"];
+            expires_at: components["schemas"]["Timestamp"];
+            id: components["schemas"]["TokenId"];
+            room_id: components["schemas"]["RoomId"];
             /** Format: int32 */
             uses_left: number;
-            /** Format: int64 */
-            expires_at: number;
-            /** Format: int64 */
-            created_at: number;
         };
-        SiteTokenList: {
-            items: components["schemas"]["SiteToken"][];
+        SiteView: {
+            /** @description `host:port`, best first. */
+            agent_addresses: string[];
+            box_id: components["schemas"]["BoxId"];
+            /** @description SHA-256 of the root's `SubjectPublicKeyInfo`, hexadecimal. */
+            root_fingerprint: string;
+            site_name: string;
+            web_addresses: string[];
         };
-        /** @enum {string} */
-        SourceChoice: "file" | "test" | "capture" | "none";
-        /** @enum {string} */
-        SourceKind: "whip" | "capture" | "file" | "test";
-        SourceRequest: {
-            kind: components["schemas"]["SourceChoice"];
-            path?: string | null;
+        /** @description What the box is to put on air itself. */
+        SourceForm: {
+            /** @enum {string} */
+            kind: "test";
+        } | {
+            /** @enum {string} */
+            kind: "file";
+            path: string;
+        } | {
+            /** @enum {string} */
+            kind: "capture";
+        } | {
+            /** @enum {string} */
+            kind: "none";
         };
+        /**
+         * @description Where a publication comes from.
+         * @enum {string}
+         */
+        SourceKind: "whip" | "capture" | "file";
+        /** @description One stretch of presence, in box time. */
         Span: {
-            /** Format: int64 */
-            from_at: number;
-            /** Format: int64 */
-            to_at?: number | null;
-        };
-        StartLesson: {
-            /** Format: uuid */
-            class_id: string;
-            /** Format: uuid */
-            room_id: string;
-            title?: string | null;
-            /** Format: int32 */
-            duration_minutes?: number | null;
-            machine_ids?: string[] | null;
-            recording?: boolean | null;
-            /** Format: uuid */
-            replace_lesson_id?: string | null;
+            from_at: components["schemas"]["Timestamp"];
+            to_at: null | components["schemas"]["Timestamp"];
         };
         StreamKey: {
+            /** @description For OBS, as "Bearer Token". Shown this once. */
             key: string;
             url: string;
         };
         StreamState: {
+            machines: components["schemas"]["MachineReception"][];
+            multicast?: null | components["schemas"]["MulticastAddress"];
+            /** @description Whether a screen is on air. */
             on_air: boolean;
             publications: components["schemas"]["PublicationState"][];
-            machines: components["schemas"]["MachineStream"][];
-            multicast?: null | components["schemas"]["MulticastGroup"];
         };
         Student: {
-            /** Format: uuid */
-            id: string;
-            student_id: string;
+            class_id?: null | components["schemas"]["ClassId"];
+            email?: string | null;
             full_name: string;
-            email?: string | null;
-            /** Format: uuid */
-            class_id?: string | null;
+            id: components["schemas"]["StudentId"];
             is_active: boolean;
+            /** @description The school's own number. */
+            student_id: string;
         };
-        StudentList: {
-            items: components["schemas"]["Student"][];
-        };
-        StudentPatch: {
-            student_id?: string | null;
-            full_name?: string | null;
+        StudentForm: {
+            class_id?: null | components["schemas"]["ClassId"];
             email?: string | null;
-            /** Format: uuid */
-            class_id?: string | null;
+            full_name?: string | null;
             is_active?: boolean | null;
+            student_id?: string | null;
         };
+        /** Format: uuid */
+        StudentId: string;
+        /** @description An account as admins see it. */
         Teacher: {
-            /** Format: uuid */
-            id: string;
+            created_at: components["schemas"]["Timestamp"];
+            department?: string | null;
             email: string;
             full_name: string;
-            department?: string | null;
-            role: components["schemas"]["Role"];
-            is_active: boolean;
             has_stream_key: boolean;
-            /** Format: int64 */
-            created_at: number;
+            id: components["schemas"]["TeacherId"];
+            is_active: boolean;
+            role: components["schemas"]["Role"];
         };
-        TeacherList: {
-            items: components["schemas"]["Teacher"][];
-        };
-        TeacherPatch: {
-            full_name?: string | null;
+        TeacherForm: {
             department?: string | null;
-            role?: null | components["schemas"]["Role"];
+            full_name?: string | null;
             is_active?: boolean | null;
-            password?: string | null;
+            password?: null | components["schemas"]["Secret"];
+            role?: null | components["schemas"]["Role"];
         };
+        /**
+         * Format: uuid
+         * @description A teacher or an admin.
+         */
+        TeacherId: string;
+        /** @description From when on presence has another name. */
         Thresholds: {
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description Who joins later than this after the start is late.
+             */
             late_after_minutes: number;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description Who leaves earlier than this before the end has left early.
+             */
             left_early_before_minutes: number;
-            /** Format: double */
+            /**
+             * Format: double
+             * @description Who was there for less than this part of the lesson was absent.
+             */
             present_minimum_ratio: number;
         };
+        /**
+         * Format: int64
+         * @description Milliseconds since 1970-01-01T00:00:00Z by the box's clock.
+         */
+        Timestamp: number;
+        /**
+         * Format: uuid
+         * @description A one-line site token.
+         */
+        TokenId: string;
+        /** @description One sort of what was on air, in the order of its segments. */
         Track: {
-            /** Format: uuid */
-            id: string;
+            /** @description Unique within the recording. */
+            id: components["schemas"]["TrackKind"];
             kind: components["schemas"]["TrackKind"];
             segments: components["schemas"]["Segment"][];
         };
@@ -1643,7 +2047,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    claim_box: {
+    create_claim: {
         parameters: {
             query?: never;
             header?: never;
@@ -1652,25 +2056,62 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ClaimRequest"];
+                "application/json": components["schemas"]["ClaimForm"];
             };
         };
         responses: {
+            /** @description Claimed; sets the session cookie */
             201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Me"];
+                    "application/json": components["schemas"]["Person"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `claim_code_wrong` */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `already_claimed` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_down` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `trust_damaged` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1684,25 +2125,62 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["JoinRequest"];
+                "application/json": components["schemas"]["JoinForm"];
             };
         };
         responses: {
+            /** @description Claimed; sets the session cookie */
             201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Me"];
+                    "application/json": components["schemas"]["Person"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `claim_code_wrong`, `passphrase_wrong` */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `already_claimed`, `another_site` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_a_site_file`, `site_file_newer`, `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_down` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `trust_damaged` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1721,16 +2199,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ClassList"];
+                    "application/json": components["schemas"]["List_Class"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1744,7 +2222,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewClass"];
+                "application/json": components["schemas"]["NewClassForm"];
             };
         };
         responses: {
@@ -1756,23 +2234,59 @@ export interface operations {
                     "application/json": components["schemas"]["Class"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `admins_only`: for another teacher */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_teacher` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `class_exists` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    read_class: {
+    show_class: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["ClassId"];
             };
             cookie?: never;
         };
@@ -1786,13 +2300,22 @@ export interface operations {
                     "application/json": components["schemas"]["Class"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_class` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1802,7 +2325,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["ClassId"];
             };
             cookie?: never;
         };
@@ -1814,13 +2337,40 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_class` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_class` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `class_has_lessons` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1830,13 +2380,13 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["ClassId"];
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ClassPatch"];
+                "application/json": components["schemas"]["ClassForm"];
             };
         };
         responses: {
@@ -1848,26 +2398,64 @@ export interface operations {
                     "application/json": components["schemas"]["Class"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_class`, `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_class`, `no_such_teacher` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `class_exists` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    read_class_attendance: {
+    list_class_attendance: {
         parameters: {
             query?: {
-                from?: number;
-                to?: number;
+                /** @description Lessons that began at this time or later. */
+                from?: components["schemas"]["Timestamp"];
+                /** @description Lessons that began before this time. */
+                to?: components["schemas"]["Timestamp"];
             };
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["ClassId"];
             };
             cookie?: never;
         };
@@ -1878,16 +2466,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ClassAttendance"];
+                    "application/json": components["schemas"]["List_AttendanceSummary"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_class` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_class` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2030,13 +2636,13 @@ export interface operations {
             };
         };
     };
-    read_seating: {
+    show_seating: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                id: string;
-                room_id: string;
+                id: components["schemas"]["ClassId"];
+                room_id: components["schemas"]["RoomId"];
             };
             cookie?: never;
         };
@@ -2050,24 +2656,33 @@ export interface operations {
                     "application/json": components["schemas"]["Seating"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_class`, `no_such_room` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    update_seating: {
+    replace_seating: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                id: string;
-                room_id: string;
+                id: components["schemas"]["ClassId"];
+                room_id: components["schemas"]["RoomId"];
             };
             cookie?: never;
         };
@@ -2085,23 +2700,53 @@ export interface operations {
                     "application/json": components["schemas"]["Seating"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_class` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_class`, `no_such_room` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `seat_elsewhere`, `seat_size`, `seat_stranger`, `seat_twice`, `seated_twice` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
     list_students: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Also those who left. */
+                all?: boolean;
+            };
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["ClassId"];
             };
             cookie?: never;
         };
@@ -2112,16 +2757,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["StudentList"];
+                    "application/json": components["schemas"]["List_Student"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_class` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2131,13 +2785,13 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["ClassId"];
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewStudent"];
+                "application/json": components["schemas"]["NewStudentForm"];
             };
         };
         responses: {
@@ -2149,13 +2803,49 @@ export interface operations {
                     "application/json": components["schemas"]["Student"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_class` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_class` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `number_taken`, `class_full` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2220,7 +2910,7 @@ export interface operations {
             };
         };
     };
-    read_health: {
+    get_health: {
         parameters: {
             query?: never;
             header?: never;
@@ -2234,16 +2924,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Health"];
+                    "application/json": components["schemas"]["HealthReport"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2252,9 +2942,11 @@ export interface operations {
         parameters: {
             query?: {
                 status?: components["schemas"]["LessonStatus"];
-                class_id?: string;
-                from?: number;
-                to?: number;
+                class_id?: components["schemas"]["ClassId"];
+                /** @description Starting at this time or later. */
+                from?: components["schemas"]["Timestamp"];
+                /** @description Starting before this time. */
+                to?: components["schemas"]["Timestamp"];
                 limit?: number;
             };
             header?: never;
@@ -2268,21 +2960,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["LessonList"];
+                    "application/json": components["schemas"]["List_Lesson"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    create_lesson: {
+    schedule_lesson: {
         parameters: {
             query?: never;
             header?: never;
@@ -2303,18 +2995,36 @@ export interface operations {
                     "application/json": components["schemas"]["Lesson"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_class`, `no_such_room` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input`, `machine_elsewhere` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    start_new_lesson: {
+    start_lesson: {
         parameters: {
             query?: never;
             header?: never;
@@ -2323,7 +3033,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["StartLesson"];
+                "application/json": components["schemas"]["LessonStart"];
             };
         };
         responses: {
@@ -2335,23 +3045,50 @@ export interface operations {
                     "application/json": components["schemas"]["Lesson"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_class`, `no_such_room` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `room_busy` and `lesson_already_running`, both with `lesson`; `lesson_not_in_the_way` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input`, `machine_elsewhere` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    read_lesson: {
+    show_lesson: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["LessonId"];
             };
             cookie?: never;
         };
@@ -2365,13 +3102,22 @@ export interface operations {
                     "application/json": components["schemas"]["Lesson"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_lesson` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2381,13 +3127,13 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["LessonId"];
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["LessonPatch"];
+                "application/json": components["schemas"]["LessonChangeForm"];
             };
         };
         responses: {
@@ -2399,23 +3145,59 @@ export interface operations {
                     "application/json": components["schemas"]["Lesson"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_lesson` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_lesson` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lesson_not_active` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    read_attendance: {
+    show_lesson_attendance: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["LessonId"];
             };
             cookie?: never;
         };
@@ -2429,13 +3211,31 @@ export interface operations {
                     "application/json": components["schemas"]["LessonAttendance"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_lesson` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_lesson` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2500,19 +3300,19 @@ export interface operations {
             };
         };
     };
-    correct_attendance: {
+    correct_lesson_attendance: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                id: string;
-                student_id: string;
+                id: components["schemas"]["LessonId"];
+                student_id: components["schemas"]["StudentId"];
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["AttendanceCorrection"];
+                "application/json": components["schemas"]["AttendanceCorrectionForm"];
             };
         };
         responses: {
@@ -2524,13 +3324,40 @@ export interface operations {
                     "application/json": components["schemas"]["AttendanceRecord"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_lesson` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_lesson`, `no_such_student` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2540,7 +3367,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["LessonId"];
             };
             cookie?: never;
         };
@@ -2554,13 +3381,40 @@ export interface operations {
                     "application/json": components["schemas"]["Lesson"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_lesson` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_lesson` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lesson_not_scheduled` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2570,7 +3424,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["LessonId"];
             };
             cookie?: never;
         };
@@ -2584,13 +3438,40 @@ export interface operations {
                     "application/json": components["schemas"]["Lesson"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_lesson` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_lesson` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lesson_not_active` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2600,7 +3481,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["LessonId"];
             };
             cookie?: never;
         };
@@ -2611,16 +3492,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["LessonEventList"];
+                    "application/json": components["schemas"]["List_LessonEvent"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_lesson` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_lesson` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2630,13 +3529,13 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["LessonId"];
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ExtendLesson"];
+                "application/json": components["schemas"]["LessonExtension"];
             };
         };
         responses: {
@@ -2648,13 +3547,49 @@ export interface operations {
                     "application/json": components["schemas"]["Lesson"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_lesson` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_lesson` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lesson_not_active` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2664,7 +3599,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["LessonId"];
             };
             cookie?: never;
         };
@@ -2675,26 +3610,44 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PersonList"];
+                    "application/json": components["schemas"]["List_LessonPerson"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_lesson` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_lesson` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    read_preview: {
+    get_preview: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["LessonId"];
             };
             cookie?: never;
         };
@@ -2705,60 +3658,184 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "image/jpeg": string;
+                    "image/jpeg": number[];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_preview` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lesson_not_active` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    choose_source: {
+    change_lesson_seat: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["LessonId"];
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["SourceRequest"];
+                "application/json": components["schemas"]["SeatChange"];
             };
         };
         responses: {
-            200: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["StreamState"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_your_lesson` */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_lesson`, `no_such_student` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lesson_not_active`, `machine_full`, `too_long_ago` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `machine_elsewhere` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    start_lesson: {
+    set_source: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["LessonId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SourceForm"];
+            };
+        };
+        responses: {
+            /** @description It is on its way to the screens, or has ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_lesson` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lesson_not_active`, `publication_taken`, `no_capture_device` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `video_unknown`, `video_unreadable` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `codec_missing` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_scheduled_lesson: {
+        parameters: {
+            query?: {
+                /** @description A lesson that stands in the way: it ends and this one starts, in one step. */
+                replace_lesson_id?: components["schemas"]["LessonId"];
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["LessonId"];
             };
             cookie?: never;
         };
@@ -2772,23 +3849,41 @@ export interface operations {
                     "application/json": components["schemas"]["Lesson"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_lesson` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lesson_not_scheduled`; `room_busy` and `lesson_already_running`, both with `lesson`; `lesson_not_in_the_way` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    read_stream: {
+    get_stream: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["LessonId"];
             };
             cookie?: never;
         };
@@ -2802,13 +3897,22 @@ export interface operations {
                     "application/json": components["schemas"]["StreamState"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lesson_not_active` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2818,7 +3922,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["LessonId"];
             };
             cookie?: never;
         };
@@ -2832,50 +3936,151 @@ export interface operations {
                     "application/json": components["schemas"]["Lesson"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_lesson` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lesson_not_active` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    publish_whip: {
+    publish: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                id: string;
-                publication: string;
+                id: components["schemas"]["LessonId"];
+                publication: components["schemas"]["PublicationKind"];
             };
             cookie?: never;
         };
+        /** @description The offer */
         requestBody: {
             content: {
                 "application/sdp": string;
             };
         };
         responses: {
+            /** @description The answer; `Location` is the publication */
             201: {
                 headers: {
-                    Location?: string;
-                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/sdp": string;
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `sdp_malformed` */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_lesson` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lesson_not_active`, `publication_taken` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `codec_unsupported`, `sdp_expected` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `whip_unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    open_live: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A WebSocket; each message is one event */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Event"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `foreign_origin` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2883,7 +4088,7 @@ export interface operations {
     list_machines: {
         parameters: {
             query?: {
-                room_id?: string;
+                room_id?: null | components["schemas"]["RoomId"];
             };
             header?: never;
             path?: never;
@@ -2896,16 +4101,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MachineList"];
+                    "application/json": components["schemas"]["Machines"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2915,13 +4120,13 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["MachineId"];
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["MachinePatch"];
+                "application/json": components["schemas"]["MachineForm"];
             };
         };
         responses: {
@@ -2933,13 +4138,49 @@ export interface operations {
                     "application/json": components["schemas"]["Machine"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_machine`, `no_such_room` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `machine_revoked` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2949,7 +4190,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["MachineId"];
             };
             cookie?: never;
         };
@@ -2961,13 +4202,31 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_machine` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2981,7 +4240,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["MePatch"];
+                "application/json": components["schemas"]["MeForm"];
             };
         };
         responses: {
@@ -2990,16 +4249,43 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Me"];
+                    "application/json": components["schemas"]["Person"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `wrong_password` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_down` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3021,13 +4307,13 @@ export interface operations {
                     "application/json": components["schemas"]["StreamKey"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3041,19 +4327,20 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description There is none now */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3061,7 +4348,8 @@ export interface operations {
     list_recordings: {
         parameters: {
             query?: {
-                lesson_id?: string;
+                /** @description Of this lesson only. */
+                lesson_id?: components["schemas"]["LessonId"];
             };
             header?: never;
             path?: never;
@@ -3074,26 +4362,26 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RecordingList"];
+                    "application/json": components["schemas"]["List_Recording"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    read_recording: {
+    get_recording: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["RecordingId"];
             };
             cookie?: never;
         };
@@ -3107,13 +4395,22 @@ export interface operations {
                     "application/json": components["schemas"]["Recording"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `recording_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3123,25 +4420,53 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["RecordingId"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
+            /** @description It is gone */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `recording_not_yours` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `recording_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `recording_running` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3176,33 +4501,71 @@ export interface operations {
             };
         };
     };
-    read_segment: {
+    get_segment: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description One range of bytes */
+                range?: string | null;
+            };
             path: {
-                id: string;
-                segment_id: string;
+                id: components["schemas"]["RecordingId"];
+                segment_id: components["schemas"]["SegmentId"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
+            /** @description The whole file */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": string;
+                    "video/mp4": unknown;
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description The range that was asked for */
+            206: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "video/mp4": unknown;
+                };
+            };
+            /** @description As it is known */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `recording_unknown`, `segment_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `range_not_satisfiable` */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3221,16 +4584,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RoomList"];
+                    "application/json": components["schemas"]["List_Room"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3244,7 +4607,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewRoom"];
+                "application/json": components["schemas"]["RoomForm"];
             };
         };
         responses: {
@@ -3256,13 +4619,40 @@ export interface operations {
                     "application/json": components["schemas"]["Room"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `room_exists` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3272,7 +4662,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["RoomId"];
             };
             cookie?: never;
         };
@@ -3284,13 +4674,40 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_room` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `room_in_use`, `last_room` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3300,13 +4717,13 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["RoomId"];
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RoomPatch"];
+                "application/json": components["schemas"]["RoomForm"];
             };
         };
         responses: {
@@ -3318,13 +4735,49 @@ export interface operations {
                     "application/json": components["schemas"]["Room"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_room` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `room_exists` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3338,25 +4791,35 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["LoginRequest"];
+                "application/json": components["schemas"]["LogInForm"];
             };
         };
         responses: {
+            /** @description Logged in; sets the session cookie */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Me"];
+                    "application/json": components["schemas"]["Person"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `wrong_credentials` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_down` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3370,20 +4833,12 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Logged out, also if nobody was logged in */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
-            };
-            /** @description The problem. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
             };
         };
     };
@@ -3449,7 +4904,7 @@ export interface operations {
             };
         };
     };
-    read_site: {
+    show_site: {
         parameters: {
             query?: never;
             header?: never;
@@ -3463,16 +4918,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Site"];
+                    "application/json": components["schemas"]["SiteView"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_claimed` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3486,30 +4959,58 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["SiteExport"];
+                "application/json": components["schemas"]["ExportForm"];
             };
         };
         responses: {
+            /** @description `alfarid-site.bin`, sealed by the passphrase */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": string;
+                    "application/octet-stream": number[];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `already_exported`, `not_claimed` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    read_site_root: {
+    show_site_root: {
         parameters: {
             query?: never;
             header?: never;
@@ -3526,13 +5027,22 @@ export interface operations {
                     "application/x-pem-file": string;
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_claimed` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3551,16 +5061,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SiteTokenList"];
+                    "application/json": components["schemas"]["List_SiteTokenRow"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3574,7 +5093,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewSiteToken"];
+                "application/json": components["schemas"]["SiteTokenForm"];
             };
         };
         responses: {
@@ -3586,13 +5105,49 @@ export interface operations {
                     "application/json": components["schemas"]["CreatedSiteToken"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_room` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_claimed` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3602,7 +5157,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["TokenId"];
             };
             cookie?: never;
         };
@@ -3614,18 +5169,36 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_token` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    read_state: {
+    show_state: {
         parameters: {
             query?: never;
             header?: never;
@@ -3642,15 +5215,6 @@ export interface operations {
                     "application/json": components["schemas"]["BoxState"];
                 };
             };
-            /** @description The problem. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
         };
     };
     delete_student: {
@@ -3658,7 +5222,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["StudentId"];
             };
             cookie?: never;
         };
@@ -3670,13 +5234,31 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_class`, `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_student` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3686,13 +5268,13 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["StudentId"];
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["StudentPatch"];
+                "application/json": components["schemas"]["StudentForm"];
             };
         };
         responses: {
@@ -3704,13 +5286,49 @@ export interface operations {
                     "application/json": components["schemas"]["Student"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_class`, `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_student`, `no_such_class` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `number_taken`, `class_full` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3729,16 +5347,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TeacherList"];
+                    "application/json": components["schemas"]["List_Teacher"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3752,7 +5379,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewTeacher"];
+                "application/json": components["schemas"]["NewTeacherForm"];
             };
         };
         responses: {
@@ -3764,13 +5391,40 @@ export interface operations {
                     "application/json": components["schemas"]["Teacher"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `email_taken` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3780,13 +5434,13 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["TeacherId"];
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TeacherPatch"];
+                "application/json": components["schemas"]["TeacherForm"];
             };
         };
         responses: {
@@ -3798,57 +5452,129 @@ export interface operations {
                     "application/json": components["schemas"]["Teacher"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_teacher` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `last_admin` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    publish_whip_by_key: {
+    publish_by_key: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
+        /** @description The offer */
         requestBody: {
             content: {
                 "application/sdp": string;
             };
         };
         responses: {
+            /** @description The answer; `Location` is the publication */
             201: {
                 headers: {
-                    Location?: string;
-                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/sdp": string;
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `sdp_malformed` */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `stream_key_wrong` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_active_lesson`, `publication_taken` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `codec_unsupported`, `sdp_expected` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `whip_unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    stop_whip: {
+    end_publication: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                session_id: string;
+                id: components["schemas"]["PublicationId"];
             };
             cookie?: never;
         };
@@ -3860,13 +5586,44 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in`, `stream_key_wrong` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `publication_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_publication: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["PublicationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `trickle_unsupported` */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -34,6 +34,6 @@ it('reads everything again after a reconnect, for what was missed is unknown', (
 });
 
 it('reads nothing again for what grows every second', () => {
-  const fragment = { at_ms: 0, offset: 0, length: 1 };
+  const fragment = { at_ms: 0, offset: 0, length: 1, keyframe: true };
   expect(staleKeys({ type: 'recording_grew', recording_id: 'r', lesson_id: 'l', segment_id: 's', fragment })).toEqual([]);
 });

@@ -18,7 +18,12 @@ use alfarid_agent::{
 };
 use alfarid_protocol::id::LessonId;
 
-use crate::{decode::Decoder, scene::Status, screen::Screen, sound::Sound};
+use crate::{
+    decode::Decoder,
+    scene::Status,
+    screen::{End, Screen},
+    sound::Sound,
+};
 
 /// Between attempts to attach: an agent that restarts is back within a second.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -49,7 +54,7 @@ pub(crate) fn follow(socket: &Path, receivers: &mut Receivers, replies: &Replies
             *lock(replies) = None;
             if let FeedError::Version(version) = error {
                 tracing::error!(version, "the agent is of another build; this player ends");
-                receivers.screen.end();
+                receivers.screen.end(End::Outdated);
                 return;
             }
             tracing::debug!(error = &error as &dyn std::error::Error, "the agent is lost");
@@ -100,7 +105,7 @@ fn converse(
             }
             ToPlayer::Replaced => {
                 tracing::info!("another player has the place of this one");
-                receivers.screen.end();
+                receivers.screen.end(End::Replaced);
                 return FeedError::Read(std::io::ErrorKind::UnexpectedEof.into());
             }
         }

@@ -36,7 +36,7 @@ use std::{
 };
 
 use alfarid_agent::feed;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Parser, ValueEnum};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -46,7 +46,7 @@ use crate::{
     decode::Decoder,
     null::Trace,
     paint::Painter,
-    screen::Screen,
+    screen::{End, Screen},
     sound::Sound,
     window::{Wake, WindowSink},
 };
@@ -102,7 +102,8 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             }));
             start_threads(&socket, &screen, |_| {})?;
             let language = Language::of_environment(|name| std::env::var(name).ok());
-            Ok(window.run(screen, Painter::new(language))?)
+            window.run(Arc::clone(&screen), Painter::new(language))?;
+            end(&screen)
         }
         Sink::Null => {
             let trace = cli.trace.as_deref().map(Trace::open).transpose()?;
@@ -112,8 +113,17 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
                 let _ = wake.try_send(());
             }));
             start_threads(&socket, &screen, |shown| println!("shown {shown}"))?;
-            Ok(null::run(&screen, &woken, trace)?)
+            null::run(&screen, &woken, trace)?;
+            end(&screen)
         }
+    }
+}
+
+/// Whether the session is to start a player again.
+fn end(screen: &Screen) -> anyhow::Result<()> {
+    match screen.ended() {
+        Some(End::Outdated) => bail!("another build of the agent is running"),
+        Some(End::Replaced) | None => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -21,7 +21,6 @@ use crate::{
 pub(crate) struct Screen {
     state: Mutex<State>,
     shown: AtomicU64,
-    ended: AtomicBool,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -30,6 +29,16 @@ struct State {
     playout: Playout<Picture>,
     /// The scene is another than the sink has seen.
     changed: bool,
+    end: Option<End>,
+}
+
+/// Why the player is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Another player has its place.
+    Replaced,
+    /// The agent is of another build, and so is the player that is installed by now.
+    Outdated,
 }
 
 /// What has come since the sink looked last.
@@ -44,12 +53,7 @@ pub(crate) struct News {
 impl Screen {
     /// `wake` tells the sink to look; it must not wait.
     pub(crate) fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
-        Self {
-            state: Mutex::default(),
-            shown: AtomicU64::new(0),
-            ended: AtomicBool::new(false),
-            wake: Box::new(wake),
-        }
+        Self { state: Mutex::default(), shown: AtomicU64::new(0), wake: Box::new(wake) }
     }
 
     pub(crate) fn show(&self, picture: Picture) {
@@ -69,14 +73,17 @@ impl Screen {
         (self.wake)();
     }
 
-    /// The player is to end: another one has its place.
-    pub(crate) fn end(&self) {
-        self.ended.store(true, Ordering::Relaxed);
+    pub(crate) fn end(&self, end: End) {
+        self.state().end = Some(end);
         (self.wake)();
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Relaxed)
+        self.ended().is_some()
+    }
+
+    pub(crate) fn ended(&self) -> Option<End> {
+        self.state().end
     }
 
     /// For a sink that shows every picture: the next that is due, or when to look again.

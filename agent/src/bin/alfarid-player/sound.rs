@@ -341,10 +341,10 @@ mod tests {
     #[test]
     fn one_loudspeaker_gets_both_sides_and_six_stay_apart() {
         let (_ring, mut one) = speaker(&[0.5, 0.0].repeat(60));
-        let mut samples = [9.0_f32; 2];
+        let mut samples = vec![9.0_f32; 2];
         one.fill(&mut samples, 1);
         assert_eq!(samples, [0.25, 0.25]);
-        let mut samples = [9.0_f32; 6];
+        let mut samples = vec![9.0_f32; 6];
         one.fill(&mut samples, 6);
         assert_eq!(samples, [0.5, 0.0, 0.0, 0.0, 0.0, 0.0]);
     }

@@ -94,10 +94,17 @@ impl Engine {
     }
 
     pub(in crate::broadcast) async fn run(mut self, stopping: CancellationToken) {
-        let port = tokio::select! {
-            () = stopping.cancelled() => return,
-            port = self.open_port() => port,
+        let opened = open_port(self.listen, &self.health);
+        tokio::pin!(opened);
+        let port = loop {
+            tokio::select! {
+                () = stopping.cancelled() => return,
+                port = &mut opened => break port,
+                // Without a port nobody is answered, so that there is nothing to order.
+                Some(_) = self.orders.recv() => {}
+            }
         };
+        self.listening.send_replace(Some(port.local()));
         let mut sessions = Sessions { port, ticks: self.ticks.clone(), open: Vec::new() };
         let mut buffer = [0; MAX_DATAGRAM];
         loop {
@@ -121,24 +128,21 @@ impl Engine {
         }
         sessions.close_all();
     }
+}
 
-    /// Tries until the port is open; meanwhile the health page says why it is not.
-    async fn open_port(&mut self) -> Port {
-        loop {
-            match Port::open(self.listen) {
-                Ok(port) => {
-                    self.health.clear(NO_PORT);
-                    self.listening.send_replace(Some(port.local()));
-                    return port;
-                }
-                Err(error) => {
-                    let detail = format!(
-                        "Nobody can share a screen: UDP {} cannot be opened ({error}).",
-                        self.listen
-                    );
-                    self.health.raise(NO_PORT, Severity::Error, detail);
-                    tokio::time::sleep(RETRY).await;
-                }
+/// Tries until the port is open; meanwhile the health page says why it is not.
+async fn open_port(listen: SocketAddr, health: &Health) -> Port {
+    loop {
+        match Port::open(listen) {
+            Ok(port) => {
+                health.clear(NO_PORT);
+                return port;
+            }
+            Err(error) => {
+                let detail =
+                    format!("Nobody can share a screen: UDP {listen} cannot be opened ({error}).");
+                health.raise(NO_PORT, Severity::Error, detail);
+                tokio::time::sleep(RETRY).await;
             }
         }
     }

@@ -1,23 +1,37 @@
 /** The attendance of one lesson: who, when, how long; a correction keeps who made it and why. */
 import { Button, Group, Text } from '@mantine/core';
 import { IconDownload } from '@tabler/icons-react';
-import { useSuspenseQuery } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
-import type { AttendanceRecord, AttendanceStatus } from '../../api/types';
+import type { AttendanceLesson, AttendanceRecord, AttendanceStatus } from '../../api/types';
 import { files } from '../../lib/paths';
 import { Card, Empty } from '../../ui/Card';
 import { Private } from '../../ui/Covered';
 import { Mark } from '../../ui/Mark';
+import { ProblemLine } from '../../ui/ProblemLine';
+import { Waiting } from '../../ui/Waiting';
 import { AttendanceTable } from './AttendanceTable';
 import { CorrectDialog } from './CorrectDialog';
 import { attendanceQuery } from './queries';
 import { STATUSES, TONES } from './statuses';
 
 export function AttendanceSection({ lessonId }: { lessonId: string }) {
+  const { data, error, isPending } = useQuery(attendanceQuery(lessonId));
+  if (isPending) return <Waiting />;
+  // A colleague's lesson: its attendance is not theirs to see.
+  return data === undefined ? <ProblemLine error={error} /> : <Sheet lessonId={lessonId} {...data} />;
+}
+
+interface SheetProps {
+  lessonId: string;
+  lesson: AttendanceLesson;
+  items: AttendanceRecord[];
+}
+
+function Sheet({ lessonId, lesson, items }: SheetProps) {
   const { t } = useTranslation();
-  const { lesson, items } = useSuspenseQuery(attendanceQuery(lessonId)).data;
   const [corrected, setCorrected] = useState<AttendanceRecord | null>(null);
 
   return (

@@ -2,14 +2,14 @@ import { Button, Table, Text, Tooltip } from '@mantine/core';
 import { IconPencil } from '@tabler/icons-react';
 import { useTranslation } from 'react-i18next';
 
-import type { AttendanceRecord, Lesson } from '../../api/types';
+import type { AttendanceLesson, AttendanceRecord } from '../../api/types';
 import { boxNow, formatDateTime, formatTime } from '../../lib/time';
 import { Mark } from '../../ui/Mark';
 import classes from './Attendance.module.css';
 import { TONES } from './statuses';
 
 interface Props {
-  lesson: Lesson;
+  lesson: AttendanceLesson;
   records: AttendanceRecord[];
   onCorrect: (record: AttendanceRecord) => void;
 }
@@ -82,7 +82,7 @@ function CorrectionNote({ record }: { record: AttendanceRecord }) {
 }
 
 /** When the student was there, drawn over the length of the lesson. */
-function PresenceBar({ lesson, record }: { lesson: Lesson; record: AttendanceRecord }) {
+function PresenceBar({ lesson, record }: { lesson: AttendanceLesson; record: AttendanceRecord }) {
   const { t } = useTranslation();
   const end = lesson.end_at ?? boxNow();
   const length = Math.max(1, end - lesson.start_at);

@@ -9,9 +9,21 @@ import { PeopleCard } from './PeopleCard';
 import { peopleQuery } from './queries';
 
 const people: Person[] = [
-  { student_id: '1', full_name: 'Ахметова Айгуль', machine_name: 'PC-01', state: 'present', joined_at: 0 },
-  { student_id: '2', full_name: 'Баранов Кирилл', machine_name: 'PC-02', state: 'absent' },
+  person('Ахметова Айгуль', 'present'),
+  person('Баранов Кирилл', 'absent'),
 ];
+
+function person(full_name: string, state: Person['state']): Person {
+  return {
+    student_id: full_name,
+    full_name,
+    machine_id: null,
+    machine_name: 'PC-01',
+    state,
+    joined_at: null,
+    since_at: null,
+  };
+}
 
 beforeEach(() => {
   queryClient.setQueryData(peopleQuery('l').queryKey, { items: people });

@@ -1,6 +1,7 @@
-import { useSuspenseQuery } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 
+import { problemText } from '../../api/problem';
 import type { Person } from '../../api/types';
 import { isCovered } from '../../lib/privacy';
 import { useStore } from '../../lib/store';
@@ -12,7 +13,9 @@ import { peopleQuery } from './queries';
 /** Who is here, as it happens. Names leave the page while the whole screen is on air; counts stay. */
 export function PeopleCard({ lessonId }: { lessonId: string }) {
   const { t } = useTranslation();
-  const people = useSuspenseQuery(peopleQuery(lessonId)).data.items;
+  // A colleague may look at the lesson, but who is here is its own teacher's to know.
+  const { data, error } = useQuery(peopleQuery(lessonId));
+  const people = data?.items ?? [];
   const covered = useStore(isCovered);
   const present = people.filter(({ state }) => state === 'present').length;
 
@@ -20,9 +23,13 @@ export function PeopleCard({ lessonId }: { lessonId: string }) {
     <section className={classes.card} aria-label={t('lesson.people')}>
       <header className={classes.head}>
         <h2 className={classes.title}>{t('lesson.people')}</h2>
-        <span className={classes.count}>{t('lesson.people_count', { present, all: people.length })}</span>
+        {data !== undefined && (
+          <span className={classes.count}>{t('lesson.people_count', { present, all: people.length })}</span>
+        )}
       </header>
-      {covered ? <Covered /> : <Tiles people={people} />}
+      {covered && <Covered />}
+      {!covered && data !== undefined && <Tiles people={people} />}
+      {data === undefined && error !== null && <p className={classes.empty}>{problemText(t, error)}</p>}
     </section>
   );
 }

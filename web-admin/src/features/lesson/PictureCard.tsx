@@ -65,10 +65,12 @@ function Facts({ screen }: { screen: PublicationState }) {
 function MachineChip({ machine, isRunning }: { machine: MachineStream; isRunning: boolean }) {
   const { t } = useTranslation();
   const isWorthWords = isRunning && needsLook(machine);
+  const { cause, state } = machine;
+  const words = cause == null ? t(`lesson.machine.${state}`) : t(`lesson.cause.${cause}`);
   return (
     <li className={classes.machine} data-state={machine.state} data-look={isWorthWords || undefined}>
       {isWorthWords
-        ? t('lesson.machine_trouble', { name: machine.name, what: machine.cause ?? t(`lesson.machine.${machine.state}`) })
+        ? t('lesson.machine_trouble', { name: machine.name, what: words })
         : machine.name}
     </li>
   );

@@ -7,6 +7,7 @@ import { useNavigate } from 'react-router';
 
 import { api, queryClient } from '../../api/client';
 import { ApiProblem } from '../../api/problem';
+import { refresh } from '../../api/refresh';
 import { useMe } from '../../api/session';
 import type { Lesson, Room, SchoolClass } from '../../api/types';
 import { paths } from '../../lib/paths';
@@ -42,10 +43,12 @@ export function StartForm({ classes: schoolClasses, rooms, active, recent }: Pro
       await navigate(paths.lesson(data.id));
     },
     onError: (error) => {
+      if (!(error instanceof ApiProblem)) return;
       // Somebody began in between: now the page knows, and offers to end theirs.
-      if (error instanceof ApiProblem && error.code === 'room_busy') {
-        void queryClient.invalidateQueries({ queryKey: activeLessonsQuery.queryKey });
-      }
+      if (error.code === 'room_busy') void refresh(activeLessonsQuery);
+      // One's own double click, or a second device: the lesson is on, so go there.
+      const id = error.problem.lesson?.id;
+      if (error.code === 'lesson_already_running' && typeof id === 'string') void navigate(paths.lesson(id));
     },
   });
 

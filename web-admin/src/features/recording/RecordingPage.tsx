@@ -46,7 +46,7 @@ export function RecordingPage() {
       </Group>
       {recording.fault != null && (
         <Alert color="air" icon={<IconAlertCircle />}>
-          {recording.fault}
+          {t(`recording.fault.${recording.fault}`)}
         </Alert>
       )}
       {hasMedia && <Player key={id} recording={recording} />}

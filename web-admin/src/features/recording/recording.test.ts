@@ -14,11 +14,13 @@ const segment = (id: string, offset_ms: number, seconds: number): Segment => ({
   init_bytes: 10,
   fragments: Array.from({ length: seconds }, (_, index) => ({
     at_ms: index * 1000,
+    // As cameras and screens are: a keyframe now and then.
+    keyframe: index % 4 === 0,
     offset: 10 + index * 100,
     length: 100,
   })),
 });
-const track = (...segments: Segment[]): Track => ({ id: 't', kind: 'screen_video', segments });
+const track = (...segments: Segment[]): Track => ({ id: 'screen_video', kind: 'screen_video', segments });
 const nothing = () => false;
 
 describe('the timeline', () => {
@@ -43,6 +45,12 @@ describe('the timeline', () => {
     expect(nextRun(pieces, 0, 20_000, () => true, 10)).toBeUndefined();
   });
 
+  it('begins at a keyframe where nothing before is loaded, and goes on where something is', () => {
+    const long = piecesOf(track(segment('a', 0, 8)));
+    expect(nextRun(long, 6500, 1000, nothing, 10)?.pieces[0]?.fromMs).toBe(4000);
+    expect(nextRun(long, 6500, 1000, (piece) => piece.fromMs < 6000, 10)?.pieces[0]?.fromMs).toBe(6000);
+  });
+
   it('is as long as its last fragment while it still grows', () => {
     expect(durationMs({ duration_seconds: 0, tracks: [track(segment('a', 500, 4))] })).toBe(4500);
   });
@@ -63,7 +71,7 @@ describe('a growing recording', () => {
     is_public: false,
     tracks: [track(segment('a', 0, 1))],
   };
-  const next = { at_ms: 1000, offset: 110, length: 100 };
+  const next = { at_ms: 1000, offset: 110, length: 100, keyframe: false };
 
   it('takes a fragment once, though the box may tell of it twice', () => {
     const grown = withFragment(recording, 'a', next);

@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next';
 
 import { $api } from '../../api/client';
 import { knownFault } from '../../api/problem';
+import type { Disk } from '../../api/types';
 import { formatDateTime } from '../../lib/time';
 import { formatBytes } from '../../lib/units';
 import { Card } from '../../ui/Card';
@@ -22,7 +23,6 @@ export function HealthPage() {
     refetchInterval: HEALTH_EVERY_MS,
   }).data;
   const { disk } = health;
-  const usedPercent = (1 - disk.free_bytes / Math.max(1, disk.total_bytes)) * 100;
 
   return (
     <Page title={t('health.title')}>
@@ -50,18 +50,7 @@ export function HealthPage() {
       </Card>
       <SimpleGrid cols={{ base: 1, sm: 3 }}>
         <Card title={t('health.disk')}>
-          <Fact>
-            {t('health.free', {
-              free: formatBytes(i18n.language, disk.free_bytes),
-              total: formatBytes(i18n.language, disk.total_bytes),
-            })}
-          </Fact>
-          <Progress
-            mt="sm"
-            aria-label={t('health.disk')}
-            value={usedPercent}
-            color={usedPercent > 90 ? 'air' : 'pine'}
-          />
+          {disk == null ? <Fact>{t('health.disk_silent')}</Fact> : <DiskUse disk={disk} />}
         </Card>
         <Card title={t('health.clock')}>
           <Fact>{formatDateTime(i18n.language, health.clock.now)}</Fact>
@@ -77,6 +66,24 @@ export function HealthPage() {
         </Card>
       </SimpleGrid>
     </Page>
+  );
+}
+
+function DiskUse({ disk }: { disk: Disk }) {
+  const { t, i18n } = useTranslation();
+  const free = formatBytes(i18n.language, disk.free_bytes);
+  const total = formatBytes(i18n.language, disk.total_bytes);
+  const usedPercent = (1 - disk.free_bytes / Math.max(1, disk.total_bytes)) * 100;
+  return (
+    <>
+      <Fact>{t('health.free', { free, total })}</Fact>
+      <Progress
+        mt="sm"
+        aria-label={t('health.disk')}
+        value={usedPercent}
+        color={usedPercent > 90 ? 'air' : 'pine'}
+      />
+    </>
   );
 }
 

@@ -11,6 +11,8 @@ export interface Piece {
   /** On the recording's time. */
   fromMs: number;
   toMs: number;
+  /** A decoder can start here. */
+  isEntry: boolean;
   /** In bytes from the start of the segment's file. */
   offset: number;
   length: number;
@@ -26,6 +28,7 @@ export function piecesOf(track: Track): Piece[] {
         segment,
         fromMs: segment.offset_ms + fragment.at_ms,
         toMs: segment.offset_ms + endOf(segment, index),
+        isEntry: fragment.keyframe,
         offset: fragment.offset,
         length: fragment.length,
       })),
@@ -64,7 +67,12 @@ export interface Run {
   length: number;
 }
 
-/** The next stretch to fetch from `fromMs` on, at most `aheadMs` of it, skipping what is there. */
+/**
+ * The next stretch to fetch from `fromMs` on, at most `aheadMs` of it, skipping what is there.
+ *
+ * A picture can only be built from a keyframe on: where nothing before it is loaded, the stretch
+ * begins at the last one.
+ */
 export function nextRun(
   pieces: readonly Piece[],
   fromMs: number,
@@ -72,16 +80,17 @@ export function nextRun(
   isLoaded: (piece: Piece) => boolean,
   mostPieces: number,
 ): Run | undefined {
-  const wanted = pieces.filter(
+  const wanted = pieces.findIndex(
     (piece) => piece.toMs > fromMs && piece.fromMs < fromMs + aheadMs && !isLoaded(piece),
   );
-  const [first] = wanted;
+  const begin = entryBefore(pieces, wanted, isLoaded);
+  const first = pieces[begin];
   if (first === undefined) return undefined;
   const run: Piece[] = [first];
-  for (const piece of wanted.slice(1)) {
+  for (const piece of pieces.slice(begin + 1, begin + mostPieces)) {
     const last = run.at(-1) ?? first;
     const isNeighbour = piece.segment.id === first.segment.id && piece.offset === last.offset + last.length;
-    if (!isNeighbour || run.length >= mostPieces) break;
+    if (!isNeighbour || isLoaded(piece) || piece.fromMs >= fromMs + aheadMs) break;
     run.push(piece);
   }
   const last = run.at(-1) ?? first;
@@ -91,4 +100,17 @@ export function nextRun(
     offset: first.offset,
     length: last.offset + last.length - first.offset,
   };
+}
+
+/** The piece at which decoding can begin so that the one at `index` can be shown. */
+function entryBefore(
+  pieces: readonly Piece[],
+  index: number,
+  isLoaded: (piece: Piece) => boolean,
+): number {
+  const piece = pieces[index];
+  const former = pieces[index - 1];
+  if (piece === undefined || piece.isEntry || former === undefined) return index;
+  if (former.segment.id !== piece.segment.id || isLoaded(former)) return index;
+  return entryBefore(pieces, index - 1, isLoaded);
 }

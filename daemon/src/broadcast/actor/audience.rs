@@ -1,0 +1,121 @@
+//! The machines of lessons: what they are told, and what they say.
+
+use alfarid_protocol::id::{LessonId, MachineId};
+
+use super::Actor;
+use crate::{
+    broadcast::{
+        multicast::Interfaces,
+        relay::{self, OnAir},
+        stage::Stage,
+        track::Live,
+    },
+    machines::{Link, MediaMessage},
+};
+
+impl Actor {
+    pub(super) fn tell_machines(&mut self, lesson: LessonId, on_air: OnAir) {
+        let Some(stage) = self.stages.get_mut(&lesson) else { return };
+        let ssrc = |stream: Option<Live>| stream.map(|live| live.ssrc);
+        let streams = |on_air: OnAir| (ssrc(on_air.video), ssrc(on_air.audio));
+        let told = std::mem::replace(&mut stage.told, on_air);
+        if told.publication.is_some() != on_air.publication.is_some() {
+            self.say_scene(lesson);
+        }
+        if streams(told) != streams(on_air) {
+            self.grant_all(lesson);
+        }
+    }
+
+    pub(super) async fn hear(&mut self, message: MediaMessage) {
+        let now = self.floor.clock.monotonic();
+        match message {
+            MediaMessage::Ready(link) => {
+                self.leave(link.machine).await;
+                self.links.insert(link.machine, link.clone());
+                if let Some(lesson) = self.stage_for(&link) {
+                    self.enter(lesson, link).await;
+                }
+            }
+            MediaMessage::Gone(machine) => {
+                self.links.remove(&machine);
+                self.leave(machine).await;
+            }
+            MediaMessage::WantKept { machine, serial, video_from, audio_from: _ } => {
+                let Some(stage) = self.stage_with(machine) else { return };
+                if stage.may_have_kept(now, machine, serial) {
+                    let order = relay::Order::Kept { machine, serial, from: video_from };
+                    let _ = stage.screen_relay.orders.send(order).await;
+                }
+            }
+            MediaMessage::Report { machine, report } => {
+                let Some(stage) = self.stage_with(machine) else { return };
+                if stage.note(now, machine, report) {
+                    let _ = stage.screen_relay.orders.send(relay::Order::Lost(machine)).await;
+                }
+            }
+        }
+    }
+
+    /// The lesson that a machine belongs to: one that names it before one that has its whole room.
+    pub(super) fn stage_for(&self, link: &Link) -> Option<LessonId> {
+        let wanting = self
+            .stages
+            .values()
+            .filter_map(|stage| stage.wants(link).map(|is_named| (is_named, stage.airing.lesson)));
+        wanting.max().map(|(_, lesson)| lesson)
+    }
+
+    fn stage_with(&mut self, machine: MachineId) -> Option<&mut Stage> {
+        self.stages.values_mut().find(|stage| stage.receivers.contains_key(&machine))
+    }
+
+    pub(super) async fn enter(&mut self, lesson: LessonId, link: Link) {
+        let machine = link.machine;
+        let now = self.floor.clock.monotonic();
+        let allowed = &self.floor.config.media.interfaces;
+        let Some(stage) = self.stages.get_mut(&lesson) else { return };
+        let scene = stage.enter(now, link, &Interfaces::of_this_box(), allowed);
+        self.machines.say(machine, scene);
+        set_interfaces(stage).await;
+        self.grant(lesson, machine);
+    }
+
+    async fn leave(&mut self, machine: MachineId) {
+        if let Some(stage) = self.stage_with(machine) {
+            stage.receivers.remove(&machine);
+            stage.is_news = true;
+            set_interfaces(stage).await;
+        }
+    }
+
+    fn grant(&mut self, lesson: LessonId, machine: MachineId) {
+        let now = self.floor.clock.monotonic();
+        let serial = self.last_serial.wrapping_add(1);
+        let Some(stage) = self.stages.get_mut(&lesson) else { return };
+        if let Some(grant) = stage.grant(now, machine, serial) {
+            self.last_serial = serial;
+            self.machines.say(machine, grant);
+        }
+    }
+
+    fn grant_all(&mut self, lesson: LessonId) {
+        let Some(stage) = self.stages.get(&lesson) else { return };
+        let machines: Vec<_> = stage.receivers.keys().copied().collect();
+        for machine in machines {
+            self.grant(lesson, machine);
+        }
+    }
+
+    pub(super) fn say_scene(&self, lesson: LessonId) {
+        let Some(stage) = self.stages.get(&lesson) else { return };
+        for machine in stage.receivers.keys() {
+            self.machines.say(*machine, stage.scene());
+        }
+    }
+}
+
+async fn set_interfaces(stage: &Stage) {
+    let order = relay::Order::Interfaces(stage.sources());
+    let _ = stage.screen_relay.orders.send(order).await;
+}

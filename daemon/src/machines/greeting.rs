@@ -1,0 +1,141 @@
+//! Who dials in: the first message of a connection, and what the box makes of it.
+//!
+//! The version is looked at first, so that an old agent learns that it is old and not that it is
+//! nonsense. Who a machine is follows from the key of its certificate, never from what it says.
+
+use std::time::Duration;
+
+use alfarid_protocol::{
+    control::{FromBox, FromMachine, RefusalCode},
+    span::Moment,
+    version::{self, Mismatch},
+};
+use axum::extract::ws::{Message, WebSocket};
+
+use super::hearing::{self, Heard};
+use crate::{
+    enrolment::{self, EnrolRequest, Issued, KnownMachine, spki_sha256},
+    http::{Peer, problem::chain},
+};
+
+/// A machine says who it is at once; a stranger that says nothing is not kept.
+const GREETING: Duration = Duration::from_secs(10);
+
+/// A machine that is let in.
+pub(super) struct Guest {
+    pub(super) known: KnownMachine,
+    pub(super) agent_version: String,
+    pub(super) now: Moment,
+}
+
+/// What the box says instead of a welcome.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) code: RefusalCode,
+    pub(super) detail: String,
+}
+
+/// Who it is.
+pub(super) enum Greeted {
+    Guest(Box<Guest>),
+    Enrolled(Box<FromBox>),
+    /// It went away, or said nothing.
+    Nobody,
+}
+
+/// Hears the first message and decides.
+pub(super) async fn greet(
+    socket: &mut WebSocket,
+    peer: &Peer,
+    enrolment: &enrolment::Handle,
+) -> Result<Greeted, Refusal> {
+    let Ok(Some(Ok(Message::Text(text)))) = tokio::time::timeout(GREETING, socket.recv()).await
+    else {
+        return Ok(Greeted::Nobody);
+    };
+    match hearing::read(&text) {
+        Heard::Message(FromMachine::Hello { protocol, agent_version, name: _, now }) => {
+            check_version(protocol, &agent_version)?;
+            let known = recognise(peer, enrolment).await?;
+            Ok(Greeted::Guest(Box::new(Guest { known, agent_version, now })))
+        }
+        Heard::Message(FromMachine::Enrol { protocol, agent_version, name, secret, csr_pem }) => {
+            check_version(protocol, &agent_version)?;
+            let address = peer.address.ip().to_canonical();
+            let request = EnrolRequest { secret, csr_pem, name, agent_version, address };
+            let enrolled = enrol(enrolment, request).await?;
+            Ok(Greeted::Enrolled(Box::new(enrolled)))
+        }
+        Heard::Message(_) => Err(Refusal::new(RefusalCode::BadMessage, "say hello first")),
+        Heard::Unknown => Err(Refusal::new(
+            RefusalCode::BoxTooOld,
+            "this box does not know the first message: update the box",
+        )),
+        Heard::Nonsense(error) => Err(Refusal::new(RefusalCode::BadMessage, error.to_string())),
+    }
+}
+
+fn check_version(peer: u16, agent_version: &str) -> Result<(), Refusal> {
+    match version::agree(peer) {
+        Ok(_) => Ok(()),
+        Err(Mismatch::PeerTooOld) => Err(Refusal::new(
+            RefusalCode::AgentTooOld,
+            format!(
+                "update the package alfarid-agent on this machine: it has {agent_version}, the \
+                 box needs one that speaks version {} of the protocol, such as {}",
+                version::OLDEST,
+                env!("CARGO_PKG_VERSION"),
+            ),
+        )),
+        Err(Mismatch::PeerNewer) => Err(Refusal::new(
+            RefusalCode::BoxTooOld,
+            format!(
+                "update the box: it has {} and speaks version {} of the protocol at most",
+                env!("CARGO_PKG_VERSION"),
+                version::CURRENT,
+            ),
+        )),
+    }
+}
+
+/// Who the key of the connection belongs to.
+async fn recognise(peer: &Peer, enrolment: &enrolment::Handle) -> Result<KnownMachine, Refusal> {
+    let unknown = || {
+        Refusal::new(
+            RefusalCode::MachineUnknown,
+            "this box does not know this machine's key: enrol it with a token of this site",
+        )
+    };
+    let certificate = peer.certificate.as_ref().ok_or_else(unknown)?;
+    let key = spki_sha256(certificate).ok_or_else(unknown)?;
+    match enrolment.machine_of_key(key).await {
+        Ok(Some(known)) if known.is_revoked => Err(Refusal::new(
+            RefusalCode::MachineRevoked,
+            "this machine's trust was taken away: enrol it again with a new key",
+        )),
+        Ok(Some(known)) => Ok(known),
+        Ok(None) => Err(unknown()),
+        Err(error) => {
+            tracing::error!(error = %chain(&error), "cannot look a machine up");
+            Err(Refusal::new(RefusalCode::TryLater, "the box cannot look machines up just now"))
+        }
+    }
+}
+
+async fn enrol(enrolment: &enrolment::Handle, request: EnrolRequest) -> Result<FromBox, Refusal> {
+    let issued = enrolment.enrol(request).await.map_err(|error| {
+        let code = error.refusal();
+        if code == RefusalCode::TryLater {
+            tracing::error!(error = %chain(&error), "cannot enrol a machine");
+        }
+        Refusal::new(code, error.to_string())
+    })?;
+    let Issued { machine, box_id, chain_pem, root_pem } = issued;
+    Ok(FromBox::Enrolled { machine, box_id, chain_pem, root_pem })
+}
+
+impl Refusal {
+    fn new(code: RefusalCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+}

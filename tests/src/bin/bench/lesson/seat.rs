@@ -1,0 +1,100 @@
+//! One machine in a lesson at 1080p30: what it takes, beside GStreamer's own player of the same
+//! stream, and how soon it is in.
+
+use std::{net::SocketAddr, process::Command, time::Duration};
+
+use anyhow::{Context, Result};
+use classroom::{
+    air::{OnAir, VIDEO_PORT},
+    network::INTERFACE,
+    school::{Options, School, Seat},
+    trace::Trace,
+};
+
+use super::{now, relay::Delay, school, source};
+use crate::{
+    report::{Report, Worst, percentile},
+    usage,
+};
+
+const WINDOW: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
+const JOINS: u32 = 50;
+const JOIN: Duration = Duration::from_secs(20);
+
+pub(super) async fn measure(report: &mut Report) -> Result<()> {
+    let school = school(1, &Options::default()).await?;
+    let lesson = school.start_lesson().await?;
+    let _publisher = source::on_air(&school, &lesson, (1920, 1080)).await?;
+    let seat = school.seats.first().context("a seat")?;
+    let trace = Trace::at(seat.trace_path());
+    trace.wait_for_more(30, LIMIT).await?;
+    let delay = Delay::watch(school.classroom.the_box(), school.classroom.teacher()?.address())?;
+    beside_gstreamer(report, &school, seat).await?;
+    let p99 = percentile(&mut delay.milliseconds()?, 0.99);
+    report.figure("relay_p99_ms", p99, Worst::AtMost(2.0), "packet in to packet out, p99");
+    joins(report, seat, &trace).await?;
+    school.end_lesson(&lesson).await?;
+    school.classroom.close()
+}
+
+async fn beside_gstreamer(report: &mut Report, school: &School, seat: &Seat) -> Result<()> {
+    let player = seat.player.as_ref().context("a player")?;
+    let peer = seat.host.spawn("gst-launch", gstreamer(group(school)?))?;
+    let before = (usage::cpu(player)? + usage::cpu(&seat.agent)?, usage::cpu(&peer)?);
+    let on_air = OnAir::watch(school.classroom.the_box())?;
+    on_air.wait_for(WINDOW, LIMIT).await?;
+    let ours = usage::cpu(player)? + usage::cpu(&seat.agent)? - before.0;
+    let theirs = usage::cpu(&peer)? - before.1;
+    peer.kill().await?;
+    let about = format!("{ours:?} over {theirs:?} of gst-launch-1.0, same stream, same 20 s");
+    let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
+    report.figure("player_cpu_ratio", ratio, Worst::AtMost(1.2), about);
+    let (agent, player) = (usage::rss_mb(&seat.agent)?, usage::rss_mb(player)?);
+    report.figure("agent_rss_mb", agent, Worst::AtMost(15.0), "the service, in a lesson");
+    report.figure("player_rss_mb", player, Worst::AtMost(150.0), "the player at 1080p30");
+    Ok(())
+}
+
+/// The lesson's group, as it is on the wire.
+fn group(school: &School) -> Result<SocketAddr> {
+    let traffic = school.classroom.the_box().count_traffic()?;
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    let _watch = school.classroom.the_box().watch_packets(move |packet| {
+        if packet.destination.port() == VIDEO_PORT {
+            let _ = sender.try_send(packet.destination);
+        }
+    })?;
+    let found = receiver.recv_timeout(LIMIT);
+    drop(traffic);
+    found.context("a multicast stream")
+}
+
+fn gstreamer(group: SocketAddr) -> Command {
+    let mut command = Command::new("gst-launch-1.0");
+    command.args(["-q", "udpsrc"]).arg(format!("address={}", group.ip()));
+    command.arg(format!("port={}", group.port())).arg(format!("multicast-iface={INTERFACE}"));
+    command.arg("caps=application/x-rtp,media=video,clock-rate=90000,encoding-name=H264");
+    command.args(["!", "rtpjitterbuffer", "!", "rtph264depay", "!", "h264parse"]);
+    command.args(["!", "avdec_h264", "!", "fakesink", "sync=false"]);
+    command
+}
+
+/// A machine whose service starts in mid-lesson, at moments that have nothing to do with the
+/// picture's keyframes (each join takes as long as it takes).
+async fn joins(report: &mut Report, seat: &Seat, trace: &Trace) -> Result<()> {
+    let mut times = Vec::new();
+    for _ in 0..JOINS {
+        let begun = now();
+        seat.agent.restart().await?;
+        let shown = trace.wait_for(|shown| shown.at > begun, JOIN).await?;
+        times.push((shown.at - begun).as_secs_f64() * 1e3);
+        // A second's worth of pictures, so that the next join meets another part of the GOP.
+        trace.wait_for_more(7, JOIN).await?;
+    }
+    let median = percentile(&mut times, 0.5);
+    let p95 = percentile(&mut times, 0.95);
+    let about = format!("50 joins, agent started anew, median {median:.0}");
+    report.figure("join_p95_ms", p95, Worst::AtMost(1000.0), about);
+    Ok(())
+}
