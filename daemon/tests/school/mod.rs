@@ -23,7 +23,7 @@ use alfarid_daemon::{
     identity::{self, Language, Person, Role},
     lesson,
     machines::{self, PresenceMessage},
-    recording,
+    recording, settings,
 };
 use alfarid_protocol::{
     id::{BootId, ClassId, LessonId, MachineId, RoomId, SpanId, StudentId, TeacherId},
@@ -164,6 +164,15 @@ impl School {
             }
         }
         lines
+    }
+
+    pub(crate) async fn rename(&self, student: usize, name: &'static str) {
+        let id = self.students[student].to_string();
+        let write = move |tx: &rusqlite::Transaction<'_>| {
+            tx.execute("UPDATE students SET full_name = ?2 WHERE id = ?1", [&id, name])?;
+            Ok::<_, DbError>(())
+        };
+        self.floor.db.write(write).await.unwrap();
     }
 
     /// What a query of one number says.
@@ -361,8 +370,7 @@ async fn open(floor: &Floor, pages: &Pages) -> Opened {
     let (recording, recorders) = recording::new(floor.clone());
     // What machines say comes from the tests and not over the network.
     let (presence, outlet) = mpsc::channel(64);
-    let settings =
-        settings::Handle::open(floor.db.clone(), floor.clock.clone()).await.unwrap();
+    let settings = settings::Handle::open(floor.db.clone(), floor.clock.clone()).await.unwrap();
     let (attendance, roll) = attendance::new(floor, settings.clone(), outlet);
     let others = lesson::Others {
         attendance: attendance.clone(),
