@@ -22,6 +22,7 @@
 
 mod access;
 mod actor;
+mod export;
 mod handle;
 mod ledger;
 mod marks;

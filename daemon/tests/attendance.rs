@@ -360,6 +360,35 @@ async fn a_class_sees_its_lessons_counted() {
     assert_eq!(first["items"][0]["lessons"], 1);
 }
 
+#[tokio::test]
+async fn a_lesson_and_a_class_are_taken_home_as_files_that_run_nothing() {
+    let (school, lesson, mut machines) = begun(2).await;
+    school.rename(1, "=HYPERLINK(\"http://x\")").await;
+    machines[0].say(&school, MarkKind::Opened).await;
+    school.minutes(45);
+    end(&school, lesson).await;
+    let path = format!("/lessons/{lesson}/attendance.csv?utc_offset_minutes=300");
+    let csv = school.get(&path).await;
+    assert_eq!(csv.status, StatusCode::OK);
+    let text = String::from_utf8(csv.bytes).unwrap();
+    assert_eq!(
+        text,
+        "\u{feff}Номер;ФИО;Посещение;Приход;Уход;Минут;Исправлено;Причина\r\n\
+         001;\"'=HYPERLINK(\"\"http://x\"\")\";отсутствие;;;0;;\r\n\
+         000;Student 000;присутствие;2027-02-01 14:00;2027-02-01 14:45;45;;\r\n"
+    );
+    let class = format!("/classes/{}/attendance", school.class);
+    let csv = school.get(&format!("{class}.csv")).await;
+    let text = String::from_utf8(csv.bytes).unwrap();
+    assert!(text.ends_with("000;Student 000;1;1;0;0;0;0;45\r\n"), "{text}");
+    for file in [format!("{class}.xlsx"), format!("/lessons/{lesson}/attendance.xlsx")] {
+        let xlsx = school.get(&file).await;
+        assert_eq!((xlsx.status, &xlsx.bytes[..4]), (StatusCode::OK, &b"PK\x03\x04"[..]));
+        let refused = school.call("colleague", "GET", &file, Value::Null).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    }
+}
+
 /// What a machine does, and what the network and the box do to it.
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -488,7 +517,6 @@ impl Courier {
 /// record when all is told.
 async fn play(steps: &[(Step, Trouble)]) -> Record {
     let mut school = School::new(1).await;
-    school.page_is_open(true);
     let mut courier = Courier::new(&school).await;
     let lesson = school.start().await;
     for (n, (step, trouble)) in steps.iter().enumerate() {

@@ -1,12 +1,40 @@
-//! Lessons by their routes: a real database, a clock in hand.
+//! Lessons by their routes: a real database, a real broadcast and recording beside them, a clock
+//! in hand.
 
 mod school;
 
-use alfarid_protocol::span::MarkKind;
+use alfarid_daemon::events::Event;
+use alfarid_protocol::{id::LessonId, span::MarkKind};
 use axum::http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use school::{Machine, School};
+use school::{Machine, NINE, School, until};
+
+async fn lesson(school: &School, id: LessonId) -> Value {
+    school.get(&format!("/lessons/{id}")).await.expect(StatusCode::OK)
+}
+
+async fn events(school: &School, id: LessonId) -> Vec<String> {
+    let events = school.get(&format!("/lessons/{id}/events")).await.expect(StatusCode::OK);
+    let kind = |event: &Value| event["event_type"].as_str().unwrap().to_owned();
+    events["items"].as_array().unwrap().iter().map(kind).collect()
+}
+
+/// Waits until the lesson is as wanted; every change of it is told.
+async fn becomes(school: &School, id: LessonId, wanted: impl Fn(&Value) -> bool) -> Value {
+    let mut changes = school.listen();
+    loop {
+        let now = lesson(school, id).await;
+        if wanted(&now) {
+            return now;
+        }
+        until(&mut changes, |event| *event == Event::LessonChanged { lesson_id: id }).await;
+    }
+}
+
+fn start_form(school: &School) -> Value {
+    json!({"class_id": school.class, "room_id": school.room})
+}
 
 #[tokio::test]
 async fn a_lesson_is_started_and_ended_and_the_attendance_is_there() {
@@ -14,16 +42,205 @@ async fn a_lesson_is_started_and_ended_and_the_attendance_is_there() {
     let mut machine = Machine::new(&school, 0);
     machine.connect(&school).await;
     machine.say(&school, MarkKind::Opened).await;
-    let lesson = school.start().await;
+    let id = school.start().await;
     school.minutes(45);
-    let ended = school.post(&format!("/lessons/{lesson}/end"), json!(null)).await;
+    let ended = school.post(&format!("/lessons/{id}/end"), Value::Null).await;
     let ended = ended.expect(StatusCode::OK);
     assert_eq!(ended["status"], "completed");
     assert_eq!(ended["duration_seconds"], 45 * 60);
 
-    let sheet = school.get(&format!("/lessons/{lesson}/attendance")).await.expect(StatusCode::OK);
+    let sheet = school.get(&format!("/lessons/{id}/attendance")).await.expect(StatusCode::OK);
     let statuses: Vec<_> =
         sheet["items"].as_array().unwrap().iter().map(|record| &record["status"]).collect();
     assert_eq!(statuses, ["present", "absent", "absent"]);
     assert_eq!(sheet["items"][0]["duration_seconds"], 45 * 60);
+    assert_eq!(sheet["lesson"]["class_name"], "7 B");
+    becomes(&school, id, |lesson| lesson["student_count"] == 1).await;
+    assert_eq!(events(&school, id).await, ["started", "ended"]);
+    let again = school.post(&format!("/lessons/{id}/end"), Value::Null).await;
+    assert_eq!(again.problem(StatusCode::CONFLICT), "lesson_not_active");
+}
+
+#[tokio::test]
+async fn a_double_click_answers_with_the_lesson_that_runs() {
+    let school = School::new(1).await;
+    let id = school.start().await;
+    let again = school.post("/lessons/start", start_form(&school)).await;
+    assert_eq!(again.problem(StatusCode::CONFLICT), "lesson_already_running");
+    assert_eq!(again.expect(StatusCode::CONFLICT)["lesson"], lesson(&school, id).await);
+}
+
+#[tokio::test]
+async fn a_busy_room_says_by_whom_and_one_click_ends_theirs_and_starts_mine() {
+    let school = School::new(1).await;
+    let theirs = school.start().await;
+    let form = start_form(&school);
+    let busy = school.call("colleague", "POST", "/lessons/start", form).await;
+    assert_eq!(busy.problem(StatusCode::CONFLICT), "room_busy");
+    let other = json!({"id": theirs, "teacher_name": "teacher", "class_name": "7 B"});
+    assert_eq!(busy.expect(StatusCode::CONFLICT)["lesson"], other);
+
+    let mut form = start_form(&school);
+    form["replace_lesson_id"] = json!(theirs);
+    let mine = school.call("colleague", "POST", "/lessons/start", form).await;
+    let mine = mine.expect(StatusCode::CREATED);
+    assert_eq!(mine["substitute_for"], json!(school.teachers[0]));
+    assert_eq!(lesson(&school, theirs).await["status"], "completed");
+    assert_eq!(events(&school, theirs).await, ["started", "ended"]);
+}
+
+#[tokio::test]
+async fn a_lesson_is_planned_changed_started_by_somebody_else_and_taken_back() {
+    let school = School::new(1).await;
+    let mut form = start_form(&school);
+    form["title"] = json!("  Fractions ");
+    form["start_at"] = json!(NINE.0 + 3_600_000);
+    let planned = school.post("/lessons", form).await.expect(StatusCode::CREATED);
+    assert_eq!((&planned["status"], &planned["title"]), (&json!("scheduled"), &json!("Fractions")));
+    let path = format!("/lessons/{}", planned["id"].as_str().unwrap());
+    let change = json!({"title": "Decimals", "quality_profile": "large"});
+    let changed = school.call("teacher", "PATCH", &path, change).await.expect(StatusCode::OK);
+    assert_eq!((&changed["quality_pinned"], &changed["max_fps"]), (&json!(true), &json!(15)));
+    let blank = school.call("teacher", "PATCH", &path, json!({"picture": "blank"})).await;
+    assert_eq!(blank.problem(StatusCode::CONFLICT), "lesson_not_active");
+
+    let start = format!("{path}/start");
+    let started = school.call("colleague", "POST", &start, Value::Null).await;
+    assert_eq!(started.expect(StatusCode::OK)["substitute_for"], json!(school.teachers[0]));
+    let take_over = format!("{path}/take_over");
+    let taken = school.post(&take_over, Value::Null).await.expect(StatusCode::OK);
+    assert_eq!(taken["substitute_for"], Value::Null);
+    let cancelled = school.post(&format!("{path}/cancel"), Value::Null).await;
+    assert_eq!(cancelled.problem(StatusCode::CONFLICT), "lesson_not_scheduled");
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused_by_field() {
+    let school = School::new(1).await;
+    let refused = async |path: &str, field: &str, value: Value| {
+        let mut form = start_form(&school);
+        form[field] = value;
+        let problem = school.post(path, form).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(problem["code"], "invalid_input", "{field}");
+        assert_eq!(problem["fields"][0]["field"], field);
+    };
+    refused("/lessons/start", "title", json!("x".repeat(201))).await;
+    refused("/lessons/start", "planned_end_at", json!(NINE.0 - 1)).await;
+    refused("/lessons/start", "machine_ids", json!([])).await;
+    refused("/lessons", "start_at", json!(NINE.0 - 1)).await;
+    let id = school.start().await;
+    let extended = school.post(&format!("/lessons/{id}/extend"), json!({"minutes": 0})).await;
+    assert_eq!(extended.problem(StatusCode::UNPROCESSABLE_ENTITY), "invalid_input");
+    let mut form = start_form(&school);
+    form["machine_ids"] = json!([school.room]);
+    let elsewhere = school.post("/lessons/start", form).await;
+    assert_eq!(elsewhere.problem(StatusCode::UNPROCESSABLE_ENTITY), "machine_elsewhere");
+    let nothing = school.get(&format!("/lessons/{}", school.room)).await;
+    assert_eq!(nothing.problem(StatusCode::NOT_FOUND), "no_such_lesson");
+    let nothing = school.post(&format!("/lessons/{}/end", school.room), Value::Null).await;
+    assert_eq!(nothing.problem(StatusCode::NOT_FOUND), "no_such_lesson");
+}
+
+#[tokio::test]
+async fn the_event_log_is_for_whose_lesson_or_class_it_is() {
+    let school = School::new(1).await;
+    let id = school.start().await;
+    let path = format!("/lessons/{id}/events");
+    let refused = school.call("colleague", "GET", &path, Value::Null).await;
+    assert_eq!(refused.problem(StatusCode::FORBIDDEN), "not_your_lesson");
+    school.call("admin", "GET", &path, Value::Null).await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn lessons_are_listed_newest_first_by_what_is_asked() {
+    let school = School::new(1).await;
+    let first = school.start().await;
+    school.minutes(45);
+    school.post(&format!("/lessons/{first}/end"), Value::Null).await.expect(StatusCode::OK);
+    school.minutes(15);
+    let second = school.start().await;
+    let ids = async |query: &str| {
+        let list = school.get(&format!("/lessons{query}")).await.expect(StatusCode::OK);
+        list["items"].as_array().unwrap().iter().map(|l| l["id"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids("").await, [json!(second), json!(first)]);
+    assert_eq!(ids("?status=active").await, [json!(second)]);
+    assert_eq!(ids(&format!("?to={}", NINE.0 + 1)).await, [json!(first)]);
+    assert_eq!(ids(&format!("?class_id={}", school.room)).await, [Value::Null; 0]);
+    assert_eq!(ids("?limit=1").await, [json!(second)]);
+}
+
+#[tokio::test]
+async fn a_restarted_box_takes_its_lesson_up_and_loses_nobody() {
+    let mut school = School::new(1).await;
+    let mut machine = Machine::new(&school, 0);
+    machine.connect(&school).await;
+    machine.say(&school, MarkKind::Opened).await;
+    let id = school.start().await;
+    let blank = json!({"picture": "blank"});
+    school.call("teacher", "PATCH", &format!("/lessons/{id}"), blank).await.expect(StatusCode::OK);
+    school.minutes(20);
+    school.restart().await;
+    school.minutes(1);
+    machine.connect(&school).await;
+    let taken_up = becomes(&school, id, |lesson| lesson["student_count"] == 1).await;
+    assert_eq!((&taken_up["status"], &taken_up["picture"]), (&json!("active"), &json!("blank")));
+    school.minutes(24);
+    machine.say(&school, MarkKind::Until).await;
+    school.post(&format!("/lessons/{id}/end"), Value::Null).await.expect(StatusCode::OK);
+    let sheet = school.get(&format!("/lessons/{id}/attendance")).await.expect(StatusCode::OK);
+    assert_eq!(sheet["items"][0]["duration_seconds"], 45 * 60);
+    assert_eq!(events(&school, id).await, ["started", "picture_blank", "taken_up", "ended"],);
+}
+
+#[tokio::test]
+async fn a_lesson_whose_teacher_went_away_ends_by_itself_and_says_so() {
+    let school = School::new(1).await;
+    let id = school.start().await;
+    school.page_is_open(false);
+    let due = NINE.0 + 55 * 60_000;
+    becomes(&school, id, |lesson| lesson["ends_by_itself_at"] == due).await;
+    school.minutes(55);
+    let ended = becomes(&school, id, |lesson| lesson["status"] == "completed").await;
+    assert_eq!(ended["end_at"], due);
+    let events = events(&school, id).await;
+    assert_eq!(events, ["started", "ends_by_itself_announced", "ended"]);
+}
+
+#[tokio::test]
+async fn what_happens_is_written_beside_the_recording_too() {
+    let school = School::new(1).await;
+    let id = school.start().await;
+    assert!(school.opened.recording.running(id).is_some());
+    school.minutes(45);
+    school.post(&format!("/lessons/{id}/end"), Value::Null).await.expect(StatusCode::OK);
+    assert!(school.opened.recording.running(id).is_none());
+    let lines = school.recorded_events();
+    let kinds: Vec<_> =
+        lines.iter().map(|line| line["event"]["event_type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["started", "ended"]);
+}
+
+#[tokio::test]
+async fn a_disk_without_room_records_nothing_and_the_lesson_goes_on() {
+    let school = School::with(1, |config| config.storage.min_free_mb = u64::MAX >> 24).await;
+    let id = school.start().await;
+    let lesson = becomes(&school, id, |lesson| lesson["is_recording"] == false).await;
+    assert_eq!(lesson["status"], "active");
+    assert_eq!(events(&school, id).await, ["started", "recording_off"]);
+}
+
+#[tokio::test]
+async fn recording_is_switched_off_and_on_in_mid_lesson() {
+    let school = School::new(1).await;
+    let id = school.start().await;
+    let switch = async |on: bool| {
+        let path = format!("/lessons/{id}");
+        let change = json!({"is_recording": on});
+        school.call("teacher", "PATCH", &path, change).await.expect(StatusCode::OK);
+        school.opened.recording.running(id).is_some()
+    };
+    assert!(!switch(false).await);
+    assert!(switch(true).await);
+    assert_eq!(events(&school, id).await, ["started", "recording_off", "recording_on"]);
 }

@@ -7,13 +7,19 @@ use alfarid_protocol::id::ClassId;
 use rusqlite::Connection;
 
 use super::{Error, store::meeting::Kept};
-use crate::{identity::Person, roster};
+use crate::{
+    identity::Person,
+    roster::{self, Class},
+};
 
 pub(super) fn may_see(c: &Connection, meeting: &Kept, person: &Person) -> Result<(), Error> {
-    if may_change(meeting, person).is_ok() || is_own(c, meeting.class, person)? {
+    if may_change(meeting, person).is_ok() {
         return Ok(());
     }
-    Err(Error::NotYourLesson(meeting.lesson))
+    match class_to_see(c, meeting.class, person) {
+        Err(Error::NotYourClass(_)) => Err(Error::NotYourLesson(meeting.lesson)),
+        own => own.map(drop),
+    }
 }
 
 pub(super) fn may_change(meeting: &Kept, person: &Person) -> Result<(), Error> {
@@ -24,14 +30,16 @@ pub(super) fn may_change(meeting: &Kept, person: &Person) -> Result<(), Error> {
     }
 }
 
-pub(super) fn may_see_class(c: &Connection, class: ClassId, person: &Person) -> Result<(), Error> {
-    if person.is_admin() || is_own(c, class, person)? {
-        return Ok(());
-    }
-    Err(Error::NotYourClass(class))
-}
-
-fn is_own(c: &Connection, class: ClassId, person: &Person) -> Result<bool, Error> {
+/// The class, if its attendance is `person`'s to see.
+pub(super) fn class_to_see(
+    c: &Connection,
+    class: ClassId,
+    person: &Person,
+) -> Result<Class, Error> {
     let class = roster::store::class(c, class)?.ok_or(Error::NoSuchClass(class))?;
-    Ok(class.teacher_id == Some(person.id))
+    if class.teacher_id == Some(person.id) || person.is_admin() {
+        Ok(class)
+    } else {
+        Err(Error::NotYourClass(class.id))
+    }
 }

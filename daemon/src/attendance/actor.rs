@@ -34,6 +34,7 @@ use crate::{
     http::problem::chain,
     identity::Person,
     machines::PresenceMessage,
+    roster::Class,
     settings,
 };
 
@@ -122,7 +123,7 @@ pub(super) enum Request {
         from: Option<Timestamp>,
         to: Option<Timestamp>,
         by: Person,
-        reply: Reply<Vec<Summary>>,
+        reply: Reply<(Class, Vec<Summary>)>,
     },
 }
 
@@ -392,8 +393,9 @@ impl Actor {
             }
             Request::Summary { class, from, to, by, reply } => {
                 let summary = self.read(move |c| {
-                    access::may_see_class(c, class, &by)?;
-                    Ok(record::summary(c, class, from, to)?)
+                    let class = access::class_to_see(c, class, &by)?;
+                    let summaries = record::summary(c, class.id, from, to)?;
+                    Ok((class, summaries))
                 });
                 drop(reply.send(summary.await));
             }

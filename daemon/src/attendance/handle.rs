@@ -10,7 +10,7 @@ use super::{
     Error, Meeting, Move, PersonView, Record, Sheet, Status, Summary,
     actor::{Reply, Request},
 };
-use crate::identity::Person;
+use crate::{identity::Person, roster::Class};
 
 /// Cheap to clone. Whatever takes a person checks what that person may see or change.
 #[derive(Clone, Debug)]
@@ -97,14 +97,14 @@ impl Handle {
         self.ask(|reply| Request::MoveSeat { lesson, seat, by: by.clone(), reply }).await
     }
 
-    /// Everybody's attendance of the lessons of `class` that began in a stretch of time.
+    /// `class`, and everybody's attendance of its lessons that began in a stretch of time.
     pub async fn summary(
         &self,
         class: ClassId,
         from: Option<Timestamp>,
         to: Option<Timestamp>,
         by: &Person,
-    ) -> Result<Vec<Summary>, Error> {
+    ) -> Result<(Class, Vec<Summary>), Error> {
         self.ask(|reply| Request::Summary { class, from, to, by: by.clone(), reply }).await
     }
 

@@ -1,17 +1,17 @@
 //! Attendance over HTTP.
 
-use alfarid_protocol::{
-    id::{ClassId, LessonId, MachineId, StudentId},
-    time::Timestamp,
-};
+mod files;
+
+use alfarid_protocol::id::{ClassId, LessonId, MachineId, StudentId};
 use axum::{
     extract::{FromRef, Query, State},
     http::StatusCode,
 };
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use self::files::PeriodQuery;
 use super::{
     Error, Handle, MeetingView, Mode, Move, PersonView, Record, Status, Summary, Thresholds,
 };
@@ -36,6 +36,10 @@ where
         .routes(routes!(show_lesson_attendance))
         .routes(routes!(correct_lesson_attendance))
         .routes(routes!(list_class_attendance))
+        .routes(routes!(files::export_lesson_attendance_csv))
+        .routes(routes!(files::export_lesson_attendance_xlsx))
+        .routes(routes!(files::export_class_attendance_csv))
+        .routes(routes!(files::export_class_attendance_xlsx))
 }
 
 /// Who is here, as it is at this moment.
@@ -155,15 +159,6 @@ async fn correct_lesson_attendance(
     Ok(Json(attendance.correct(id, student, form.status, why, &by).await?))
 }
 
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct PeriodQuery {
-    /// Lessons that began at this time or later.
-    from: Option<Timestamp>,
-    /// Lessons that began before this time.
-    to: Option<Timestamp>,
-}
-
 /// Everybody's attendance of the lessons of a class, counted.
 #[utoipa::path(
     get, path = "/api/v1/classes/{id}/attendance", tag = "attendance",
@@ -182,7 +177,8 @@ async fn list_class_attendance(
     Path(id): Path<ClassId>,
     Query(period): Query<PeriodQuery>,
 ) -> Result<List<Summary>, Problem> {
-    Ok(List { items: attendance.summary(id, period.from, period.to, &by).await? })
+    let (_, items) = attendance.summary(id, period.from, period.to, &by).await?;
+    Ok(List { items })
 }
 
 impl From<Error> for Problem {

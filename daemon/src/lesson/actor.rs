@@ -103,7 +103,7 @@ impl Actor {
                     Some(request) => self.answer(request).await,
                     None => return,
                 },
-                here = changed(&mut self.pages) => self.notice(Command::Here(here)).await,
+                here = changed(&mut self.pages) => self.notice_pages(here).await,
                 Some(event) = self.changes.next() => self.hear(event).await,
                 () = sleep(idle_for) => {
                     if self.state.is_due(self.clock.read()) {
@@ -111,15 +111,17 @@ impl Actor {
                     }
                 }
             }
+            self.notice_recordings().await;
         }
     }
 
     async fn take_up(&mut self) -> Result<(), Error> {
         let unfinished = self.db.read(store::unfinished).await?;
         let now = self.clock.read();
+        let here = who_is_here(&mut self.pages);
         let mut next = self.state.clone();
         next.set_end_after(*self.end_after.borrow());
-        let effects = next.take_up(now, unfinished);
+        let effects = next.take_up(now, unfinished, here);
         self.settle(now, next, effects).await?;
         self.close_what_is_over().await
     }
@@ -224,16 +226,48 @@ impl Actor {
         }
     }
 
+    /// Whether a lesson is published is asked only where no page of its teacher says enough; and
+    /// before the page is missed, so that no end is announced and called off again.
+    async fn notice_pages(&mut self, here: BTreeSet<TeacherId>) {
+        for lesson in self.state.without(&here) {
+            self.notice_publications(lesson).await;
+        }
+        self.notice(Command::Here(here)).await;
+    }
+
+    async fn notice_publications(&mut self, lesson: LessonId) {
+        let on_air = self.others.is_published(lesson).await;
+        if self.state.is_on_air(lesson) != on_air {
+            self.notice(Command::OnAir { lesson, on_air }).await;
+        }
+    }
+
+    /// A recording ends by itself when the disk is full, or does not begin at all.
+    async fn notice_recordings(&mut self) {
+        let has_stopped =
+            |lesson: &&Lesson| lesson.is_recording && !self.others.is_recorded(lesson.id);
+        let stopped: Vec<_> =
+            self.state.active().filter(has_stopped).map(|lesson| lesson.id).collect();
+        for lesson in stopped {
+            self.notice(Command::RecordingStopped { lesson }).await;
+        }
+    }
+
     async fn hear(&mut self, event: Event) {
         match event {
             Event::PeopleChanged { lesson_id } => self.count(lesson_id).await,
             Event::AttendanceChanged { lesson_id } => self.recount(lesson_id).await,
+            Event::StreamChanged { lesson_id } if self.state.is_unattended(lesson_id) => {
+                self.notice_publications(lesson_id).await;
+            }
             Event::Resync => {
-                let running: BTreeSet<_> = self.state.active().map(|lesson| lesson.id).collect();
+                let running: Vec<_> = self.state.active().map(|lesson| lesson.id).collect();
                 for lesson in running {
                     self.count(lesson).await;
+                    self.notice_publications(lesson).await;
                 }
             }
+            // A change of a recording has woken the actor, which looks at all of them.
             _ => {}
         }
     }
@@ -336,6 +370,10 @@ async fn changed(pages: &mut Pages) -> BTreeSet<TeacherId> {
         // Nobody counts pages any more.
         std::future::pending::<()>().await;
     }
+    who_is_here(pages)
+}
+
+fn who_is_here(pages: &mut Pages) -> BTreeSet<TeacherId> {
     pages.borrow_and_update().keys().copied().collect()
 }
 

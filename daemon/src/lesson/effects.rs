@@ -1,19 +1,31 @@
 //! The one place where a lesson asks the other capabilities to act.
 //!
 //! What one of them cannot do is reported and the others go on: a lesson without a picture is
-//! still a lesson, and so is one that is not recorded.
+//! still a lesson, and so is one that is not recorded. Recording waits for a disk; a lesson waits
+//! for it no longer than [`PATIENCE`].
+
+use std::{pin::pin, time::Duration};
 
 use alfarid_protocol::id::LessonId;
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::{Lesson, event::Entry, quality::Profile, state::Effect};
 use crate::{
     attendance::{self, Meeting},
-    broadcast::{self, Airing, Limits},
+    broadcast::{self, Airing, Limits, SourceKind},
     events::{Event, Events},
     http::problem::chain,
     recording::{self, NewRecording},
 };
+
+/// How long a lesson waits for the recording. What was asked of it is done all the same, when the
+/// disk answers.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the screens of a lesson that is over wait for its recording to write its last line:
+/// with the broadcast the recording ends too.
+const LAST_LINE: Duration = Duration::from_millis(500);
 
 /// Whom a lesson asks.
 #[derive(Clone, Debug)]
@@ -32,6 +44,19 @@ impl Others {
         }
     }
 
+    /// Whether somebody sends their screen or their voice. What the box plays by itself needs
+    /// nobody there.
+    pub(super) async fn is_published(&self, lesson: LessonId) -> bool {
+        let stream = self.broadcast.stream(lesson).await;
+        stream.is_ok_and(|stream| {
+            stream.publications.iter().any(|publication| publication.source == SourceKind::Whip)
+        })
+    }
+
+    pub(super) fn is_recorded(&self, lesson: LessonId) -> bool {
+        self.recording.running(lesson).is_some()
+    }
+
     async fn act(&self, effect: Effect) {
         match effect {
             // The actor has committed these.
@@ -45,7 +70,11 @@ impl Others {
                 heard(lesson, "recording", self.recording.hand_over(lesson, teacher).await);
             }
             Effect::Limit(lesson, profile) => {
-                heard(lesson, "broadcast", self.broadcast.set_limits(lesson, limits(profile)).await);
+                heard(
+                    lesson,
+                    "broadcast",
+                    self.broadcast.set_limits(lesson, limits(profile)).await,
+                );
             }
             Effect::Plan(lesson, planned_end_at) => {
                 heard(lesson, "attendance", self.attendance.plan(lesson, planned_end_at).await);
@@ -78,10 +107,15 @@ impl Others {
     }
 
     async fn close(&self, lesson: &Lesson) {
-        let ended_at = lesson.end_at.unwrap_or(lesson.planned_end_at);
+        let mut stop = pin!(self.recording.stop(lesson.id));
+        let stopped = timeout(LAST_LINE, &mut stop).await;
         heard(lesson.id, "broadcast", self.broadcast.close(lesson.id).await);
-        heard(lesson.id, "recording", self.recording.stop(lesson.id).await);
+        let ended_at = lesson.end_at.unwrap_or(lesson.planned_end_at);
         heard(lesson.id, "attendance", self.attendance.close(lesson.id, ended_at).await);
+        match stopped {
+            Ok(done) => heard(lesson.id, "recording", done),
+            Err(_) => patiently(lesson.id, stop).await,
+        }
     }
 
     async fn switch_recording(&self, lesson: &Lesson) {
@@ -90,8 +124,12 @@ impl Others {
         if is_on {
             self.record(lesson).await;
         } else {
-            heard(lesson.id, "recording", self.recording.stop(lesson.id).await);
+            self.stop_recording(lesson.id).await;
         }
+    }
+
+    async fn stop_recording(&self, lesson: LessonId) {
+        patiently(lesson, self.recording.stop(lesson)).await;
     }
 
     async fn record(&self, lesson: &Lesson) {
@@ -106,20 +144,18 @@ impl Others {
             class_name: lesson.class_name.clone(),
             teacher_name: lesson.teacher_name.clone(),
         };
-        heard(lesson.id, "recording", self.recording.start(new, tap).await);
+        patiently(lesson.id, self.recording.start(new, tap)).await;
     }
 
     /// The events of a lesson lie beside its recording too, for whoever has only the folder.
     async fn note(&self, entry: Entry) {
         if self.recording.running(entry.lesson).is_some() {
             let line = json!({
-                "at": entry.at,
                 "event_type": entry.kind,
                 "teacher_id": entry.teacher,
                 "data": entry.data,
             });
-            let written = self.recording.append_event(entry.lesson, line).await;
-            heard(entry.lesson, "recording", written);
+            patiently(entry.lesson, self.recording.append_event(entry.lesson, line)).await;
         }
     }
 }
@@ -159,5 +195,13 @@ fn heard<T, E: std::error::Error>(lesson: LessonId, who: &str, done: Result<T, E
     if let Err(error) = done {
         let cause = chain(&error);
         tracing::error!(lesson.id = %lesson, error = %cause, "{who} did not follow: {cause}");
+    }
+}
+
+async fn patiently<T>(lesson: LessonId, work: impl Future<Output = Result<T, recording::Error>>) {
+    if let Ok(done) = timeout(PATIENCE, work).await {
+        heard(lesson, "recording", done);
+    } else {
+        tracing::warn!(lesson.id = %lesson, "the recording keeps a lesson waiting");
     }
 }

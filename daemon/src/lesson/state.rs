@@ -257,6 +257,21 @@ impl State {
             .filter(|lesson| lesson.status == Status::Active)
     }
 
+    /// Running lessons of whoever is not `here`.
+    pub(super) fn without(&self, here: &BTreeSet<TeacherId>) -> Vec<LessonId> {
+        let left = self.active().filter(|lesson| !here.contains(&lesson.teacher_id));
+        left.map(|lesson| lesson.id).collect()
+    }
+
+    /// It runs, and its teacher has no page open.
+    pub(super) fn is_unattended(&self, id: LessonId) -> bool {
+        self.active().any(|lesson| lesson.id == id && !self.here.contains(&lesson.teacher_id))
+    }
+
+    pub(super) fn is_on_air(&self, id: LessonId) -> bool {
+        self.lessons.get(&id).is_some_and(|held| held.on_air)
+    }
+
     /// A lesson that has just ended is only in what was decided.
     fn as_decided(&self, id: LessonId, effects: &[Effect]) -> Option<Lesson> {
         let saved = effects.iter().rev().find_map(|effect| match effect {
@@ -329,8 +344,10 @@ impl State {
             self.end(now.at, replaced, Some(by.id), Some(data), effects);
         }
         save(effects, &lesson);
+        // Opened before it is logged: the recording's own log has its first line too.
+        effects.push(Effect::Open(Box::new(lesson.clone())));
         log(effects, id, now.at, EventKind::Started, Some(by.id), None);
-        effects.extend([Effect::Open(Box::new(lesson.clone())), Effect::Tell(id)]);
+        effects.push(Effect::Tell(id));
         self.lessons.insert(id, Held::new(lesson));
         Ok(id)
     }

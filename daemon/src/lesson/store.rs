@@ -112,13 +112,13 @@ pub(super) fn set_student_count(
     Ok(changed > 0)
 }
 
-/// The log of a lesson, in order.
+/// The log of a lesson, in order; lines of the same millisecond as they were written.
 pub(super) fn events(c: &Connection, lesson: LessonId) -> Result<Vec<LessonEvent>, DbError> {
     let mut statement = c.prepare_cached(
         "SELECT id, created_at, event_type, student_id, teacher_id, event_data
          FROM lesson_events
          WHERE lesson_id = ?1
-         ORDER BY created_at, id",
+         ORDER BY created_at, rowid",
     )?;
     let events = statement.query_map([lesson.to_string()], |row| {
         let data: Option<String> = row.get(5)?;

@@ -93,9 +93,13 @@ struct Running {
 impl School {
     /// With `size` students, each with a seat of their own.
     pub(crate) async fn new(size: usize) -> Self {
+        Self::with(size, |_| {}).await
+    }
+
+    pub(crate) async fn with(size: usize, set: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::manual(NINE);
-        let floor = floor(&dir, &clock);
+        let floor = floor(&dir, &clock, set);
         let mut teachers = Vec::new();
         for name in ["teacher", "colleague", "admin"] {
             teachers.push(hire(&floor, name).await);
@@ -105,7 +109,7 @@ impl School {
         let students: Vec<StudentId> = (0..size).map(|_| clock.id()).collect();
         let machines: Vec<MachineId> = (0..size).map(|_| clock.id()).collect();
         furnish(&floor, teachers[0], room, class, &students, &machines).await;
-        let pages = Pages::default();
+        let pages = Pages::new([(teachers[0], 1)].into());
         let opened = open(&floor, &pages).await;
         Self { dir, clock, floor, teachers, room, class, students, machines, pages, opened }
     }
@@ -119,7 +123,7 @@ impl School {
         self.opened = open(&self.floor, &self.pages).await;
     }
 
-    /// The teacher whose class it is opens the page, or closes it.
+    /// The teacher whose class it is, who has a page open, closes it, or opens it again.
     pub(crate) fn page_is_open(&self, is_open: bool) {
         let count = usize::from(is_open);
         self.pages.send_modify(|pages| {
@@ -142,6 +146,33 @@ impl School {
     pub(crate) async fn unseat(&self, student: usize, lesson: LessonId) {
         let seat = Move { student: self.students[student], machine: None, mode: Mode::WasWrong };
         self.opened.attendance.move_seat(lesson, seat, &self.admin()).await.unwrap();
+    }
+
+    /// The lines of every `events` file among the recordings.
+    pub(crate) fn recorded_events(&self) -> Vec<Value> {
+        let mut waiting = vec![self.dir.path().join("recordings")];
+        let mut lines = Vec::new();
+        while let Some(dir) = waiting.pop() {
+            for entry in std::fs::read_dir(dir).unwrap().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    waiting.push(path);
+                } else if path.parent().is_some_and(|dir| dir.ends_with("events")) {
+                    let text = std::fs::read_to_string(path).unwrap();
+                    lines.extend(text.lines().map(|line| serde_json::from_str(line).unwrap()));
+                }
+            }
+        }
+        lines
+    }
+
+    pub(crate) async fn rename(&self, student: usize, name: &'static str) {
+        let id = self.students[student].to_string();
+        let write = move |tx: &rusqlite::Transaction<'_>| {
+            tx.execute("UPDATE students SET full_name = ?2 WHERE id = ?1", [&id, name])?;
+            Ok::<_, DbError>(())
+        };
+        self.floor.db.write(write).await.unwrap();
     }
 
     /// What a query of one number says.
@@ -307,7 +338,7 @@ pub(crate) async fn until(listener: &mut Listener, wanted: impl Fn(&Event) -> bo
     tokio::time::timeout(PATIENCE, waiting).await.expect("the event never came");
 }
 
-fn floor(dir: &tempfile::TempDir, clock: &Clock) -> Floor {
+fn floor(dir: &tempfile::TempDir, clock: &Clock, set: impl FnOnce(&mut Config)) -> Floor {
     let db = Db::open(&dir.path().join("alfarid.db"), &dir.path().join("backups")).unwrap().db;
     let events = Events::default();
     let settings = dir.path().join("alfarid.toml");
@@ -315,7 +346,9 @@ fn floor(dir: &tempfile::TempDir, clock: &Clock) -> Floor {
     let mut config = Config::load(Some(&settings)).unwrap();
     config.storage.state_dir = dir.path().to_owned();
     config.storage.recordings_dir = dir.path().join("recordings");
+    config.storage.min_free_mb = 0;
     config.media.whip_listen = ([127, 0, 0, 1], 0).into();
+    set(&mut config);
     Floor {
         config: Arc::new(config),
         clock: clock.clone(),
@@ -337,8 +370,7 @@ async fn open(floor: &Floor, pages: &Pages) -> Opened {
     let (recording, recorders) = recording::new(floor.clone());
     // What machines say comes from the tests and not over the network.
     let (presence, outlet) = mpsc::channel(64);
-    let settings =
-        settings::Handle::open(floor.db.clone(), floor.clock.clone()).await.unwrap();
+    let settings = settings::Handle::open(floor.db.clone(), floor.clock.clone()).await.unwrap();
     let (attendance, roll) = attendance::new(floor, settings.clone(), outlet);
     let others = lesson::Others {
         attendance: attendance.clone(),

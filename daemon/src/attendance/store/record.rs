@@ -87,7 +87,7 @@ pub(in crate::attendance) fn corrections(
          FROM attendance_corrections
          JOIN teachers ON teachers.id = teacher_id
          WHERE lesson_id = ?1
-         ORDER BY at, attendance_corrections.id",
+         ORDER BY at, attendance_corrections.rowid",
     )?;
     let corrections = statement.query_map([lesson.to_string()], |row| {
         let correction = Correction {

@@ -354,13 +354,13 @@ fn a_lesson_is_taken_up_after_a_restart_or_ended_where_the_box_lost_it() {
 
     school.seconds(40);
     let mut state = fresh(&school.clock);
-    let effects = state.take_up(school.clock.read(), vec![left.clone()]);
+    let effects = state.take_up(school.clock.read(), vec![left.clone()], BTreeSet::new());
     assert_eq!(logged(&effects), [EventKind::TakenUp]);
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Open(_))));
 
     school.minutes(600);
     let mut state = fresh(&school.clock);
-    let effects = state.take_up(school.clock.read(), vec![left]);
+    let effects = state.take_up(school.clock.read(), vec![left], BTreeSet::new());
     let ended = closed(&effects).unwrap();
     assert_eq!(ended.end_at, Some(ended.planned_end_at));
     assert_eq!(ended.duration_seconds, Some(45 * 60));

@@ -1,9 +1,12 @@
 //! What happens to a lesson by itself: time passes, students come, the teacher goes, the box is
 //! restarted, its clock is put right.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use alfarid_protocol::{id::LessonId, time::Timestamp};
+use alfarid_protocol::{
+    id::{LessonId, TeacherId},
+    time::Timestamp,
+};
 use serde_json::json;
 
 use super::{Effect, EventKind, Held, State, hold::quality_data, log, millis, save};
@@ -29,8 +32,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 impl State {
     /// Takes up the lessons that were not over when the box stopped. One that was to have ended
     /// meanwhile has ended: at its planned end, or where it was last seen running.
-    pub(in crate::lesson) fn take_up(&mut self, now: Reading, lessons: Vec<Lesson>) -> Vec<Effect> {
+    pub(in crate::lesson) fn take_up(
+        &mut self,
+        now: Reading,
+        lessons: Vec<Lesson>,
+        here: BTreeSet<TeacherId>,
+    ) -> Vec<Effect> {
         let mut effects = Vec::new();
+        self.here = here;
         for lesson in lessons {
             let id = lesson.id;
             let is_running = lesson.status == Status::Active;
@@ -141,6 +150,7 @@ impl State {
         if held.lesson.student_count != students {
             held.lesson.student_count = students;
             save(effects, &held.lesson);
+            effects.push(Effect::Tell(lesson));
         }
         let wanted = Profile::of(students);
         let is_wanted = held.lesson.quality_pinned || held.lesson.quality_profile == wanted;
