@@ -113,7 +113,8 @@ async fn a_change_of_size_begins_a_file_and_both_play() {
         assert_eq!(starts.len(), 3, "{found:?}");
         assert!(starts[1].abs_diff(3_008) < 5 && starts[2].abs_diff(6_008) < 5, "{starts:?}");
         for (number, width) in [(1, 320), (2, 640), (3, 320)] {
-            let extension = if picture.codec == alfarid_stream::Codec::H264 { "mp4" } else { "webm" };
+            let extension =
+                if picture.codec == alfarid_stream::Codec::H264 { "mp4" } else { "webm" };
             let name = format!("screen/{number:04}.{extension}");
             let shown = projector::play(&studio.folder(&stretch()).join(name));
             assert_eq!((shown.count, shown.width), (90, width));
@@ -383,7 +384,8 @@ fn a_full_disk_ends_the_recording_and_keeps_what_there_is() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut studio = Studio::open(&disk).await;
-        let picture = footage::h264(Picture { frames: 900, width: 640, height: 480, ..Picture::default() });
+        let picture =
+            footage::h264(Picture { frames: 900, width: 640, height: 480, ..Picture::default() });
         let mut on_air = studio.record(LESSON).await;
         on_air.play(&[&picture]).await;
         let recording = studio.ended(on_air.id).await;

@@ -76,7 +76,9 @@ impl From<TryGetError> for Torn {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Container {
     /// Times are kept in ticks of the codec's RTP clock.
-    Mp4 { timescale: u32 },
+    Mp4 {
+        timescale: u32,
+    },
     WebM,
 }
 

@@ -364,8 +364,7 @@ impl Recorder {
                 self.unsaved.insert(id);
                 let grown = self.board.change(recording, id, |segment| {
                     let at_ms = whole_ms(at_us);
-                    let fragment =
-                        Fragment { at_ms, offset: segment.size_bytes, length, keyframe };
+                    let fragment = Fragment { at_ms, offset: segment.size_bytes, length, keyframe };
                     segment.fragments.push(fragment);
                     segment.size_bytes += length;
                     segment.duration_ms = whole_ms(end_us);

@@ -173,7 +173,9 @@ impl Studio {
     /// The next fragment that is said to be on disk.
     pub(crate) async fn grown(&mut self) -> (String, Fragment) {
         self.event(|event| match event {
-            Event::RecordingGrew { segment_id, fragment, .. } => Some((segment_id.clone(), *fragment)),
+            Event::RecordingGrew { segment_id, fragment, .. } => {
+                Some((segment_id.clone(), *fragment))
+            }
             _ => None,
         })
         .await
@@ -304,7 +306,8 @@ pub(crate) fn on_a_small_disk(name: &str, size: &str) -> Option<PathBuf> {
     }
     let disk = tempfile::tempdir().unwrap();
     std::fs::create_dir(disk.path().join("recordings")).unwrap();
-    let script = format!("mount -t tmpfs -o size={size} tmpfs \"${DISK}/recordings\" && exec \"$0\" \"$@\"");
+    let script =
+        format!("mount -t tmpfs -o size={size} tmpfs \"${DISK}/recordings\" && exec \"$0\" \"$@\"");
     let status = std::process::Command::new("unshare")
         .args(["--map-root-user", "--mount", "sh", "-c", &script])
         .arg(std::env::current_exe().unwrap())

@@ -10,7 +10,10 @@ mod source;
 use std::{process::Command, time::Duration};
 
 use anyhow::{Result, ensure};
-use classroom::{Classroom, Switch, binaries, school::{Options, School}};
+use classroom::{
+    Classroom, Switch, binaries,
+    school::{Options, School},
+};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::{

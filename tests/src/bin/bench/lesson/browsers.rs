@@ -67,8 +67,10 @@ async fn live(report: &mut Report, school: &School) -> Result<()> {
             page.wait_for(|event| event["type"] == "lesson_changed", EVENT).await?;
             anyhow::Ok(now())
         });
-        let (reply, heard) =
-            tokio::join!(school.teacher.patch(&path, &change), futures_util::future::try_join_all(hear));
+        let (reply, heard) = tokio::join!(
+            school.teacher.patch(&path, &change),
+            futures_util::future::try_join_all(hear)
+        );
         ensure!(reply?.status.is_success(), "change the picture");
         times.extend(heard?.into_iter().map(|at| (at - begun).as_secs_f64() * 1e3));
     }

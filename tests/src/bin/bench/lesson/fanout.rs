@@ -56,8 +56,11 @@ async fn lesson_of(machines: u8) -> Result<Window> {
     let before = usage::cpu(&school.daemon)?;
     let on_air = OnAir::watch(school.classroom.the_box())?;
     on_air.wait_for(WINDOW, LIMIT).await?;
-    let window =
-        Window { counts: traffic.so_far(), length: WINDOW, cpu: usage::cpu(&school.daemon)? - before };
+    let window = Window {
+        counts: traffic.so_far(),
+        length: WINDOW,
+        cpu: usage::cpu(&school.daemon)? - before,
+    };
     school.end_lesson(&lesson).await?;
     school.classroom.close()?;
     Ok(window)
