@@ -1,4 +1,4 @@
-//! The box's memory: one SQLite file, one writer, a few readers.
+//! The box's memory: one `SQLite` file, one writer, a few readers.
 //!
 //! A thread owns the only connection that writes; whoever wants to write hands it a closure and
 //! awaits the answer. So there is never a busy database, writes are in one order, and every write
@@ -111,13 +111,13 @@ impl Db {
     }
 
     fn start(mut connection: Connection, readers: Vec<Connection>) -> Self {
-        let (writes, mut waiting) = mpsc::channel::<Write>(WRITES_WAITING);
+        let (sender, mut waiting) = mpsc::channel::<Write>(WRITES_WAITING);
         let thread = std::thread::spawn(move || {
             while let Some(write) = waiting.blocking_recv() {
                 write(&mut connection);
             }
         });
-        let writer = Writer { writes: Some(writes), thread: Some(thread) };
+        let writer = Writer { writes: Some(sender), thread: Some(thread) };
         let permits = tokio::sync::Semaphore::new(readers.len());
         Self {
             writer: Arc::new(writer),

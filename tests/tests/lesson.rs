@@ -86,7 +86,7 @@ async fn a_lesson_goes_on_after_the_daemon_was_killed() -> Result<()> {
     let lesson = lesson_of(&page).await?;
     let on_air = OnAir::watch(school.classroom.the_box())?;
     on_air.wait_for(SECONDS(6), SECONDS(30)).await?;
-    let recorded = recorded_video(&school).await?;
+    let recorded = recorded_video(&school)?;
 
     school.daemon.restart().await?;
     let machines = school.wait_until_connected();
@@ -219,7 +219,7 @@ async fn judge_recording(school: &School, lesson: &str, sent: usize) -> Result<(
         Ok(())
     })
     .await?;
-    let video = recorded_video(school).await?;
+    let video = recorded_video(school)?;
     let played = playback::play(&video)?;
     let counters = played.iter().filter(|picture| picture.counter.is_some()).count();
     println!("recorded: {} frames of {sent}, {counters} counters", played.len());
@@ -229,7 +229,7 @@ async fn judge_recording(school: &School, lesson: &str, sent: usize) -> Result<(
 }
 
 /// The largest file of the pictures: the segment that the lesson is in.
-async fn recorded_video(school: &School) -> Result<std::path::PathBuf> {
+fn recorded_video(school: &School) -> Result<std::path::PathBuf> {
     let files = files_under(&school.recordings_dir())?;
     let video = files.into_iter().filter(|file| in_folder(file, "screen"));
     video.max_by_key(|file| std::fs::metadata(file).map_or(0, |meta| meta.len())).context("a video")

@@ -94,7 +94,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 /// place. Returns where the damaged file is and which backup it was.
 fn set_aside(path: &Path, backups: &Path) -> Result<(PathBuf, Option<PathBuf>), DbError> {
     let failed = |source| DbError::SetAside { path: path.display().to_string(), source };
-    let aside = (1..)
+    let aside = (1..1_000)
         .map(|n| path.with_extension(format!("damaged-{n}")))
         .find(|candidate| !candidate.exists())
         .unwrap_or_else(|| path.with_extension("damaged"));

@@ -285,7 +285,7 @@ fn payload_type(rtc: &Rtc, mid: Mid, codec: Codec) -> Option<Pt> {
     let agreed = rtc.media(mid)?.remote_pts();
     rtc.codec_config()
         .find(|params| params.spec().codec == codec && agreed.contains(&params.pt()))
-        .map(|params| params.pt())
+        .map(str0m::format::PayloadParams::pt)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a browser has a clock of its own")]
