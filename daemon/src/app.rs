@@ -123,8 +123,7 @@ fn box_id(state_dir: &Path, clock: &Clock) -> anyhow::Result<BoxId> {
         return Ok(id.with_context(|| format!("{} holds no id", path.display()))?.into());
     }
     let id: BoxId = clock.id();
-    fs::write(&path, id.to_string())
-        .with_context(|| format!("cannot write {}", path.display()))?;
+    fs::write(&path, id.to_string()).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(id)
 }
 

@@ -183,7 +183,9 @@ impl Clock {
 impl Ticks {
     fn read(&self) -> Duration {
         match self {
-            Self::System => clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Into::into),
+            Self::System => {
+                clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Into::into)
+            }
             Self::Manual(millis) => {
                 Duration::from_millis(u64::try_from(millis.load(Ordering::Acquire)).unwrap_or(0))
             }
@@ -221,7 +223,8 @@ mod tests {
 
     #[test]
     fn a_teachers_browser_puts_an_unsure_clock_right_and_no_sure_one() {
-        let clock = Clock::start(Evidence { system: Timestamp(0), saved: Some(NOON), vouched: true });
+        let clock =
+            Clock::start(Evidence { system: Timestamp(0), saved: Some(NOON), vouched: true });
         let later = NOON.plus_millis(86_400_000);
         assert!(clock.correct(later, Authority::Browser).is_some());
         assert!(clock.is_sure());

@@ -1,4 +1,4 @@
-//! The box's memory: one SQLite file, one writer, a few readers.
+//! The box's memory: one `SQLite` file, one writer, a few readers.
 //!
 //! A thread owns the only connection that writes; whoever wants to write hands it a closure and
 //! awaits the answer. So there is never a busy database, writes are in one order, and every write
@@ -34,16 +34,34 @@ const READERS: usize = 3;
 /// Why the database did not do as asked.
 #[derive(Debug, Error)]
 pub enum DbError {
-    #[error("the database at {path} was written by a newer version (schema {found}, this build knows {known}): install the newer version again")]
+    #[error(
+        "the database at {path} was written by a newer version (schema {found}, this build knows {known}): install the newer version again"
+    )]
     Newer { path: String, found: u32, known: u32 },
     #[error("cannot open the database at {path}")]
-    Open { path: String, #[source] source: rusqlite::Error },
+    Open {
+        path: String,
+        #[source]
+        source: rusqlite::Error,
+    },
     #[error("cannot back up the database before migrating it to schema {to}")]
-    Backup { to: u32, #[source] source: rusqlite::Error },
+    Backup {
+        to: u32,
+        #[source]
+        source: rusqlite::Error,
+    },
     #[error("cannot migrate the database: step {step}")]
-    Migrate { step: &'static str, #[source] source: rusqlite::Error },
+    Migrate {
+        step: &'static str,
+        #[source]
+        source: rusqlite::Error,
+    },
     #[error("cannot set aside the damaged database {path}")]
-    SetAside { path: String, #[source] source: std::io::Error },
+    SetAside {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("database statement failed")]
     Statement(#[from] rusqlite::Error),
     #[error("the database is closed")]
@@ -55,8 +73,27 @@ type Write = Box<dyn FnOnce(&mut Connection) + Send>;
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct Db {
-    writes: mpsc::Sender<Write>,
+    writer: Arc<Writer>,
     readers: Arc<Readers>,
+}
+
+/// The thread that writes, and the way to it. The last handle waits until it has ended: whoever
+/// drops the database may touch its file afterwards.
+struct Writer {
+    /// `None` only while it is being dropped.
+    writes: Option<mpsc::Sender<Write>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.writes = None;
+        let Some(thread) = self.thread.take() else { return };
+        // A write may hold the last handle: the thread does not wait for itself.
+        if thread.thread().id() != std::thread::current().id() {
+            let _ = thread.join();
+        }
+    }
 }
 
 struct Readers {
@@ -69,21 +106,23 @@ impl Db {
     /// `backups` is the directory that copies go to.
     pub fn open(path: &Path, backups: &Path) -> Result<Opened, DbError> {
         let (connection, story) = open::open(path, backups)?;
-        let readers = (0..READERS)
-            .map(|_| open::reader(path))
-            .collect::<Result<Vec<_>, _>>()?;
+        let readers = (0..READERS).map(|_| open::reader(path)).collect::<Result<Vec<_>, _>>()?;
         Ok(Opened { db: Self::start(connection, readers), story })
     }
 
     fn start(mut connection: Connection, readers: Vec<Connection>) -> Self {
-        let (writes, mut waiting) = mpsc::channel::<Write>(WRITES_WAITING);
-        std::thread::spawn(move || {
+        let (sender, mut waiting) = mpsc::channel::<Write>(WRITES_WAITING);
+        let thread = std::thread::spawn(move || {
             while let Some(write) = waiting.blocking_recv() {
                 write(&mut connection);
             }
         });
+        let writer = Writer { writes: Some(sender), thread: Some(thread) };
         let permits = tokio::sync::Semaphore::new(readers.len());
-        Self { writes, readers: Arc::new(Readers { idle: readers.into(), permits }) }
+        Self {
+            writer: Arc::new(writer),
+            readers: Arc::new(Readers { idle: readers.into(), permits }),
+        }
     }
 
     /// Runs `work` in one transaction on the writer thread. Committed and on disk when this
@@ -99,7 +138,8 @@ impl Db {
             // Nobody waits any more: the write still happened.
             let _ = answer.send(transact(connection, work));
         });
-        self.writes.send(write).await.map_err(|_| DbError::Closed)?;
+        let writes = self.writer.writes.as_ref().ok_or(DbError::Closed)?;
+        writes.send(write).await.map_err(|_| DbError::Closed)?;
         result.await.map_err(|_| DbError::Closed)?
     }
 
@@ -164,7 +204,9 @@ mod tests {
             .await;
         assert!(failed.is_err());
         let rows: i64 = db
-            .read(|c| Ok::<_, DbError>(c.query_row("SELECT count(*) FROM settings", [], |r| r.get(0))?))
+            .read(|c| {
+                Ok::<_, DbError>(c.query_row("SELECT count(*) FROM settings", [], |r| r.get(0))?)
+            })
             .await
             .unwrap();
         assert_eq!(rows, 0);

@@ -46,7 +46,7 @@ pub use self::{
     addresses::host_name,
     authority::AuthorityError,
     claim::Claim,
-    machines::{EnrolRequest, Issued, KnownMachine, MachineChange},
+    machines::{EnrolRequest, Issued, KnownMachine, MachineChange, Newcomer},
     routes::routes,
     site::{Description, Site, SiteError, spki_sha256},
     site_file::{Passphrase, SiteFileError},

@@ -22,17 +22,38 @@ const BACKLOG: usize = 1024;
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
     /// First on every live connection.
-    Hello { version: String, now: Timestamp },
-    LessonChanged { lesson_id: LessonId },
+    Hello {
+        version: String,
+        now: Timestamp,
+    },
+    LessonChanged {
+        lesson_id: LessonId,
+    },
     /// Who is here.
-    PeopleChanged { lesson_id: LessonId },
-    AttendanceChanged { lesson_id: LessonId },
+    PeopleChanged {
+        lesson_id: LessonId,
+    },
+    AttendanceChanged {
+        lesson_id: LessonId,
+    },
     /// Publications, or how machines receive them.
-    StreamChanged { lesson_id: LessonId },
-    PreviewChanged { lesson_id: LessonId },
-    MachineChanged { machine_id: MachineId, room_id: RoomId },
-    RosterChanged { class_id: ClassId },
-    RecordingChanged { recording_id: RecordingId, lesson_id: LessonId },
+    StreamChanged {
+        lesson_id: LessonId,
+    },
+    PreviewChanged {
+        lesson_id: LessonId,
+    },
+    MachineChanged {
+        machine_id: MachineId,
+        room_id: RoomId,
+    },
+    RosterChanged {
+        class_id: ClassId,
+    },
+    RecordingChanged {
+        recording_id: RecordingId,
+        lesson_id: LessonId,
+    },
     /// A fragment of a running recording is on disk.
     RecordingGrew {
         recording_id: RecordingId,

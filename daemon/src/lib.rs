@@ -1,4 +1,4 @@
-//! The box. One process, one SQLite file; each folder here is a capability.
+//! The box. One process, one `SQLite` file; each folder here is a capability.
 //!
 //! The way through is straight: `routes -> actor -> state -> store`. Capabilities depend on each
 //! other downwards only, with `lesson` on top; upwards they speak through [`events`].

@@ -23,7 +23,11 @@ use tracing_subscriber::{
 #[derive(Debug, Error)]
 pub enum LoggingError {
     #[error("the log level {level:?} is not one")]
-    Level { level: String, #[source] source: ParseError },
+    Level {
+        level: String,
+        #[source]
+        source: ParseError,
+    },
     #[error("cannot reach the journal")]
     Journal(#[source] std::io::Error),
     #[error("logging was already started")]

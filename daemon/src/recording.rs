@@ -77,7 +77,11 @@ pub enum Error {
     #[error("only {free_mb} MiB are free where recordings go")]
     DiskFull { free_mb: u64 },
     #[error("cannot make a folder for the recording of lesson {lesson}")]
-    CreateFolder { lesson: LessonId, #[source] source: io::Error },
+    CreateFolder {
+        lesson: LessonId,
+        #[source]
+        source: io::Error,
+    },
     #[error("there is no recording {0}")]
     NotFound(RecordingId),
     #[error("there is no segment {0}")]
@@ -87,9 +91,17 @@ pub enum Error {
     #[error("recording {0} is still running")]
     StillRunning(RecordingId),
     #[error("cannot delete the files of recording {recording}")]
-    DeleteFiles { recording: RecordingId, #[source] source: io::Error },
+    DeleteFiles {
+        recording: RecordingId,
+        #[source]
+        source: io::Error,
+    },
     #[error("cannot read segment {segment} of a recording")]
-    ReadSegment { segment: SegmentId, #[source] source: io::Error },
+    ReadSegment {
+        segment: SegmentId,
+        #[source]
+        source: io::Error,
+    },
     #[error("cannot read or write recordings")]
     Db(#[from] DbError),
     #[error("recording has stopped with the box")]
@@ -97,7 +109,9 @@ pub enum Error {
 }
 
 /// One file of a recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 #[schema(value_type = Uuid)]
 #[serde(transparent)]
 pub struct SegmentId(pub Uuid);
@@ -376,7 +390,10 @@ impl Handle {
         &self.floor.config.storage.recordings_dir
     }
 
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Error> {
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| Error::Stopped)?;
         answer.await.map_err(|_| Error::Stopped)

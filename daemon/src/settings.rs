@@ -75,9 +75,9 @@ impl Default for Values {
 pub struct Setting {
     #[schema(example = "lesson.default_minutes")]
     pub key: &'static str,
-    #[schema(value_type = Object, example = 45)]
+    #[schema(value_type = Value, example = 45)]
     pub value: Value,
-    #[schema(value_type = Object, example = 45)]
+    #[schema(value_type = Value, example = 45)]
     pub default: Value,
     pub description: &'static str,
     /// `null`: never set.

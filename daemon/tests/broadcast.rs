@@ -462,13 +462,3 @@ fn jpeg_size(jpeg: &[u8]) -> (u16, u16) {
     let word = |at: usize| u16::from_be_bytes([jpeg[start + at], jpeg[start + at + 1]]);
     (word(7), word(5))
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn tmp_capture() {
-    let stage = Stage::new().await;
-    let began = std::time::Duration::from_millis(stage.floor.clock.monotonic().as_millis() as u64);
-    let answer = source(&stage, json!({"kind": "capture"})).await;
-    eprintln!("{} {} after {:?}", answer.status, answer.text(), stage.floor.clock.monotonic() - began);
-    let stream = stage.get(&format!("/lessons/{}/stream", stage.lesson)).await;
-    eprintln!("{stream}");
-}

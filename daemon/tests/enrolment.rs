@@ -7,16 +7,17 @@ mod support;
 
 use std::time::Duration;
 
-use alfarid_daemon::enrolment::{Error, MachineChange};
+use alfarid_daemon::enrolment::{EnrolRequest, Error, MachineChange, Newcomer};
 use alfarid_protocol::{control::RefusalCode, id::MachineId, time::Timestamp, token::SiteToken};
 use axum::http::StatusCode;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_ED25519};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use support::{
     Browser, MORNING, TestBox, claim_form,
-    machine::{Machine, request, year},
+    machine::{Machine, request, shown, year},
 };
 
 const PASSPHRASE: &str = "a long enough passphrase";
@@ -163,6 +164,18 @@ async fn a_token_for_one_lets_one_of_two_in() {
         school.enrolment.enrol(other.request(&token)),
     );
     assert_eq!(u8::from(one.is_ok()) + u8::from(other.is_ok()), 1);
+}
+
+#[tokio::test]
+async fn a_machine_without_a_name_gets_in_all_the_same() {
+    let school = TestBox::new().await;
+    let mut admin = school.claimed().await;
+    let token = token(&mut admin, 1).await;
+    let machine = Machine::new(&token);
+    let nameless = EnrolRequest { name: " \n".to_owned(), ..machine.request(&token) };
+    school.enrolment.enrol(nameless).await.unwrap();
+    let known = school.enrolment.machine_of_key(machine.spki_sha256()).await.unwrap();
+    assert_eq!(known.unwrap().name, "10.0.0.21");
 }
 
 /// Its first answer was lost on the way; the token for one machine is enough for it.
@@ -337,7 +350,7 @@ async fn a_lost_database_costs_no_trust() {
     let mut admin = school.claimed().await;
     let token = token(&mut admin, 1).await;
     let mut machine = Machine::new(&token);
-    machine.enrol(&school.enrolment, &token).await.unwrap();
+    let issued = machine.enrol(&school.enrolment, &token).await.unwrap();
     let root = school.enrolment.site().unwrap().root_spki_sha256;
 
     let school = school.restarted_without_database().await;
@@ -347,6 +360,33 @@ async fn a_lost_database_costs_no_trust() {
     assert_eq!(school.enrolment.site().unwrap().root_spki_sha256, root);
     machine.connect(&school.enrolment, year(2027), year(2027)).await.unwrap();
     assert_eq!(school.enrolment.machine_of_key(machine.spki_sha256()).await.unwrap(), None);
+
+    // It comes back as who it was, and waits for an admin.
+    let taken_up = school.enrolment.take_up(machine.certificate(), newcomer()).await.unwrap();
+    let taken_up = taken_up.unwrap();
+    assert_eq!((taken_up.id, taken_up.is_approved), (issued.machine, false));
+    let known = school.enrolment.machine_of_key(machine.spki_sha256()).await.unwrap();
+    assert_eq!(known, Some(taken_up));
+}
+
+fn newcomer() -> Newcomer {
+    let address = [10, 0, 0, 21].into();
+    Newcomer { name: "pc-01".to_owned(), agent_version: "0.1.0".to_owned(), address }
+}
+
+/// Fails when a certificate that is no machine's makes a machine, or a machine's id is taken from
+/// it by another key.
+#[tokio::test]
+async fn only_a_machines_certificate_is_taken_up_and_only_under_an_id_that_is_free() {
+    let school = TestBox::new().await;
+    let mut admin = school.claimed().await;
+    let token = token(&mut admin, 1).await;
+    let mut machine = Machine::new(&token);
+    machine.enrol(&school.enrolment, &token).await.unwrap();
+    let again = school.enrolment.take_up(machine.certificate(), newcomer()).await.unwrap();
+    assert_eq!(again, None);
+    let root = school.enrolment.site().unwrap().root.clone();
+    assert_eq!(school.enrolment.take_up(&root, newcomer()).await.unwrap(), None);
 }
 
 /// Fails when a box with damaged trust stops, lets itself be claimed by a stranger, or makes new
@@ -376,6 +416,44 @@ async fn a_damaged_leaf_is_made_anew() {
     let school = school.restarted(MORNING).await;
     let machine = Machine::new(&token);
     assert_eq!(machine.connect(&school.enrolment, year(2027), year(2027)).await.unwrap(), None);
+}
+
+/// Fails when the page needs plain HTTP before the claim, a restart after it, or a new laptop.
+#[tokio::test]
+async fn the_pages_are_served_by_https_before_and_after_the_claim() {
+    let school = TestBox::new().await;
+    let before = shown(&school.enrolment, &rustls::version::TLS13).await;
+    assert_eq!(before.len(), 1);
+    let _ = school.claimed().await;
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let after = shown(&school.enrolment, version).await;
+        assert_eq!(after.len(), 3);
+        assert_ne!(after[0], before[0]);
+        assert_eq!(after[2], school.enrolment.site().unwrap().root);
+    }
+    // A restart shows what browsers have accepted already.
+    let leaf = shown(&school.enrolment, &rustls::version::TLS13).await.remove(0);
+    let school = school.restarted(MORNING.plus_millis(86_400_000)).await;
+    assert_eq!(shown(&school.enrolment, &rustls::version::TLS13).await[0], leaf);
+    // A year later it is a new one.
+    let school = school.restarted(MORNING.plus_millis(365 * 86_400_000)).await;
+    assert_ne!(shown(&school.enrolment, &rustls::version::TLS13).await[0], leaf);
+}
+
+/// Fails when a box that is never restarted shows a certificate until it has ended.
+#[tokio::test]
+async fn a_box_that_runs_for_a_year_renews_its_certificate_under_open_ports() {
+    let school = TestBox::new().await;
+    let _ = school.claimed().await;
+    let first = shown(&school.enrolment, &rustls::version::TLS13).await.remove(0);
+    school.floor.clock.advance(Duration::from_hours(24 * 320));
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(school.enrolment.clone().run(stop.clone()));
+    let renewed =
+        async { while shown(&school.enrolment, &rustls::version::TLS13).await[0] == first {} };
+    tokio::time::timeout(Duration::from_secs(20), renewed).await.unwrap();
+    stop.cancel();
+    running.await.unwrap();
 }
 
 #[tokio::test]

@@ -113,15 +113,25 @@ pub enum FromBox {
         root_pem: String,
     },
     /// The connection is closed after this.
-    Refused { code: RefusalCode, detail: String },
-    Pong { machine: Moment, box_time: Timestamp },
-    MarksAcked { through: u64 },
+    Refused {
+        code: RefusalCode,
+        detail: String,
+    },
+    Pong {
+        machine: Moment,
+        box_time: Timestamp,
+    },
+    MarksAcked {
+        through: u64,
+    },
     /// What the screens show, while a lesson is there.
     Stage(Stage),
     /// How to receive it; replaces an earlier grant.
     Grant(Grant),
     /// The lesson is over for this machine: it shows its calm line again.
-    Withdraw { lesson: LessonId },
+    Withdraw {
+        lesson: LessonId,
+    },
 }
 
 /// Why the box will not serve a machine: stable words for programs and for the machine's own log.

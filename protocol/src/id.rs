@@ -1,4 +1,4 @@
-//! Ids: a UUIDv7 each, and a type each, so that a room is never passed where a lesson is meant.
+//! Ids: a `UUIDv7` each, and a type each, so that a room is never passed where a lesson is meant.
 
 use std::{fmt, str::FromStr};
 

@@ -40,10 +40,7 @@ pub struct Kept<'a> {
 
 /// Cuts `packets` into messages for the grant `serial`. At least one message comes out, and the
 /// last one says so. Packets that could never fit are left out (no MTU is that large).
-pub fn encode<'a>(
-    serial: u32,
-    packets: impl IntoIterator<Item = (u64, &'a [u8])>,
-) -> Vec<Vec<u8>> {
+pub fn encode<'a>(serial: u32, packets: impl IntoIterator<Item = (u64, &'a [u8])>) -> Vec<Vec<u8>> {
     let mut messages = vec![header(serial)];
     for (index, packet) in packets {
         let Ok(length) = u16::try_from(packet.len()) else { continue };

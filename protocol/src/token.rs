@@ -17,7 +17,7 @@ const MAX_ADDRESSES: usize = 16;
 
 #[derive(Clone, PartialEq, Eq)]
 pub struct SiteToken {
-    /// SHA-256 of the site root's SubjectPublicKeyInfo in DER.
+    /// SHA-256 of the site root's `SubjectPublicKeyInfo` in DER.
     pub root_spki_sha256: [u8; 32],
     /// 128 random bits; the box keeps only their hash.
     pub secret: [u8; 16],

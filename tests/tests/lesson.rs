@@ -86,7 +86,7 @@ async fn a_lesson_goes_on_after_the_daemon_was_killed() -> Result<()> {
     let lesson = lesson_of(&page).await?;
     let on_air = OnAir::watch(school.classroom.the_box())?;
     on_air.wait_for(SECONDS(6), SECONDS(30)).await?;
-    let recorded = recorded_video(&school).await?;
+    let recorded = recorded_video(&school)?;
 
     school.daemon.restart().await?;
     let machines = school.wait_until_connected();
@@ -169,7 +169,10 @@ fn judge_air(on_air: &OnAir) -> Result<BTreeSet<u32>> {
     let fps = f64::from(u32::try_from(frames.len())?) / length;
     let bytes: u64 = frames.values().map(|frame| frame.ip_bytes).sum();
     let mbps = f64::from(u32::try_from(bytes)?) * 8.0 / length / 1e6;
-    println!("on the air for {length:.1} s: {} frames, {fps:.1} fps, {mbps:.2} Mbit/s", frames.len());
+    println!(
+        "on the air for {length:.1} s: {} frames, {fps:.1} fps, {mbps:.2} Mbit/s",
+        frames.len()
+    );
     ensure!(fps >= 15.0, "{fps:.1} fps left the box");
     ensure!(mbps >= 1.0, "{mbps:.2} Mbit/s left the box");
     let newest = frames.values().map(|frame| frame.last_at).max().unwrap_or_default();
@@ -188,7 +191,12 @@ fn judge_screen(name: &str, shown: &[Shown], sent: &BTreeSet<u32>) -> Result<()>
     ensure!(counters.len() * 10 >= sent.len() * 9, "{name}'s pictures show the counter");
     ensure!(counters.windows(2).all(|pair| pair[0] <= pair[1]), "{name} never goes back in time");
     let last = shown.last().context("a last picture")?;
-    ensure!((last.width, last.height) == (1280, 720), "{name} shows {}x{}", last.width, last.height);
+    ensure!(
+        (last.width, last.height) == (1280, 720),
+        "{name} shows {}x{}",
+        last.width,
+        last.height
+    );
     Ok(())
 }
 
@@ -211,7 +219,7 @@ async fn judge_recording(school: &School, lesson: &str, sent: usize) -> Result<(
         Ok(())
     })
     .await?;
-    let video = recorded_video(school).await?;
+    let video = recorded_video(school)?;
     let played = playback::play(&video)?;
     let counters = played.iter().filter(|picture| picture.counter.is_some()).count();
     println!("recorded: {} frames of {sent}, {counters} counters", played.len());
@@ -221,7 +229,7 @@ async fn judge_recording(school: &School, lesson: &str, sent: usize) -> Result<(
 }
 
 /// The largest file of the pictures: the segment that the lesson is in.
-async fn recorded_video(school: &School) -> Result<std::path::PathBuf> {
+fn recorded_video(school: &School) -> Result<std::path::PathBuf> {
     let files = files_under(&school.recordings_dir())?;
     let video = files.into_iter().filter(|file| in_folder(file, "screen"));
     video.max_by_key(|file| std::fs::metadata(file).map_or(0, |meta| meta.len())).context("a video")
@@ -230,4 +238,3 @@ async fn recorded_video(school: &School) -> Result<std::path::PathBuf> {
 fn in_folder(file: &Path, folder: &str) -> bool {
     file.parent().is_some_and(|parent| parent.ends_with(folder))
 }
-

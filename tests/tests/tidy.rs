@@ -3,6 +3,8 @@
 //! Each test names the rule it keeps. A rule that must bend has its exception here, with a reason,
 //! where a reviewer sees it.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -146,7 +148,9 @@ fn used_capabilities(code: &str) -> BTreeSet<String> {
                     '}' if depth == 0 => break,
                     '}' => depth -= 1,
                     ',' if depth == 0 => at_start = true,
-                    c if depth == 0 && at_start && (c.is_alphanumeric() || c == '_') => word.push(c),
+                    c if depth == 0 && at_start && (c.is_alphanumeric() || c == '_') => {
+                        word.push(c);
+                    }
                     _ if depth == 0 && !word.is_empty() => {
                         used.insert(std::mem::take(&mut word));
                         at_start = false;
@@ -171,8 +175,11 @@ fn used_capabilities(code: &str) -> BTreeSet<String> {
 
 #[test]
 fn gstreamer_stays_where_it_belongs() {
-    let homes =
-        ["daemon/src/broadcast/pipeline", "daemon/src/recording/pipeline", "agent/src/bin/alfarid-player"];
+    let homes = [
+        "daemon/src/broadcast/pipeline",
+        "daemon/src/recording/pipeline",
+        "agent/src/bin/alfarid-player",
+    ];
     let sources = sources();
     let strayed = places(&sources, |source, line| {
         (line.contains("gstreamer") || line.contains("gst::"))
@@ -202,9 +209,13 @@ fn sql_stays_in_the_stores() {
 #[test]
 fn every_queue_is_bounded() {
     let sources = sources();
-    let unbounded =
-        places(&sources, |_, line| line.contains("unbounded_channel") || line.contains("mpsc::channel()"));
-    offenders("every queue is bounded", unbounded.into_iter().filter(|bad| !bad.contains("tidy.rs")));
+    let unbounded = places(&sources, |_, line| {
+        line.contains("unbounded_channel") || line.contains("mpsc::channel()")
+    });
+    offenders(
+        "every queue is bounded",
+        unbounded.into_iter().filter(|bad| !bad.contains("tidy.rs")),
+    );
 }
 
 #[test]
@@ -240,7 +251,10 @@ fn tests_wait_for_events_and_are_never_skipped() {
         let tests = source.text.split("\n#[cfg(test)]").nth(1).unwrap_or_default();
         let text = if source.is_test() { source.text.as_str() } else { tests };
         for line in text.lines() {
-            if line.contains("thread::sleep") || line.contains("time::sleep(") || line.contains("#[ignore") {
+            if line.contains("thread::sleep")
+                || line.contains("time::sleep(")
+                || line.contains("#[ignore")
+            {
                 bad.push(format!("{}: {}", source.path.display(), line.trim()));
             }
         }

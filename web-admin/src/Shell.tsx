@@ -28,7 +28,7 @@ export function Shell({ children }: { children?: ReactNode }) {
         <div className={classes.burger}>
           <NavMenu />
         </div>
-        <Link to={paths.home} className={classes.brand} aria-label={t('nav.home')}>
+        <Link to={paths.home} className={classes.brand}>
           <Brand name={state.site_name ?? 'Alfarid'} />
         </Link>
         <nav className={classes.places} aria-label={t('nav.menu')}>

@@ -7,7 +7,9 @@ import { expect, it } from 'vitest';
 const root = import.meta.dirname;
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
   .filter((file) => /\.tsx?$/.test(file))
-  .filter((file) => !file.includes('.test.') && !file.startsWith('test.') && !file.endsWith('.gen.ts'));
+  .filter(
+    (file) => !file.includes('.test.') && !file.startsWith('test.') && !file.endsWith('.gen.ts'),
+  );
 
 /** What each layer may stand on, besides itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -45,6 +47,8 @@ it('lets imports go down the layers only, and no feature into another', () => {
 });
 
 it('keeps files short enough to be read at once', () => {
-  const long = files.filter((file) => readFileSync(path.join(root, file), 'utf8').split('\n').length > 350);
+  const long = files.filter(
+    (file) => readFileSync(path.join(root, file), 'utf8').split('\n').length > 350,
+  );
   expect(long).toEqual([]);
 });

@@ -22,12 +22,13 @@ pub(super) fn serve(
 ) -> anyhow::Result<()> {
     tracing::error!(error = %format!("{cause:#}"), "the database cannot be used: {cause:#}");
     let detail = format!("The box's database cannot be used: {cause}. Lessons cannot be held.");
-    let api = Router::new().route(
-        "/api/{*path}",
-        any(move || async move {
-            Problem::unavailable("database_unavailable", detail).into_response()
-        }),
-    );
+    let api =
+        Router::new().route(
+            "/api/{*path}",
+            any(move || async move {
+                Problem::unavailable("database_unavailable", detail).into_response()
+            }),
+        );
     let tls = enrolment::tls_without_database(config, &Clock::start(Evidence::gather(None)))?;
     let router = Web::new(config).guarded(api);
     lifecycle.spawn("pages", http::serve(web, tls, router, lifecycle.stopping()));

@@ -15,7 +15,12 @@ pub(super) enum ListenError {
     )]
     InUse { address: SocketAddr, section: &'static str },
     #[error("cannot listen on {address}: set `listen` in [{section}] to another one")]
-    Refused { address: SocketAddr, section: &'static str, #[source] source: io::Error },
+    Refused {
+        address: SocketAddr,
+        section: &'static str,
+        #[source]
+        source: io::Error,
+    },
 }
 
 /// Both TCP ports of the box.

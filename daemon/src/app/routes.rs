@@ -1,9 +1,6 @@
 //! All routes in one place: the capabilities', the pages', the OpenAPI document.
 
-use axum::{
-    Router, extract::DefaultBodyLimit, http::header, middleware,
-    routing::get,
-};
+use axum::{Router, extract::DefaultBodyLimit, http::header, middleware, routing::get};
 use tower_http::compression::CompressionLayer;
 use utoipa::{
     OpenApi,

@@ -11,7 +11,7 @@ use crate::db::{Db, DbError};
 
 const KEY: &str = "clock.saved_at";
 /// What a power cut may cost a box without a calendar.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 
 /// The newest box time on disk; `None` on a new box.
 pub fn saved(c: &Connection) -> Result<Option<Timestamp>, DbError> {

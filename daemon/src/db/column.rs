@@ -1,4 +1,4 @@
-//! Our own types in SQLite's columns: ids as text, times as integers, enums as words.
+//! Our own types in `SQLite`'s columns: ids as text, times as integers, enums as words.
 
 use alfarid_protocol::time::Timestamp;
 use rusqlite::{Row, types::Type};

@@ -1,6 +1,6 @@
 //! Migrations: files in `daemon/migrations`, applied in order, never edited once released.
 //!
-//! The number of steps applied is SQLite's `user_version`. All missing steps run in one
+//! The number of steps applied is `SQLite`'s `user_version`. All missing steps run in one
 //! transaction, after a `VACUUM INTO` copy of what was there.
 
 use std::path::Path;

@@ -22,10 +22,16 @@ pub struct Opened {
 pub enum Story {
     Fresh,
     AsLeft,
-    Migrated { from: u32, to: u32 },
+    Migrated {
+        from: u32,
+        to: u32,
+    },
     /// The file was damaged and is kept at `aside`; `backup` took its place, or nothing was there
     /// to take it.
-    Restored { aside: PathBuf, backup: Option<PathBuf> },
+    Restored {
+        aside: PathBuf,
+        backup: Option<PathBuf>,
+    },
 }
 
 pub(super) fn open(path: &Path, backups: &Path) -> Result<(Connection, Story), DbError> {
@@ -53,8 +59,8 @@ pub(super) fn open(path: &Path, backups: &Path) -> Result<(Connection, Story), D
 /// A connection that cannot write.
 pub(super) fn reader(path: &Path) -> Result<Connection, DbError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)
-        .map_err(|source| failed_to_open(path, source))?;
+    let connection =
+        Connection::open_with_flags(path, flags).map_err(|source| failed_to_open(path, source))?;
     connection
         .execute_batch("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON;")
         .map_err(|source| failed_to_open(path, source))?;
@@ -88,7 +94,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 /// place. Returns where the damaged file is and which backup it was.
 fn set_aside(path: &Path, backups: &Path) -> Result<(PathBuf, Option<PathBuf>), DbError> {
     let failed = |source| DbError::SetAside { path: path.display().to_string(), source };
-    let aside = (1..)
+    let aside = (1..1_000)
         .map(|n| path.with_extension(format!("damaged-{n}")))
         .find(|candidate| !candidate.exists())
         .unwrap_or_else(|| path.with_extension("damaged"));

@@ -281,3 +281,97 @@ fn issuer(authority: &Certified) -> Result<Issuer<'static, &KeyPair>, rcgen::Err
 fn make(what: &'static str) -> impl Fn(rcgen::Error) -> AuthorityError {
     move |source| AuthorityError::Make { what, source }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::crypto::aws_lc_rs;
+    use rustls_pki_types::{CertificateDer, UnixTime};
+    use uuid::Uuid;
+    use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+    const BOX: BoxId = BoxId(Uuid::nil());
+
+    fn verify(
+        leaf: &CertificateDer<'_>,
+        ca: &Certified,
+        root: &Certified,
+    ) -> Result<(), webpki::Error> {
+        let now = UnixTime::since_unix_epoch(Duration::from_millis(NOW.0.unsigned_abs()));
+        let anchors = [anchor_from_trusted_cert(&root.certificate)?];
+        let intermediates = [ca.certificate.clone()];
+        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms.all;
+        EndEntityCert::try_from(leaf)?
+            .verify_for_usage(
+                algorithms,
+                &anchors,
+                &intermediates,
+                now,
+                KeyUsage::server_auth(),
+                None,
+                None,
+            )
+            .map(drop)
+    }
+
+    /// Fails when a stolen box can pass for a site on the Internet.
+    #[test]
+    fn a_boxs_ca_vouches_for_local_names_and_addresses_only() {
+        let root = make_root("School").unwrap();
+        let ca = make_box_ca(&root, BOX, &["box.school.example".to_owned()]).unwrap();
+        let leaf = |dns: &str, address: &str| {
+            let names =
+                Names { dns: vec![dns.to_owned()], addresses: vec![address.parse().unwrap()] };
+            make_box_leaf(&ca, BOX, &names, NOW).unwrap().certificate
+        };
+        for (dns, address) in [
+            ("box.local", "10.1.2.3"),
+            ("a.b.lan", "192.168.0.1"),
+            ("box.school.example", "fd00::1"),
+            ("localhost", "::1"),
+        ] {
+            assert_eq!(verify(&leaf(dns, address), &ca, &root), Ok(()), "{dns} {address}");
+        }
+        for (dns, address) in [
+            ("bank.example", "10.1.2.3"),
+            ("school.example", "10.1.2.3"),
+            ("notlocal", "10.1.2.3"),
+            ("box.local", "8.8.8.8"),
+            ("box.local", "2001:db8::1"),
+        ] {
+            let refused = verify(&leaf(dns, address), &ca, &root);
+            assert_eq!(refused, Err(webpki::Error::NameConstraintViolation), "{dns} {address}");
+        }
+    }
+
+    #[test]
+    fn what_is_thought_permitted_is_what_the_ca_permits() {
+        let names = ["box.school.example".to_owned()];
+        assert!(is_permitted_name("x.box.school.example", &names));
+        assert!(!is_permitted_name("xbox.school.example", &names));
+        assert!(is_permitted_name("alfarid.local", &[]));
+        assert!(!is_permitted_name("local.example", &[]));
+        let is_in = |address: &str| is_private(address.parse().unwrap());
+        assert!(is_in("172.31.255.255") && is_in("100.64.0.1") && is_in("fe80::1"));
+        assert!(!is_in("172.32.0.0") && !is_in("100.128.0.1") && !is_in("2001:db8::1"));
+    }
+
+    #[test]
+    fn a_machine_cannot_pass_for_a_box_nor_sign_for_one() {
+        let root = make_root("School").unwrap();
+        let ca = make_box_ca(&root, BOX, &[]).unwrap();
+        let key = new_key("a test").unwrap();
+        let csr = CertificateParams::default().serialize_request(&key).unwrap().pem().unwrap();
+        let request = MachineRequest::parse(&csr).unwrap();
+        let certificate = request.issue(&ca, MachineId(Uuid::max())).unwrap();
+        assert!(matches!(
+            verify(&certificate, &ca, &root),
+            Err(webpki::Error::RequiredEkuNotFoundContext(_))
+        ));
+        let machine = Certified { key, certificate };
+        let leaf = make_box_leaf(&machine, BOX, &Names::default(), NOW).unwrap();
+        assert!(verify(&leaf.certificate, &machine, &root).is_err());
+    }
+}

@@ -111,10 +111,15 @@ impl Handle {
         &self,
         make: impl FnOnce(PathBuf) -> Result<Site, SiteError> + Send + 'static,
     ) -> Result<(), Error> {
-        let state_dir = self.0.floor.state_dir().clone();
-        let site = off_thread(move || make(state_dir).map_err(Error::from)).await?;
-        let names = renewal::wanted(&self.0.floor, &site.description.ca_names);
-        self.show_new_leaf(&site, &names)?;
+        let handle = self.clone();
+        let site = off_thread(move || {
+            let floor = &handle.0.floor;
+            let site = make(floor.state_dir().clone())?;
+            let names = renewal::wanted(floor, &site.description.ca_names);
+            handle.show_new_leaf(&site, &names)?;
+            Ok(site)
+        })
+        .await?;
         self.0.verifier.trust(site.root.clone());
         *self.0.site.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(site));
         Ok(())

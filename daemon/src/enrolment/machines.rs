@@ -1,15 +1,20 @@
 //! Machines as this box knows them: by their key.
 
-use std::net::IpAddr;
+use std::{fmt::Display, net::IpAddr};
 
 use alfarid_protocol::{
     control::RefusalCode,
     id::{BoxId, MachineId, RoomId, TeacherId},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use rustls_pki_types::CertificateDer;
+use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
 use super::{Error, Handle, authority::MachineRequest, site, store};
 use crate::{events::Event, field, identity::audit};
+
+/// Of what a machine says of itself, in characters.
+const LONGEST_NAME: usize = 100;
 
 /// What a machine that is to be let in has sent. Nothing of it is believed.
 #[derive(Clone, Debug)]
@@ -44,6 +49,15 @@ pub struct KnownMachine {
     pub is_revoked: bool,
 }
 
+/// What a machine says of itself that comes with a certificate.
+#[derive(Clone, Debug)]
+pub struct Newcomer {
+    /// For people to read.
+    pub name: String,
+    pub agent_version: String,
+    pub address: IpAddr,
+}
+
 /// What an admin changes; `None` stays as it is.
 #[derive(Clone, Debug, Default)]
 pub struct MachineChange {
@@ -56,7 +70,6 @@ impl Handle {
     /// Lets a machine in by a token's secret and gives it a certificate. A key that is in already
     /// gets its machine again and costs the token nothing: its first answer was lost.
     pub async fn enrol(&self, request: EnrolRequest) -> Result<Issued, Error> {
-        const LONGEST_NAME: usize = 100;
         let site = self.claimed_site()?;
         let secret = URL_SAFE_NO_PAD.decode(&request.secret).map_err(|_| Error::TokenUnknown)?;
         let csr = MachineRequest::parse(&request.csr_pem)?;
@@ -64,8 +77,8 @@ impl Handle {
         let candidate = store::Candidate {
             id: clock.id(),
             spki_sha256: csr.spki_sha256(),
-            name: field::line("name", &request.name, LONGEST_NAME)?,
-            agent_version: field::line("agent_version", &request.agent_version, LONGEST_NAME)?,
+            name: readable(&request.name, request.address),
+            agent_version: readable(&request.agent_version, "?"),
             address: request.address.to_string(),
         };
         let (machine, room) = self
@@ -116,6 +129,46 @@ impl Handle {
         Ok(self.0.floor.db.read(move |c| store::machine_of_key(c, &spki_sha256)).await?)
     }
 
+    /// Takes up a machine of this site that this box does not know: it was let in at another box,
+    /// or here before the database was lost. It keeps its id, stands in the box's first room and
+    /// waits for an admin's approval. `None` if `certificate` is no machine's; that it is of this
+    /// site, TLS has made sure of.
+    pub async fn take_up(
+        &self,
+        certificate: &CertificateDer<'_>,
+        newcomer: Newcomer,
+    ) -> Result<Option<KnownMachine>, Error> {
+        let Some((id, spki_sha256)) = machine_named_in(certificate) else { return Ok(None) };
+        let clock = self.0.floor.clock.clone();
+        let candidate = store::Candidate {
+            id,
+            spki_sha256,
+            name: readable(&newcomer.name, newcomer.address),
+            agent_version: readable(&newcomer.agent_version, "?"),
+            address: newcomer.address.to_string(),
+        };
+        let machine = self
+            .0
+            .floor
+            .db
+            .write(move |tx| {
+                if store::machine(tx, id)?.is_some() {
+                    // The id of a machine that has another key by now.
+                    return Ok::<_, Error>(None);
+                }
+                let Some(room) = store::first_room(tx)? else { return Ok(None) };
+                store::insert_machine(tx, &candidate, room, false, clock.now())?;
+                audit::write(tx, &clock, &audit::Entry::by_nobody("machine_taken_up", &id))?;
+                Ok(store::machine(tx, id)?)
+            })
+            .await?;
+        if let Some(machine) = &machine {
+            let event = Event::MachineChanged { machine_id: machine.id, room_id: machine.room };
+            self.0.floor.events.tell(event);
+        }
+        Ok(machine)
+    }
+
     /// Renames, moves, approves. A machine that moves leaves its seats in the old room.
     pub async fn change_machine(
         &self,
@@ -123,7 +176,6 @@ impl Handle {
         id: MachineId,
         change: MachineChange,
     ) -> Result<KnownMachine, Error> {
-        const LONGEST_NAME: usize = 100;
         let name = change.name.map(|name| field::line("name", &name, LONGEST_NAME)).transpose()?;
         let clock = self.0.floor.clock.clone();
         let (old, new) = self
@@ -185,6 +237,20 @@ impl Handle {
         self.0.floor.events.tell(Event::MachineChanged { machine_id: id, room_id: room });
         Ok(())
     }
+}
+
+/// What a machine says of itself, fit to be shown: it is kept out for its key, never for its name.
+fn readable(said: &str, or_else: impl Display) -> String {
+    let kept: String = said.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
+    let kept = kept.trim();
+    if kept.is_empty() { or_else.to_string() } else { kept.to_owned() }
+}
+
+/// The id and the key's hash in a certificate that a box of this site issued to a machine.
+fn machine_named_in(certificate: &CertificateDer<'_>) -> Option<(MachineId, [u8; 32])> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    let name = parsed.subject().iter_common_name().next()?.as_str().ok()?;
+    Some((name.parse().ok()?, site::spki_sha256(certificate)?))
 }
 
 impl Error {

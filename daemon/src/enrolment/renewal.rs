@@ -10,9 +10,10 @@ use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude
 use super::{
     Error, Handle, addresses,
     authority::{self, Certified, Names},
+    claim::off_thread,
     site::Site,
 };
-use crate::floor::Floor;
+use crate::{floor::Floor, health::Severity, http::problem::chain};
 
 /// How soon a new address is in the certificate. Asking costs one system call.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
@@ -28,7 +29,16 @@ pub(super) fn first_leaf(floor: &Floor, site: Option<&Site>) -> Result<(Chain, C
     let Some(site) = site else {
         return temporary(&floor.config.http.names, floor.clock.now());
     };
-    let names = wanted(floor, &site.description.ca_names);
+    let ca_names = &site.description.ca_names;
+    for name in addresses::own_names(&floor.config.http.names) {
+        if !authority::is_permitted_name(&name, ca_names) {
+            tracing::warn!(
+                "no certificate for {name}: the box's CA was made before that name was set, and \
+                 vouches for the names of that time only"
+            );
+        }
+    }
+    let names = wanted(floor, ca_names);
     let now = floor.clock.now();
     let leaf = match site.leaf().filter(|leaf| fits(&leaf.certificate, &names, now)) {
         Some(leaf) => leaf,
@@ -43,14 +53,27 @@ impl Handle {
     pub async fn run(self, stop: CancellationToken) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut fails = false;
         while stop.run_until_cancelled(look.tick()).await.is_some() {
-            if let Err(error) = self.renew_if_unfit() {
-                let error = crate::http::problem::chain(&error);
-                tracing::error!(%error, "the box's certificate could not be renewed: {error}");
+            let handle = self.clone();
+            let failure = off_thread(move || handle.renew_if_unfit()).await.err();
+            if failure.is_some() != fails {
+                fails = failure.is_some();
+                self.tell(failure.as_ref());
             }
         }
     }
 
+    fn tell(&self, failure: Option<&Error>) {
+        const FAULT: &str = "certificate_not_renewed";
+        let health = &self.0.floor.health;
+        match failure {
+            Some(error) => health.raise(FAULT, Severity::Warning, chain(error)),
+            None => health.clear(FAULT),
+        }
+    }
+
+    /// Blocking.
     fn renew_if_unfit(&self) -> Result<(), Error> {
         let Some(site) = self.site() else { return Ok(()) };
         let names = wanted(&self.0.floor, &site.description.ca_names);
@@ -61,6 +84,7 @@ impl Handle {
         self.show_new_leaf(&site, &names)
     }
 
+    /// Blocking.
     pub(super) fn show_new_leaf(&self, site: &Site, names: &Names) -> Result<(), Error> {
         let floor = &self.0.floor;
         let leaf = site.new_leaf(floor.box_id, names, floor.clock.now())?;

@@ -123,6 +123,12 @@ pub(super) fn insert_machine(
     Ok(())
 }
 
+/// The room that the box has had for longest.
+pub(super) fn first_room(c: &Connection) -> Result<Option<RoomId>, DbError> {
+    let mut statement = c.prepare_cached("SELECT id FROM rooms ORDER BY created_at, id LIMIT 1")?;
+    Ok(statement.query_row([], |row| column::id(row, 0)).optional()?)
+}
+
 const MACHINE: &str = "SELECT id, room_id, name, is_approved, revoked_at FROM machines";
 
 pub(super) fn machine_of_key(

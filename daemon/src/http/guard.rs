@@ -134,7 +134,9 @@ mod tests {
 
     #[test]
     fn a_rebound_name_is_refused_and_our_own_names_and_addresses_are_not() {
-        for host in ["10.0.0.1", "10.0.0.1:8443", "[fe80::1]:443", "box", "BOX.local:1", "class.school"] {
+        for host in
+            ["10.0.0.1", "10.0.0.1:8443", "[fe80::1]:443", "box", "BOX.local:1", "class.school"]
+        {
             assert_eq!(verdict(Method::GET, &[("host", host)]), Ok(()), "{host}");
         }
         for host in ["evil.example", "evil.example:443", "box.evil.example", ""] {

@@ -3,7 +3,7 @@
 //! A connection that does not speak TLS but HTTP is a person who typed `http://`: it is sent to
 //! `https://` and nothing else. Everything a stranger can hold open is counted and timed: the
 //! number of connections, the handshake, the request head. HTTP/1.1 only: on a classroom's network
-//! a second connection costs nothing, and WebSockets stay simple.
+//! a second connection costs nothing, and `WebSockets` stay simple.
 
 use std::{io, sync::Arc, time::Duration};
 

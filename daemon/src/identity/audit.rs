@@ -5,8 +5,8 @@ use std::fmt::Display;
 
 use alfarid_protocol::id::TeacherId;
 use rusqlite::Transaction;
-use uuid::Uuid;
 
+use super::store;
 use crate::{clock::Clock, db::DbError};
 
 #[derive(Clone, Debug)]
@@ -37,19 +37,15 @@ impl Entry {
 }
 
 pub fn write(tx: &Transaction<'_>, clock: &Clock, entry: &Entry) -> Result<(), DbError> {
-    let id: Uuid = clock.id();
-    tx.prepare_cached(
-        "INSERT INTO audit (id, at, teacher_id, action, subject, detail)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?
-    .execute((
-        id.to_string(),
-        clock.now().0,
-        entry.by.map(|id| id.to_string()),
-        entry.action,
-        &entry.subject,
-        &entry.detail,
-    ))?;
+    let line = store::AuditLine {
+        id: clock.id(),
+        at: clock.now(),
+        by: entry.by,
+        action: entry.action,
+        subject: &entry.subject,
+        detail: entry.detail.as_deref(),
+    };
+    store::append_audit(tx, &line)?;
     tracing::info!(
         audit.action = entry.action,
         audit.subject = %entry.subject,

@@ -2,6 +2,7 @@
 
 use alfarid_protocol::{id::TeacherId, time::Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
+use uuid::Uuid;
 
 use super::{Language, Person, Role, Teacher, session};
 use crate::db::{
@@ -312,4 +313,30 @@ impl Word for Role {
 
 impl Word for Language {
     const WORDS: &'static [(&'static str, Self)] = &[("ru", Self::Ru), ("en", Self::En)];
+}
+
+/// A line of the audit.
+pub(super) struct AuditLine<'a> {
+    pub(super) id: Uuid,
+    pub(super) at: Timestamp,
+    pub(super) by: Option<TeacherId>,
+    pub(super) action: &'static str,
+    pub(super) subject: &'a str,
+    pub(super) detail: Option<&'a str>,
+}
+
+pub(super) fn append_audit(tx: &Transaction<'_>, line: &AuditLine<'_>) -> Result<(), DbError> {
+    tx.prepare_cached(
+        "INSERT INTO audit (id, at, teacher_id, action, subject, detail)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute((
+        line.id.to_string(),
+        line.at.0,
+        line.by.map(|id| id.to_string()),
+        line.action,
+        line.subject,
+        line.detail,
+    ))?;
+    Ok(())
 }

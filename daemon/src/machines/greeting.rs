@@ -14,7 +14,7 @@ use axum::extract::ws::{Message, WebSocket};
 
 use super::hearing::{self, Heard};
 use crate::{
-    enrolment::{self, EnrolRequest, Issued, KnownMachine, spki_sha256},
+    enrolment::{self, EnrolRequest, Issued, KnownMachine, Newcomer, spki_sha256},
     http::{Peer, problem::chain},
 };
 
@@ -54,9 +54,11 @@ pub(super) async fn greet(
         return Ok(Greeted::Nobody);
     };
     match hearing::read(&text) {
-        Heard::Message(FromMachine::Hello { protocol, agent_version, name: _, now }) => {
+        Heard::Message(FromMachine::Hello { protocol, agent_version, name, now }) => {
             check_version(protocol, &agent_version)?;
-            let known = recognise(peer, enrolment).await?;
+            let address = peer.address.ip().to_canonical();
+            let newcomer = Newcomer { name, agent_version: agent_version.clone(), address };
+            let known = recognise(peer, enrolment, newcomer).await?;
             Ok(Greeted::Guest(Box::new(Guest { known, agent_version, now })))
         }
         Heard::Message(FromMachine::Enrol { protocol, agent_version, name, secret, csr_pem }) => {
@@ -98,8 +100,13 @@ fn check_version(peer: u16, agent_version: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Who the key of the connection belongs to.
-async fn recognise(peer: &Peer, enrolment: &enrolment::Handle) -> Result<KnownMachine, Refusal> {
+/// Who the key of the connection belongs to. A machine of this site that comes to this box for the
+/// first time is taken up, and waits for approval.
+async fn recognise(
+    peer: &Peer,
+    enrolment: &enrolment::Handle,
+    newcomer: Newcomer,
+) -> Result<KnownMachine, Refusal> {
     let unknown = || {
         Refusal::new(
             RefusalCode::MachineUnknown,
@@ -108,7 +115,11 @@ async fn recognise(peer: &Peer, enrolment: &enrolment::Handle) -> Result<KnownMa
     };
     let certificate = peer.certificate.as_ref().ok_or_else(unknown)?;
     let key = spki_sha256(certificate).ok_or_else(unknown)?;
-    match enrolment.machine_of_key(key).await {
+    let known = match enrolment.machine_of_key(key).await {
+        Ok(None) => enrolment.take_up(certificate, newcomer).await,
+        found => found,
+    };
+    match known {
         Ok(Some(known)) if known.is_revoked => Err(Refusal::new(
             RefusalCode::MachineRevoked,
             "this machine's trust was taken away: enrol it again with a new key",

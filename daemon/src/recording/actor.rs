@@ -124,7 +124,8 @@ impl Service {
             clock_was_sure: self.floor.clock.is_sure(),
         };
         let row = about.clone();
-        let insert = move |tx: &rusqlite::Transaction<'_>| store::insert(tx, &row, Status::Recording);
+        let insert =
+            move |tx: &rusqlite::Transaction<'_>| store::insert(tx, &row, Status::Recording);
         self.floor.db.write(insert).await?;
         self.floor.health.clear(RECORDING_FAILED);
         let recording = about.recording_id;

@@ -49,7 +49,11 @@ impl Board {
     }
 
     /// The segments `which`, with fragments where they are closed: what their rows say.
-    pub(super) fn rows(&self, recording: RecordingId, which: &BTreeSet<SegmentId>) -> Vec<SegmentFile> {
+    pub(super) fn rows(
+        &self,
+        recording: RecordingId,
+        which: &BTreeSet<SegmentId>,
+    ) -> Vec<SegmentFile> {
         let board = self.lock();
         let segments = board.get(&recording).map_or(&[][..], |running| &running.segments);
         let segments = segments.iter().filter(|segment| which.contains(&segment.id));

@@ -76,7 +76,9 @@ impl From<TryGetError> for Torn {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Container {
     /// Times are kept in ticks of the codec's RTP clock.
-    Mp4 { timescale: u32 },
+    Mp4 {
+        timescale: u32,
+    },
     WebM,
 }
 
@@ -159,7 +161,7 @@ impl Contents {
     fn add(&mut self, entries: &[Entry], length: u64) {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return };
         self.fragments.push(Fragment {
-            at_ms: i64::try_from(first.time_us / 1_000).unwrap_or(i64::MAX),
+            at_ms: whole_ms(first.time_us),
             offset: self.whole_bytes,
             length,
             keyframe: first.keyframe,
@@ -168,6 +170,11 @@ impl Contents {
         self.duration_us = last.time_us + last.duration_us;
         self.whole_bytes += length;
     }
+}
+
+/// As times stand in an index: rounded.
+pub(super) fn whole_ms(us: u64) -> i64 {
+    i64::try_from((us + 500) / 1_000).unwrap_or(i64::MAX)
 }
 
 /// Reads `length` bytes at `offset`; fails where the file has no such bytes.

@@ -22,7 +22,12 @@ pub(super) enum FilesError {
     #[error("only {free_mb} MiB are free where recordings go")]
     Full { free_mb: u64 },
     #[error("cannot {doing} {path}")]
-    Failed { doing: &'static str, path: PathBuf, #[source] source: io::Error },
+    Failed {
+        doing: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
 }
 
 impl FilesError {
@@ -48,9 +53,18 @@ pub(super) enum Job {
     Describe(Vec<u8>),
     /// A line of `events.jsonl`, with its end.
     Event(Vec<u8>),
-    Open { segment: SegmentId, path: String, head: Vec<u8> },
-    Append { segment: SegmentId, bytes: Vec<u8> },
-    Close { segment: SegmentId },
+    Open {
+        segment: SegmentId,
+        path: String,
+        head: Vec<u8>,
+    },
+    Append {
+        segment: SegmentId,
+        bytes: Vec<u8>,
+    },
+    Close {
+        segment: SegmentId,
+    },
 }
 
 impl Job {
@@ -135,7 +149,11 @@ impl Files {
                 let path = self.folder.join(path);
                 touched.insert(Which::Segment(*segment));
                 let growing = Growing::create(path)?;
-                self.open.entry(Which::Segment(*segment)).insert_entry(growing).get_mut().append(head)
+                self.open
+                    .entry(Which::Segment(*segment))
+                    .insert_entry(growing)
+                    .get_mut()
+                    .append(head)
             }
             Job::Append { segment, bytes } => {
                 touched.insert(Which::Segment(*segment));

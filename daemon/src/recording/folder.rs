@@ -32,7 +32,11 @@ const TRASH: &str = ".trash";
 const MAX_STRETCHES: u32 = 1_000;
 
 /// Makes the folder of a new stretch. Returns its path relative to `recordings`.
-pub(super) fn create(recordings: &Path, teacher: TeacherId, lesson: LessonId) -> io::Result<String> {
+pub(super) fn create(
+    recordings: &Path,
+    teacher: TeacherId,
+    lesson: LessonId,
+) -> io::Result<String> {
     let of_teacher = recordings.join(teacher.to_string());
     if !of_teacher.is_dir() {
         fs::create_dir_all(&of_teacher)?;
@@ -99,7 +103,11 @@ pub(super) fn free_bytes(path: &Path) -> io::Result<u64> {
 }
 
 /// Takes a recording's folder away in one step; what is left is to remove the returned path.
-pub(super) fn throw_away(recordings: &Path, storage_path: &str, id: RecordingId) -> io::Result<PathBuf> {
+pub(super) fn throw_away(
+    recordings: &Path,
+    storage_path: &str,
+    id: RecordingId,
+) -> io::Result<PathBuf> {
     let trash = recordings.join(TRASH);
     let away = trash.join(id.to_string());
     let folder = recordings.join(storage_path);

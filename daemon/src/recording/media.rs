@@ -54,7 +54,8 @@ impl Format {
         match self {
             Self::H264 { sets, .. } => {
                 // Profile, constraints and level are the three bytes behind the header.
-                let sps = sets.sps().first().and_then(|sps| sps.get(1..4)).unwrap_or(&[0x42, 0, 0x1f]);
+                let sps =
+                    sets.sps().first().and_then(|sps| sps.get(1..4)).unwrap_or(&[0x42, 0, 0x1f]);
                 let [profile, constraints, level] = [sps[0], sps[1], sps[2]];
                 format!("video/mp4; codecs=\"avc1.{profile:02x}{constraints:02x}{level:02x}\"")
             }

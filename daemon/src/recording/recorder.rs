@@ -22,12 +22,13 @@ use serde_json::json;
 use tokio::{
     sync::mpsc,
     task::JoinHandle,
-    time::{Interval, MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval},
 };
 
 use super::{
     About, Fault, SegmentFile, SegmentId, Status, TrackKind,
     board::Board,
+    container::whole_ms,
     files::{Files, FilesError, Job},
     folder,
     metadata::{Metadata, Standing},
@@ -156,7 +157,8 @@ impl Recorder {
     }
 
     async fn follow(&mut self, mut tap: Tap, mut orders: mpsc::Receiver<Order>) -> End {
-        let mut ticks = self.ticks();
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut until_save = SAVE_EVERY;
         loop {
             self.take_off();
@@ -173,7 +175,10 @@ impl Recorder {
                 saved = finished(&mut self.saving) => report(saved),
                 order = orders.recv() => match order {
                     Some(Order::Event(event)) => self.note(&event),
-                    Some(Order::Stop) | None => return End::Stopped,
+                    Some(Order::Stop) | None => {
+                        self.drain(&mut tap);
+                        return End::Stopped;
+                    }
                 },
                 _ = ticks.tick() => {
                     self.tick();
@@ -190,10 +195,13 @@ impl Recorder {
         }
     }
 
-    fn ticks(&self) -> Interval {
-        let mut ticks = interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        ticks
+    /// What was on air before the order to stop is recorded still; what comes meanwhile is not.
+    fn drain(&mut self, tap: &mut Tap) {
+        for _ in 0..tap.len() {
+            if let Ok(tapped) = tap.try_recv() {
+                self.take(tapped);
+            }
+        }
     }
 
     fn take(&mut self, tapped: Tapped) {
@@ -356,8 +364,7 @@ impl Recorder {
                 self.unsaved.insert(id);
                 let grown = self.board.change(recording, id, |segment| {
                     let at_ms = whole_ms(at_us);
-                    let fragment =
-                        Fragment { at_ms, offset: segment.size_bytes, length, keyframe };
+                    let fragment = Fragment { at_ms, offset: segment.size_bytes, length, keyframe };
                     segment.fragments.push(fragment);
                     segment.size_bytes += length;
                     segment.duration_ms = whole_ms(end_us);
@@ -520,8 +527,4 @@ fn report(saved: Option<Result<(), DbError>>) {
     if let Some(Err(error)) = saved {
         tracing::warn!(error = %chain(&error), "recording's rows are behind: {}", chain(&error));
     }
-}
-
-fn whole_ms(us: u64) -> i64 {
-    i64::try_from((us + 500) / 1_000).unwrap_or(i64::MAX)
 }

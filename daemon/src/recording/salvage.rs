@@ -22,17 +22,12 @@ use std::{
 
 use super::{
     About, Fault, SegmentFile, Status,
-    container::{Container, Torn},
+    container::{Container, Torn, whole_ms},
     folder,
     metadata::{Metadata, Standing},
     store::{self, Kept},
 };
-use crate::{
-    db::DbError,
-    events::Event,
-    floor::Floor,
-    http::problem::chain,
-};
+use crate::{db::DbError, events::Event, floor::Floor, http::problem::chain};
 
 /// What is to be put in order.
 #[derive(Debug, Default)]
@@ -53,9 +48,8 @@ struct Wreck {
 /// Looks, and empties the trash. Quick: it opens no media file.
 pub(super) async fn survey(floor: &Floor) -> Survey {
     empty_trash(floor).await;
-    let rows = floor.db.read(|c| {
-        Ok::<_, DbError>((store::unfinished(c)?, store::storage_paths(c)?))
-    });
+    let rows =
+        floor.db.read(|c| Ok::<_, DbError>((store::unfinished(c)?, store::storage_paths(c)?)));
     let (unfinished, known) = match rows.await {
         Ok(rows) => rows,
         Err(error) => {
@@ -184,7 +178,8 @@ fn described(path: &Path) -> Vec<SegmentFile> {
 
 /// Cuts the file back to its last whole fragment, and says in `segment` what it holds.
 fn cut_tail(folder: &Path, segment: &mut SegmentFile) -> Result<(), Torn> {
-    let is_inside = Path::new(&segment.path).components().all(|c| matches!(c, Component::Normal(_)));
+    let is_inside =
+        Path::new(&segment.path).components().all(|c| matches!(c, Component::Normal(_)));
     if !is_inside {
         return Err(Torn::Unexpected("its path leads out of the recording"));
     }
@@ -209,7 +204,7 @@ fn cut_tail(folder: &Path, segment: &mut SegmentFile) -> Result<(), Torn> {
     segment.size_bytes = contents.whole_bytes;
     segment.init_bytes = contents.head_bytes;
     segment.frame_count = contents.frames;
-    segment.duration_ms = i64::try_from(contents.duration_us / 1_000).unwrap_or(i64::MAX);
+    segment.duration_ms = whole_ms(contents.duration_us);
     segment.fragments = contents.fragments;
     segment.is_closed = true;
     Ok(())
@@ -241,7 +236,10 @@ fn report_strangers(path: &Path, known: &[SegmentFile]) {
         for entry in fs::read_dir(path.join(part)).into_iter().flatten().flatten() {
             let name = format!("{part}/{}", entry.file_name().to_string_lossy());
             if known.iter().all(|segment| segment.path != name) {
-                tracing::warn!("{} is not described anywhere and left alone", path.join(name).display());
+                tracing::warn!(
+                    "{} is not described anywhere and left alone",
+                    path.join(name).display()
+                );
             }
         }
     }

@@ -9,9 +9,7 @@ use alfarid_protocol::{
 use alfarid_stream::Size;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{
-    About, Fault, Segment, SegmentFile, Status, Track, TrackKind, metadata::Standing,
-};
+use super::{About, Fault, Segment, SegmentFile, Status, Track, TrackKind, metadata::Standing};
 use crate::{
     db::{DbError, column},
     events::Fragment,
@@ -162,11 +160,8 @@ pub(super) fn list(
          ORDER BY started_at DESC, id DESC"
     );
     let mut statement = c.prepare_cached(&sql)?;
-    let seen_by = params![
-        viewer.is_admin(),
-        viewer.id.to_string(),
-        lesson.map(|lesson| lesson.to_string()),
-    ];
+    let seen_by =
+        params![viewer.is_admin(), viewer.id.to_string(), lesson.map(|lesson| lesson.to_string()),];
     let mut kept = statement.query_map(seen_by, read)?.collect::<Result<Vec<_>, _>>()?;
     for recording in &mut kept {
         recording.segments = segments(c, recording.about.recording_id)?;

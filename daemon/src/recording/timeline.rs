@@ -127,7 +127,8 @@ impl Window {
         if self.frames < WINDOW_FRAMES || arrival_us - self.from_us < WINDOW_US {
             return None;
         }
-        let ended = std::mem::replace(self, Self { from_us: arrival_us, frames: 0, least_us: i64::MAX });
+        let ended =
+            std::mem::replace(self, Self { from_us: arrival_us, frames: 0, least_us: i64::MAX });
         Some(ended.least_us)
     }
 }

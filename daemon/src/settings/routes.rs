@@ -38,7 +38,7 @@ async fn list_settings(
 
 #[derive(Deserialize, ToSchema)]
 struct SettingForm {
-    #[schema(value_type = Object, example = 45)]
+    #[schema(value_type = Value, example = 45)]
     value: Value,
 }
 

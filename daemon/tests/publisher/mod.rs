@@ -32,6 +32,9 @@ use tokio::{
 
 use encoder::{Encoded, Encoder, Spec};
 
+/// A test gives one order at a time; more than these is a test gone wrong, and fails it.
+const ORDERS: usize = 16;
+
 /// What a publisher has seen of the box.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Seen {
@@ -67,7 +70,7 @@ pub(crate) struct Offer {
 
 /// A publisher that runs. Dropping it is pulling its plug.
 pub(crate) struct Publisher {
-    orders: mpsc::UnboundedSender<Order>,
+    orders: mpsc::Sender<Order>,
     seen: watch::Receiver<Seen>,
     task: JoinHandle<()>,
 }
@@ -111,7 +114,7 @@ impl Offer {
     pub(crate) fn answered(mut self, sdp: &str, show: Option<Spec>) -> Publisher {
         let answer = SdpAnswer::from_sdp_string(sdp).unwrap();
         self.rtc.sdp_api().accept_answer(self.pending, answer).unwrap();
-        let (orders, ordered) = mpsc::unbounded_channel();
+        let (orders, ordered) = mpsc::channel(ORDERS);
         let (told, seen) = watch::channel(Seen::default());
         let (packets, encoded) = mpsc::channel(1024);
         let sender = Sender {
@@ -132,11 +135,11 @@ impl Offer {
 
 impl Publisher {
     pub(crate) fn show(&self, spec: Spec) {
-        self.orders.send(Order::Show(spec)).unwrap();
+        self.orders.try_send(Order::Show(spec)).unwrap();
     }
 
     pub(crate) fn lose(&self, every: u64) {
-        self.orders.send(Order::Lose(every)).unwrap();
+        self.orders.try_send(Order::Lose(every)).unwrap();
     }
 
     /// Waits until the publisher has seen something.
@@ -183,13 +186,13 @@ struct Sender {
 impl Sender {
     async fn run(
         mut self,
-        mut orders: mpsc::UnboundedReceiver<Order>,
+        mut orders: mpsc::Receiver<Order>,
         mut encoded: mpsc::Receiver<Encoded>,
     ) {
         let mut buffer = vec![0; 2000];
         let local = self.socket.local_addr().unwrap();
         while let Some(deadline) = self.drain() {
-            let sleep = tokio::time::sleep(deadline.saturating_duration_since(now()));
+            let sleep = tokio::time::sleep_until(deadline.into());
             tokio::select! {
                 received = self.socket.recv_from(&mut buffer) => {
                     let Ok((length, from)) = received else { continue };
@@ -282,7 +285,7 @@ fn payload_type(rtc: &Rtc, mid: Mid, codec: Codec) -> Option<Pt> {
     let agreed = rtc.media(mid)?.remote_pts();
     rtc.codec_config()
         .find(|params| params.spec().codec == codec && agreed.contains(&params.pt()))
-        .map(|params| params.pt())
+        .map(str0m::format::PayloadParams::pt)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a browser has a clock of its own")]

@@ -109,27 +109,7 @@ impl Studio {
         self.running = Some(tokio::spawn(service.run(self.stopping.clone())));
     }
 
-    async /// Runs the test `name` again in a process of its own, with a disk of `size` that nobody else
-/// sees. `Some` in that process: where the disk is.
-pub(crate) fn on_a_small_disk(name: &str, size: &str) -> Option<PathBuf> {
-    const DISK: &str = "ALFARID_TEST_SMALL_DISK";
-    if let Some(disk) = std::env::var_os(DISK) {
-        return Some(disk.into());
-    }
-    let disk = tempfile::tempdir().unwrap();
-    let script = format!("mount -t tmpfs -o size={size} tmpfs \"${DISK}\" && exec \"$0\" \"$@\"");
-    let status = std::process::Command::new("unshare")
-        .args(["--map-root-user", "--mount", "sh", "-c", &script])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(DISK, disk.path())
-        .status()
-        .unwrap();
-    assert!(status.success(), "{name} on a small disk");
-    None
-}
-
-fn lay(dir: &Path, clock: Clock, min_free_mb: u64) -> Self {
+    async fn lay(dir: &Path, clock: Clock, min_free_mb: u64) -> Self {
         let floor = floor(dir, &clock, min_free_mb);
         people(&floor.db).await;
         let (recording, service) = recording::new(floor.clone());
@@ -193,20 +173,22 @@ fn lay(dir: &Path, clock: Clock, min_free_mb: u64) -> Self {
     /// The next fragment that is said to be on disk.
     pub(crate) async fn grown(&mut self) -> (String, Fragment) {
         self.event(|event| match event {
-            Event::RecordingGrew { segment_id, fragment, .. } => Some((segment_id.clone(), *fragment)),
+            Event::RecordingGrew { segment_id, fragment, .. } => {
+                Some((segment_id.clone(), *fragment))
+            }
             _ => None,
         })
         .await
     }
 
-    /// Waits until so many pictures are on disk. Returns the fragment that brought the last.
-    pub(crate) async fn grown_to(&mut self, id: RecordingId, frames: u64) -> Fragment {
+    /// The recording when so many pictures are on disk.
+    pub(crate) async fn grown_to(&mut self, id: RecordingId, frames: u64) -> Recording {
         loop {
-            let (_, fragment) = self.grown().await;
+            self.grown().await;
             let recording = self.recording.get(&person("teacher"), id).await.unwrap();
             assert!(recording.frame_count <= frames, "{} of {frames}", recording.frame_count);
             if recording.frame_count == frames {
-                return fragment;
+                return recording;
             }
         }
     }
@@ -313,6 +295,28 @@ impl OnAir {
     pub(crate) fn pause(&self, pause: Duration) {
         self.clock.advance(pause);
     }
+}
+
+/// Runs the test `name` again in a process of its own, with a disk of `size` for recordings that
+/// nobody else sees. `Some` in that process: the directory to use.
+pub(crate) fn on_a_small_disk(name: &str, size: &str) -> Option<PathBuf> {
+    const DISK: &str = "ALFARID_TEST_SMALL_DISK";
+    if let Some(disk) = std::env::var_os(DISK) {
+        return Some(disk.into());
+    }
+    let disk = tempfile::tempdir().unwrap();
+    std::fs::create_dir(disk.path().join("recordings")).unwrap();
+    let script =
+        format!("mount -t tmpfs -o size={size} tmpfs \"${DISK}/recordings\" && exec \"$0\" \"$@\"");
+    let status = std::process::Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c", &script])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(DISK, disk.path())
+        .status()
+        .unwrap();
+    assert!(status.success(), "{name} on a small disk");
+    None
 }
 
 fn floor(dir: &Path, clock: &Clock, min_free_mb: u64) -> Floor {

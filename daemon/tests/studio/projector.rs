@@ -23,7 +23,8 @@ pub(crate) fn play(path: &Path) -> Shown {
 
 pub(crate) fn try_play(path: &Path) -> Result<Shown, String> {
     gst::init().unwrap();
-    let text = format!("filesrc location={} ! decodebin ! appsink name=sink sync=false", path.display());
+    let text =
+        format!("filesrc location={} ! decodebin ! appsink name=sink sync=false", path.display());
     let pipeline = gst::parse::launch(&text).unwrap().downcast::<gst::Pipeline>().unwrap();
     let sink = pipeline.by_name("sink").unwrap().downcast::<AppSink>().unwrap();
     pipeline.set_state(gst::State::Playing).map_err(|error| error.to_string())?;

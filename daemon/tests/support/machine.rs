@@ -10,7 +10,7 @@ use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature},
+    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
     time_provider::TimeProvider,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
@@ -44,6 +44,11 @@ impl Machine {
 
     pub(crate) fn request(&self, token: &SiteToken) -> EnrolRequest {
         request(token, &self.key)
+    }
+
+    /// What it shows to boxes.
+    pub(crate) fn certificate(&self) -> &CertificateDer<'static> {
+        &self.chain[0]
     }
 
     pub(crate) fn spki_sha256(&self) -> [u8; 32] {
@@ -91,6 +96,27 @@ impl Machine {
         let key = PrivateKeyDer::Pkcs8(self.key.serialize_der().into());
         builder.with_client_auth_cert(self.chain.clone(), key).unwrap()
     }
+}
+
+/// What the pages' port shows to a browser that trusts nobody and clicks the warning away.
+pub(crate) async fn shown(
+    site: &enrolment::Handle,
+    version: &'static rustls::SupportedProtocolVersion,
+) -> Vec<CertificateDer<'static>> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+        .with_no_client_auth();
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let accept = TlsAcceptor::from(site.web_tls()).accept(far);
+    let name = ServerName::try_from("box.invalid").unwrap();
+    let connector = TlsConnector::from(Arc::new(client));
+    let (accepted, connected) = tokio::join!(accept, connector.connect(name, near));
+    accepted.unwrap();
+    connected.unwrap().get_ref().1.peer_certificates().unwrap().to_vec()
 }
 
 pub(crate) fn request(token: &SiteToken, key: &KeyPair) -> EnrolRequest {
@@ -176,5 +202,44 @@ impl ServerCertVerifier for Pin {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Believes everybody who has the key of what they show.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _leaf: &CertificateDer<'_>,
+        _others: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

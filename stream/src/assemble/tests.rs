@@ -1,3 +1,5 @@
+//! The assembler over loss, reordering, duplicates and late joins.
+
 use std::time::Duration;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The relay over whole sources: switches, losses, sizes.
+
 use std::time::Duration;
 
 use bytes::Bytes;

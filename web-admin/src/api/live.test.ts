@@ -15,7 +15,11 @@ class FakeSocket implements LiveSocket {
   isClosed = false;
 
   say(event: unknown) {
-    this.onmessage?.(new MessageEvent('message', { data: typeof event === 'string' ? event : JSON.stringify(event) }));
+    this.onmessage?.(
+      new MessageEvent('message', {
+        data: typeof event === 'string' ? event : JSON.stringify(event),
+      }),
+    );
   }
 
   close() {

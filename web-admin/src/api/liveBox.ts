@@ -37,7 +37,10 @@ export function startLive(): () => void {
     {
       openSocket: () => new WebSocket(`${scheme()}://${location.host}/api/v1/live`),
       probe: () =>
-        fetch('/api/v1/state', { cache: 'no-store', signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) }),
+        fetch('/api/v1/state', {
+          cache: 'no-store',
+          signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
+        }),
       after,
     },
     { onState: linkState.set, onEvent: hear },

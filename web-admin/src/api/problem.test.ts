@@ -5,9 +5,13 @@ import { ApiProblem, fieldProblem, problemText } from './problem';
 
 const t = i18next.t;
 
-it('speaks the page\'s language where it knows the code, the box\'s where it does not', () => {
-  expect(problemText(t, new ApiProblem(409, 'room_busy', { detail: 'x' }))).toBe(t('problem.room_busy'));
-  expect(problemText(t, new ApiProblem(409, 'from_a_newer_box', { detail: 'Move the box.' }))).toBe('Move the box.');
+it("speaks the page's language where it knows the code, the box's where it does not", () => {
+  expect(problemText(t, new ApiProblem(409, 'room_busy', { detail: 'x' }))).toBe(
+    t('problem.room_busy'),
+  );
+  expect(problemText(t, new ApiProblem(409, 'from_a_newer_box', { detail: 'Move the box.' }))).toBe(
+    'Move the box.',
+  );
   expect(problemText(t, new Error('oops'))).toBe(t('problem.unexpected'));
 });
 
@@ -21,8 +25,10 @@ it('takes an answer that is no problem document for the box being away', async (
   expect(problem.isAway).toBe(true);
 });
 
-it('puts a field\'s fault at its field', () => {
-  const problem = new ApiProblem(422, 'wrong', { fields: [{ field: 'email', code: 'unknown', detail: 'no @' }] });
+it("puts a field's fault at its field", () => {
+  const problem = new ApiProblem(422, 'wrong', {
+    fields: [{ field: 'email', code: 'unknown', detail: 'no @' }],
+  });
   expect(fieldProblem(t, problem, 'email')).toBe('no @');
   expect(fieldProblem(t, problem, 'code')).toBeUndefined();
 });

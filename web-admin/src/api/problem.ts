@@ -62,6 +62,11 @@ export function problemText(t: TFunction, error: unknown): string {
   return knownProblem(t, code) ?? problem.detail ?? t('problem.unexpected');
 }
 
+/** It is there, but not this person's to see or do. */
+export function isForbidden(error: unknown): boolean {
+  return error instanceof ApiProblem && error.status === 403;
+}
+
 /** The problem of one field of a form, if the box named it. */
 export function fieldProblem(t: TFunction, error: unknown, field: string): string | undefined {
   if (!(error instanceof ApiProblem)) return undefined;

@@ -22,6 +22,14 @@ export function useIsAdmin(): boolean {
   return useBoxState().session?.role === 'admin';
 }
 
+/** What the person has changed of themselves. */
+export function rememberMe(session: Me): void {
+  queryClient.setQueryData<BoxState>(
+    stateQuery.queryKey,
+    (state) => state && { ...state, session },
+  );
+}
+
 /** After signing in or out: nothing of the former person stays in memory. */
 export async function enterAs(session: Me | null): Promise<void> {
   const state = await queryClient.fetchQuery({ ...stateQuery, staleTime: 0 });

@@ -4,11 +4,16 @@ import { expect, it } from 'vitest';
 import { $api } from './client';
 import { staleKeys } from './staleKeys';
 
-const people = (id: string) => $api.queryOptions('get', '/api/v1/lessons/{id}/people', { params: { path: { id } } });
-const machinesOf = (room_id: string) => $api.queryOptions('get', '/api/v1/machines', { params: { query: { room_id } } });
+const people = (id: string) =>
+  $api.queryOptions('get', '/api/v1/lessons/{id}/people', { params: { path: { id } } });
+const machinesOf = (room_id: string) =>
+  $api.queryOptions('get', '/api/v1/machines', { params: { query: { room_id } } });
 
 /** Which of the queries an event would have read again. */
-function staleOf(event: Parameters<typeof staleKeys>[0], queries: { queryKey: readonly unknown[] }[]): number[] {
+function staleOf(
+  event: Parameters<typeof staleKeys>[0],
+  queries: { queryKey: readonly unknown[] }[],
+): number[] {
   const client = new QueryClient();
   queries.forEach(({ queryKey }) => client.setQueryData(queryKey, {}));
   const stale = staleKeys(event);
@@ -20,7 +25,9 @@ function staleOf(event: Parameters<typeof staleKeys>[0], queries: { queryKey: re
 }
 
 it('reads again the people of that lesson and of no other', () => {
-  expect(staleOf({ type: 'people_changed', lesson_id: 'a' }, [people('a'), people('b')])).toEqual([0]);
+  expect(staleOf({ type: 'people_changed', lesson_id: 'a' }, [people('a'), people('b')])).toEqual([
+    0,
+  ]);
 });
 
 it('reads again every list of machines, whatever its room', () => {
@@ -35,5 +42,13 @@ it('reads everything again after a reconnect, for what was missed is unknown', (
 
 it('reads nothing again for what grows every second', () => {
   const fragment = { at_ms: 0, offset: 0, length: 1, keyframe: true };
-  expect(staleKeys({ type: 'recording_grew', recording_id: 'r', lesson_id: 'l', segment_id: 's', fragment })).toEqual([]);
+  expect(
+    staleKeys({
+      type: 'recording_grew',
+      recording_id: 'r',
+      lesson_id: 'l',
+      segment_id: 's',
+      fragment,
+    }),
+  ).toEqual([]);
 });

@@ -26,7 +26,6 @@ const TABLE: { [T in LiveEvent['type']]: (event: EventOf<T>) => Staleness } = {
     of('/api/v1/lessons/{id}/people', { id }),
     of('/api/v1/lessons/{id}/attendance', { id }),
     of('/api/v1/lessons/{id}/events', { id }),
-    of('/api/v1/lessons/{id}/stream', { id }),
     ['get', '/api/v1/recordings'],
   ],
   people_changed: ({ lesson_id: id }) => [of('/api/v1/lessons/{id}/people', { id })],

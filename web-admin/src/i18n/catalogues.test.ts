@@ -21,11 +21,13 @@ const leaf = (key: string, text: string): [string, string] => [key, text];
 
 /** English has two plural forms and Russian four: they count as one sentence. */
 const withoutPlural = (key: string) => key.replace(/_(one|few|many|other)$/, '');
-const placeholders = (text: string) => [...text.matchAll(/{{(\w+)}}/g)].map(([, name]) => name).toSorted();
+const placeholders = (text: string) =>
+  [...text.matchAll(/{{(\w+)}}/g)].map(([, name]) => name).toSorted();
 
 describe('the catalogues', () => {
   it('have the same sentences', () => {
-    const keys = (tree: Tree) => [...new Set(leaves(tree).map(([key]) => withoutPlural(key)))].toSorted();
+    const keys = (tree: Tree) =>
+      [...new Set(leaves(tree).map(([key]) => withoutPlural(key)))].toSorted();
     expect(keys(ru)).toEqual(keys(en));
   });
 
@@ -34,14 +36,18 @@ describe('the catalogues', () => {
       const has = new Set(leaves(tree).map(([key]) => key));
       const forms = new Intl.PluralRules(language).resolvedOptions().pluralCategories;
       const plural = [...has].filter((key) => key.endsWith('_one')).map(withoutPlural);
-      return plural.flatMap((key) => forms.map((form) => `${key}_${form}`)).filter((key) => !has.has(key));
+      return plural
+        .flatMap((key) => forms.map((form) => `${key}_${form}`))
+        .filter((key) => !has.has(key));
     };
     expect(missing(en, 'en')).toEqual([]);
     expect(missing(ru, 'ru')).toEqual([]);
   });
 
   it('fill in the same values', () => {
-    const english = new Map(leaves(en).map(([key, text]) => [withoutPlural(key), placeholders(text)]));
+    const english = new Map(
+      leaves(en).map(([key, text]) => [withoutPlural(key), placeholders(text)]),
+    );
     for (const [key, text] of leaves(ru)) {
       // Not every plural form repeats the number.
       if (withoutPlural(key) !== key) continue;
@@ -49,12 +55,13 @@ describe('the catalogues', () => {
     }
   });
 
-  it('have every problem that the box\'s own document names', () => {
+  it("have every problem that the box's own document names", () => {
     // Responses name their codes between backticks; a bare word there is a field.
-    const codes = Object.values(openapi.paths)
-      .flatMap((operations) => Object.values(operations))
-      .flatMap(({ responses }) => [...JSON.stringify(responses).matchAll(/`([a-z]+(?:_[a-z]+)+)`/g)])
-      .map(([, code = '']) => code);
+    const responses = Object.values(openapi.paths).flatMap((operations) =>
+      Object.values(operations).map((operation) => operation.responses),
+    );
+    const named = JSON.stringify(responses).matchAll(/`([a-z]+(?:_[a-z]+)+)`/g);
+    const codes = [...named].map(([, code = '']) => code);
     expect(codes.length).toBeGreaterThan(50);
     const unknown = [...new Set(codes)].filter((code) => !(code in en.problem));
     expect(unknown).toEqual([]);
@@ -64,21 +71,39 @@ describe('the catalogues', () => {
 /** Attributes that people read or hear. */
 const SPOKEN = new Set(['aria-label', 'alt', 'description', 'label', 'placeholder', 'title']);
 /** Proper names, the same in every language. */
-const NAMES = new Set(['Alfarid', 'Русский', 'English', 'alfarid-site.bin', 'sudo alfarid-agent enrol']);
+const NAMES = new Set([
+  'Alfarid',
+  'Русский',
+  'English',
+  'alfarid-site.bin',
+  'sudo alfarid-agent enrol',
+]);
 
 function saidIn(file: string): string[] {
-  const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true, ts.ScriptKind.TSX);
+  const source = ts.createSourceFile(
+    file,
+    readFileSync(file, 'utf8'),
+    ts.ScriptTarget.Latest,
+    true,
+    ts.ScriptKind.TSX,
+  );
   const said: string[] = [];
   const hear = (text: string) => {
-    if (/\p{L}/u.test(text) && !NAMES.has(text.trim())) said.push(`${path.basename(file)}: ${text.trim()}`);
+    if (/\p{L}/u.test(text) && !NAMES.has(text.trim()))
+      said.push(`${path.basename(file)}: ${text.trim()}`);
   };
   const hearAttribute = (node: ts.JsxAttribute) => {
     const value = node.initializer;
-    if (SPOKEN.has(node.name.getText(source)) && value !== undefined && ts.isStringLiteral(value)) hear(value.text);
+    if (SPOKEN.has(node.name.getText(source)) && value !== undefined && ts.isStringLiteral(value))
+      hear(value.text);
   };
   const visit = (node: ts.Node): void => {
     if (ts.isJsxText(node)) hear(node.text);
-    if (ts.isJsxExpression(node) && node.expression !== undefined && ts.isStringLiteral(node.expression)) {
+    if (
+      ts.isJsxExpression(node) &&
+      node.expression !== undefined &&
+      ts.isStringLiteral(node.expression)
+    ) {
       hear(node.expression.text);
     }
     if (ts.isJsxAttribute(node)) hearAttribute(node);

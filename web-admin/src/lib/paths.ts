@@ -27,7 +27,8 @@ export const files = {
     `/api/v1/lessons/${lessonId}/attendance.${kind}`,
   classAttendance: (classId: string, kind: 'csv' | 'xlsx') =>
     `/api/v1/classes/${classId}/attendance.${kind}`,
-  students: (classId: string, kind: 'csv' | 'xlsx') => `/api/v1/classes/${classId}/students.${kind}`,
+  students: (classId: string, kind: 'csv' | 'xlsx') =>
+    `/api/v1/classes/${classId}/students.${kind}`,
   segment: (recordingId: string, segmentId: string) =>
     `/api/v1/recordings/${recordingId}/segments/${segmentId}`,
   download: (recordingId: string) => `/api/v1/recordings/${recordingId}/download`,

@@ -25,7 +25,9 @@ export function megabits(language: string, bps: number): string {
 }
 
 export function formatPercent(language: string, ratio: number): string {
-  return new Intl.NumberFormat(language, { style: 'percent', maximumFractionDigits: 1 }).format(ratio);
+  return new Intl.NumberFormat(language, { style: 'percent', maximumFractionDigits: 1 }).format(
+    ratio,
+  );
 }
 
 /** Names as people sort them: "PC 2" before "PC 10". */

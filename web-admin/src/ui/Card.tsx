@@ -17,7 +17,9 @@ export function Card({ title, actions, children, isFlush = false }: Props) {
     <section className={classes.card} data-flush={isFlush || undefined} aria-label={title}>
       {title !== undefined && (
         <Group className={classes.head} justify="space-between" gap="sm">
-          <Title order={3}>{title}</Title>
+          <Title order={2} size="h3">
+            {title}
+          </Title>
           {actions}
         </Group>
       )}

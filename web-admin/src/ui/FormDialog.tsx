@@ -16,7 +16,16 @@ interface Props {
 }
 
 /** A few fields and one button; Enter sends it. */
-export function FormDialog({ isOpen, title, submit, isBusy, error, onSubmit, onClose, children }: Props) {
+export function FormDialog({
+  isOpen,
+  title,
+  submit,
+  isBusy,
+  error,
+  onSubmit,
+  onClose,
+  children,
+}: Props) {
   const { t } = useTranslation();
   const onForm = (event: FormEvent) => {
     event.preventDefault();

@@ -12,7 +12,7 @@ export function Lost() {
     <Center mih="70vh" p="lg">
       <Stack align="center" maw={440} ta="center">
         <Title order={1}>{t('ui.lost')}</Title>
-        <Text c="dimmed">{problemText(t, error)}</Text>
+        <Text c="dimmed">{error == null ? t('problem.no_such_route') : problemText(t, error)}</Text>
         <Button onClick={() => location.reload()}>{t('ui.reload')}</Button>
       </Stack>
     </Center>

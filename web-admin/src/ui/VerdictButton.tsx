@@ -22,7 +22,12 @@ export function VerdictButton({ verdict, onClick, children, ...button }: Props) 
     );
   }
   return (
-    <Tooltip label={verdict.reason} multiline maw={280} events={{ hover: true, focus: true, touch: true }}>
+    <Tooltip
+      label={verdict.reason}
+      multiline
+      maw={280}
+      events={{ hover: true, focus: true, touch: true }}
+    >
       {/* `data-disabled` keeps it focusable, so that the reason reaches the keyboard too. */}
       <Button {...button} data-disabled aria-disabled onClick={(event) => event.preventDefault()}>
         {children}

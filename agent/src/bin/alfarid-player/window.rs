@@ -197,10 +197,17 @@ impl Shown {
         context: &Context<OwnedDisplayHandle>,
         full_screen: bool,
     ) -> Result<Self, WindowError> {
-        let attributes = Window::default_attributes()
-            .with_title(NAME)
-            .with_inner_size(FIRST_SIZE)
-            .with_fullscreen(full_screen.then_some(Fullscreen::Borderless(None)));
+        let mut attributes =
+            Window::default_attributes().with_title(NAME).with_inner_size(FIRST_SIZE);
+        if full_screen {
+            attributes = attributes.with_fullscreen(Some(Fullscreen::Borderless(None)));
+            // Where no window manager does it: a machine that shows nothing but lessons.
+            let monitor = events.primary_monitor().or_else(|| events.available_monitors().next());
+            if let Some(monitor) = monitor {
+                attributes =
+                    attributes.with_inner_size(monitor.size()).with_position(monitor.position());
+            }
+        }
         let window = Rc::new(events.create_window(attributes).map_err(WindowError::Open)?);
         let surface = Surface::new(context, Rc::clone(&window)).map_err(pixels)?;
         Ok(Self {

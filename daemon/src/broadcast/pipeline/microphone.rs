@@ -18,14 +18,14 @@ use super::PipelineError;
 /// Runs until dropped.
 pub(super) struct Microphone {
     /// Its end ends the thread.
-    _held: mpsc::Sender<()>,
+    _held: mpsc::SyncSender<()>,
 }
 
 impl Microphone {
     /// Opens the default microphone. Blocking.
     pub(super) fn open(into: &AppSrc) -> Result<Self, PipelineError> {
-        let (held, release) = mpsc::channel();
-        let (opened, is_open) = mpsc::channel();
+        let (held, release) = mpsc::sync_channel(1);
+        let (opened, is_open) = mpsc::sync_channel(1);
         let into = into.clone();
         thread::spawn(move || match listen(&into) {
             Ok(stream) => {

@@ -119,49 +119,57 @@ fn take(sink: &AppSink, deliver: &Deliver) -> Result<gst::FlowSuccess, gst::Flow
     Ok(gst::FlowSuccess::Ok)
 }
 
+/// The pipeline in GStreamer's language, but for the camera's.
 fn describe(input: &Input, quality: Quality) -> Result<String, PipelineError> {
     let fps = quality.fps;
-    // `sync` paces a file by its own clock; live sources have their pace already.
-    // Without `async=false` a file that has no sound would wait for it for ever.
-    let video_out = |sync: bool| {
-        let encode = encoder::video(quality, payload_type(Codec::H264))?;
-        let sink = format!("appsink name=video sync={sync} async=false max-buffers=512 drop=true");
-        Ok::<_, PipelineError>(format!("{encode} ! {sink}"))
-    };
-    let audio_out = |sync: bool| {
-        let encode = encoder::sound(payload_type(Codec::Opus));
-        format!("{encode} ! appsink name=audio sync={sync} async=false max-buffers=512 drop=true")
-    };
-    let fit = format!("videoconvert ! videorate drop-only=true max-rate={fps} ! videoscale");
     Ok(match input {
         Input::Test => format!(
             "videotestsrc is-live=true pattern=ball \
-             ! video/x-raw,width=1280,height=720,framerate={fps}/1 ! timeoverlay font-desc=\"Sans 48\" \
-             ! {} audiotestsrc is-live=true wave=ticks volume=0.1 ! {}",
-            video_out(false)?,
+             ! video/x-raw,width=1280,height=720,framerate={fps}/1 \
+             ! timeoverlay font-desc=\"Sans 48\" ! {} \
+             audiotestsrc is-live=true wave=ticks volume=0.1 ! {}",
+            video_out(quality, false)?,
             audio_out(false),
         ),
         Input::File(path) => format!(
-            "filesrc location={} ! decodebin name=file \
-             file. ! queue ! {fit} ! video/x-raw,width=[16,1920],height=[16,1080],\
-             pixel-aspect-ratio=1/1 ! {} \
-             file. ! queue ! {}",
+            "filesrc location={} ! decodebin name=file file. ! queue ! {} file. ! queue ! {}",
             quoted(path),
-            video_out(true)?,
+            fitted(quality, true)?,
             audio_out(true),
         ),
-        Input::Camera => format!(
-            "v4l2src device={} ! decodebin ! {fit} ! video/x-raw,width=[16,1920],\
-             height=[16,1080] ! {}",
-            quoted(&camera()?),
-            video_out(false)?,
-        ),
+        Input::Camera => describe_camera(&camera()?, quality)?,
         Input::Microphone => format!(
             "appsrc name=in is-live=true do-timestamp=true format=time max-bytes=192000 \
              leaky-type=downstream ! {}",
             audio_out(false),
         ),
     })
+}
+
+fn describe_camera(device: &Path, quality: Quality) -> Result<String, PipelineError> {
+    let video = fitted(quality, false)?;
+    Ok(format!("v4l2src device={} ! decodebin ! {video}", quoted(device)))
+}
+
+/// Whatever comes, no larger and no faster than a lesson's picture.
+fn fitted(quality: Quality, sync: bool) -> Result<String, PipelineError> {
+    let (fps, out) = (quality.fps, video_out(quality, sync)?);
+    Ok(format!(
+        "videoconvert ! videorate drop-only=true max-rate={fps} ! videoscale \
+         ! video/x-raw,width=[16,1920],height=[16,1080],pixel-aspect-ratio=1/1 ! {out}"
+    ))
+}
+
+/// `sync` paces a file by its own clock; live sources have their pace already. Without
+/// `async=false` a file that has no sound would wait for it for ever.
+fn video_out(quality: Quality, sync: bool) -> Result<String, PipelineError> {
+    let encode = encoder::video(quality, payload_type(Codec::H264))?;
+    Ok(format!("{encode} ! appsink name=video sync={sync} async=false max-buffers=512 drop=true"))
+}
+
+fn audio_out(sync: bool) -> String {
+    let encode = encoder::sound(payload_type(Codec::Opus));
+    format!("{encode} ! appsink name=audio sync={sync} async=false max-buffers=512 drop=true")
 }
 
 /// A path as GStreamer's language for pipelines writes it.
@@ -186,6 +194,23 @@ fn camera() -> Result<PathBuf, PipelineError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const QUALITY: Quality = Quality { fps: 30, bitrate_bps: 4_000_000 };
+
+    #[test]
+    fn gstreamer_takes_every_pipeline() {
+        gst::init().unwrap();
+        let film = Input::File("/videos/a \"film\".mp4".into());
+        let described = [
+            describe(&Input::Test, QUALITY).unwrap(),
+            describe(&film, QUALITY).unwrap(),
+            describe(&Input::Microphone, QUALITY).unwrap(),
+            describe_camera(Path::new("/dev/video0"), QUALITY).unwrap(),
+        ];
+        for pipeline in described {
+            Running::parse(&pipeline).unwrap();
+        }
+    }
 
     #[test]
     fn a_path_cannot_end_its_quotes() {

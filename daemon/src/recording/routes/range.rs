@@ -68,8 +68,7 @@ pub(super) async fn body(mut file: File, first: u64, length: u64) -> io::Result<
 
 fn unsatisfiable(size_bytes: u64) -> Response {
     let detail = format!("The file has {size_bytes} bytes at this moment.");
-    let problem =
-        Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", detail);
+    let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", detail);
     let mut response = problem.into_response();
     insert(&mut response, header::CONTENT_RANGE, &format!("bytes */{size_bytes}"));
     response
@@ -97,7 +96,9 @@ fn wanted(headers: &HeaderMap, etag: &str, size_bytes: u64) -> Wanted {
             (Err(_), _) => return Wanted::Whole,
         },
         (None, to) if from.trim().is_empty() => match to.parse::<u64>() {
-            Ok(count) => end.filter(|_| count > 0).map(|end| ((end + 1).saturating_sub(count), end)),
+            Ok(count) => {
+                end.filter(|_| count > 0).map(|end| ((end + 1).saturating_sub(count), end))
+            }
             Err(_) => return Wanted::Whole,
         },
         (None, _) => return Wanted::Whole,
@@ -142,7 +143,8 @@ mod tests {
             assert_eq!(ask(nothing, 1_000), Wanted::Unsatisfiable, "{nothing}");
         }
         assert_eq!(ask("bytes=0-", 0), Wanted::Unsatisfiable);
-        for ignored in ["bytes=9-1", "bytes=0-1,5-6", "lines=1-2", "bytes=a-b", "bytes=", "bytes=-"] {
+        for ignored in ["bytes=9-1", "bytes=0-1,5-6", "lines=1-2", "bytes=a-b", "bytes=", "bytes=-"]
+        {
             assert_eq!(ask(ignored, 1_000), Wanted::Whole, "{ignored}");
         }
     }

@@ -10,7 +10,10 @@ mod source;
 use std::{process::Command, time::Duration};
 
 use anyhow::{Result, ensure};
-use classroom::{Classroom, Switch, binaries, school::{Options, School}};
+use classroom::{
+    Classroom, Switch, binaries,
+    school::{Options, School},
+};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::{
@@ -44,7 +47,7 @@ async fn starts(report: &mut Report) -> Result<()> {
         let begun = now();
         let daemon = classroom.the_box().spawn("daemon", command)?;
         daemon.wait_for_line(|line| line.contains("ready"), READY).await?;
-        times.push((now() - begun).as_secs_f64() * 1e3);
+        times.push(now().saturating_sub(begun).as_secs_f64() * 1e3);
         ensure!(daemon.terminate().await?.success(), "the daemon ends well");
     }
     classroom.close()?;

@@ -21,7 +21,11 @@ export function AttendanceSection({ lessonId }: { lessonId: string }) {
   const { data, error, isPending } = useQuery(attendanceQuery(lessonId));
   if (isPending) return <Waiting />;
   // A colleague's lesson: its attendance is not theirs to see.
-  return data === undefined ? <ProblemLine error={error} /> : <Sheet lessonId={lessonId} {...data} />;
+  return data === undefined ? (
+    <ProblemLine error={error} />
+  ) : (
+    <Sheet lessonId={lessonId} {...data} />
+  );
 }
 
 interface SheetProps {
@@ -40,10 +44,22 @@ function Sheet({ lessonId, lesson, items }: SheetProps) {
       isFlush
       actions={
         <Group gap={4}>
-          <Button variant="subtle" size="compact-md" component="a" href={files.attendance(lessonId, 'csv')} leftSection={<IconDownload size={16} aria-hidden />}>
+          <Button
+            variant="subtle"
+            size="compact-md"
+            component="a"
+            href={files.attendance(lessonId, 'csv')}
+            leftSection={<IconDownload size={16} aria-hidden />}
+          >
             {t('ui.csv')}
           </Button>
-          <Button variant="subtle" size="compact-md" component="a" href={files.attendance(lessonId, 'xlsx')} leftSection={<IconDownload size={16} aria-hidden />}>
+          <Button
+            variant="subtle"
+            size="compact-md"
+            component="a"
+            href={files.attendance(lessonId, 'xlsx')}
+            leftSection={<IconDownload size={16} aria-hidden />}
+          >
             {t('ui.xlsx')}
           </Button>
         </Group>
@@ -68,7 +84,11 @@ function Sheet({ lessonId, lesson, items }: SheetProps) {
       </Text>
       {corrected !== null && (
         <Private>
-          <CorrectDialog lessonId={lessonId} record={corrected} onClose={() => setCorrected(null)} />
+          <CorrectDialog
+            lessonId={lessonId}
+            record={corrected}
+            onClose={() => setCorrected(null)}
+          />
         </Private>
       )}
     </Card>

@@ -1,4 +1,4 @@
-import { Button, Table, Text, Tooltip } from '@mantine/core';
+import { Button, Table, Text, Tooltip, VisuallyHidden } from '@mantine/core';
 import { IconPencil } from '@tabler/icons-react';
 import { useTranslation } from 'react-i18next';
 
@@ -30,7 +30,9 @@ export function AttendanceTable({ lesson, records, onCorrect }: Props) {
             <Table.Th visibleFrom="sm" w="28%">
               {t('attendance.presence')}
             </Table.Th>
-            <Table.Th w={56} aria-label={t('ui.actions')} />
+            <Table.Th w={56}>
+              <VisuallyHidden>{t('ui.actions')}</VisuallyHidden>
+            </Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -73,7 +75,15 @@ function CorrectionNote({ record }: { record: AttendanceRecord }) {
   if (correction == null) return null;
   const at = formatDateTime(i18n.language, correction.at);
   return (
-    <Tooltip multiline maw={320} label={t('attendance.corrected_by', { name: correction.by_name, at, was: t(`attendance.status.${correction.was}`) })}>
+    <Tooltip
+      multiline
+      maw={320}
+      label={t('attendance.corrected_by', {
+        name: correction.by_name,
+        at,
+        was: t(`attendance.status.${correction.was}`),
+      })}
+    >
       <Text span size="sm" c="dimmed" ms={8} tabIndex={0}>
         {correction.why}
       </Text>
@@ -86,7 +96,8 @@ function PresenceBar({ lesson, record }: { lesson: AttendanceLesson; record: Att
   const { t } = useTranslation();
   const end = lesson.end_at ?? boxNow();
   const length = Math.max(1, end - lesson.start_at);
-  const at = (time: number) => Math.min(100, Math.max(0, ((time - lesson.start_at) / length) * 100));
+  const at = (time: number) =>
+    Math.min(100, Math.max(0, ((time - lesson.start_at) / length) * 100));
   const minutes = Math.round(record.duration_seconds / 60);
   return (
     <span className={classes.presence}>
@@ -94,7 +105,13 @@ function PresenceBar({ lesson, record }: { lesson: AttendanceLesson; record: Att
         {record.spans.map((span) => {
           const from = at(span.from_at);
           const width = Math.max(0.5, at(span.to_at ?? end) - from);
-          return <span key={span.from_at} className={classes.span} style={{ left: `${from}%`, width: `${width}%` }} />;
+          return (
+            <span
+              key={span.from_at}
+              className={classes.span}
+              style={{ left: `${from}%`, width: `${width}%` }}
+            />
+          );
         })}
       </span>
       <span className={classes.minutes}>{t('attendance.minutes', { count: minutes })}</span>

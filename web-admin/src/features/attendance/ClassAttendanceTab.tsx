@@ -19,10 +19,20 @@ export function ClassAttendanceTab() {
   return (
     <>
       <Group gap="sm">
-        <Button variant="subtle" component="a" href={files.classAttendance(id, 'csv')} leftSection={<IconDownload size={18} aria-hidden />}>
+        <Button
+          variant="subtle"
+          component="a"
+          href={files.classAttendance(id, 'csv')}
+          leftSection={<IconDownload size={18} aria-hidden />}
+        >
           {t('ui.csv')}
         </Button>
-        <Button variant="subtle" component="a" href={files.classAttendance(id, 'xlsx')} leftSection={<IconDownload size={18} aria-hidden />}>
+        <Button
+          variant="subtle"
+          component="a"
+          href={files.classAttendance(id, 'xlsx')}
+          leftSection={<IconDownload size={18} aria-hidden />}
+        >
           {t('ui.xlsx')}
         </Button>
       </Group>

@@ -28,53 +28,58 @@ export function Console({ desk, onHelp }: Props) {
   return (
     <div className={classes.console}>
       <div className={classes.keys} role="toolbar" aria-label={t('lesson.console')}>
-      {own.screen === null && desk.lamp !== 'off' && (
-        // The picture comes from elsewhere (OBS, another device, a page before its reload).
-        <ConsoleKey
-          icon={<IconScreenShare aria-hidden />}
-          label={t('lesson.share')}
-          verdict={may.share}
-          onPress={() => void studio.shareScreen(lesson)}
-        />
-      )}
-      {own.screen !== null && (
-        <>
-          <ConsoleKey
-            icon={<IconScreenShareOff aria-hidden />}
-            label={t('lesson.stop_sharing')}
-            verdict={{ ok: true }}
-            onPress={() => studio.stopScreen()}
-          />
+        {own.screen === null && desk.lamp !== 'off' && (
+          // The picture comes from elsewhere (OBS, another device, a page before its reload).
           <ConsoleKey
             icon={<IconScreenShare aria-hidden />}
-            label={t('lesson.share_other')}
+            label={t('lesson.share')}
             verdict={may.share}
             onPress={() => void studio.shareScreen(lesson)}
           />
-        </>
-      )}
-      <VoiceKey desk={desk} />
-      <ConsoleKey
-        icon={<IconSquareOff aria-hidden />}
-        label={t('lesson.blank')}
-        letter="B"
-        tone="blank"
-        isOn={lesson.picture === 'blank'}
-        verdict={may.changePicture}
-        onPress={() => togglePicture(desk, 'blank')}
-      />
-      <ConsoleKey
-        icon={<IconPlayerPause aria-hidden />}
-        label={t('lesson.freeze')}
-        letter="F"
-        tone="frost"
-        isOn={lesson.picture === 'frozen'}
-        verdict={may.changePicture}
-        onPress={() => togglePicture(desk, 'frozen')}
-      />
-      <button type="button" className={classes.help} onClick={onHelp} aria-label={t('lesson.keys_title')}>
-        <IconHelp size={22} aria-hidden />
-      </button>
+        )}
+        {own.screen !== null && (
+          <>
+            <ConsoleKey
+              icon={<IconScreenShareOff aria-hidden />}
+              label={t('lesson.stop_sharing')}
+              verdict={{ ok: true }}
+              onPress={() => studio.stopScreen()}
+            />
+            <ConsoleKey
+              icon={<IconScreenShare aria-hidden />}
+              label={t('lesson.share_other')}
+              verdict={may.share}
+              onPress={() => void studio.shareScreen(lesson)}
+            />
+          </>
+        )}
+        <VoiceKey desk={desk} />
+        <ConsoleKey
+          icon={<IconSquareOff aria-hidden />}
+          label={t('lesson.blank')}
+          letter="B"
+          tone="blank"
+          isOn={lesson.picture === 'blank'}
+          verdict={may.changePicture}
+          onPress={() => togglePicture(desk, 'blank')}
+        />
+        <ConsoleKey
+          icon={<IconPlayerPause aria-hidden />}
+          label={t('lesson.freeze')}
+          letter="F"
+          tone="frost"
+          isOn={lesson.picture === 'frozen'}
+          verdict={may.changePicture}
+          onPress={() => togglePicture(desk, 'frozen')}
+        />
+        <button
+          type="button"
+          className={classes.help}
+          onClick={onHelp}
+          aria-label={t('lesson.keys_title')}
+        >
+          <IconHelp size={22} aria-hidden />
+        </button>
       </div>
       <Remarks desk={desk} />
     </div>
@@ -116,7 +121,8 @@ function Remarks({ desk }: { desk: DeskState }) {
   const remarks: string[] = [];
   if (screen !== null && !screen.hasSound) remarks.push(t('lesson.no_screen_sound'));
   if (fault !== null && fault !== 'capture_failed') remarks.push(t(`lesson.fault.${fault}`));
-  if (person?.phase === 'refused') remarks.push(t('lesson.voice_refused', { why: problemText(t, person.problem) }));
+  if (person?.phase === 'refused')
+    remarks.push(t('lesson.voice_refused', { why: problemText(t, person.problem) }));
   if (person?.phase === 'waiting') remarks.push(t('lesson.voice_waiting'));
   if (remarks.length === 0) return null;
   return (

@@ -32,14 +32,23 @@ export function ConsoleKey({ icon, label, letter, isOn, tone, verdict, onPress, 
       <span className={classes.face}>
         {icon}
         <span className={classes.label}>{label}</span>
-        {letter !== undefined && <kbd className={classes.letter}>{letter}</kbd>}
+        {letter !== undefined && (
+          <kbd className={classes.letter} aria-hidden>
+            {letter}
+          </kbd>
+        )}
       </span>
       {children}
     </button>
   );
   if (verdict.ok) return key;
   return (
-    <Tooltip label={verdict.reason} multiline maw={280} events={{ hover: true, focus: true, touch: true }}>
+    <Tooltip
+      label={verdict.reason}
+      multiline
+      maw={280}
+      events={{ hover: true, focus: true, touch: true }}
+    >
       {key}
     </Tooltip>
   );

@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 
 import { formatTime } from '../../lib/time';
 import { NavMenu } from '../../ui/NavMenu';
+import { roomTitle } from '../../ui/roomTitle';
 import { VerdictButton } from '../../ui/VerdictButton';
 import classes from './DeskBar.module.css';
 import { Elapsed } from './Elapsed';
@@ -23,7 +24,7 @@ export function DeskBar({ desk }: { desk: DeskState }) {
       <NavMenu />
       <div className={classes.title}>
         <h1 className={classes.class}>{lesson.class_name}</h1>
-        <span className={classes.room}>{lesson.room_name}</span>
+        <span className={classes.room}>{roomTitle(t, lesson.room_name)}</span>
       </div>
       <div className={classes.lamp} data-lamp={lamp} role="status">
         <span className={classes.bulb} aria-hidden />
@@ -33,7 +34,9 @@ export function DeskBar({ desk }: { desk: DeskState }) {
       <div className={classes.space} />
       {lesson.ends_by_itself_at != null && (
         <div className={classes.endsItself} role="status">
-          {t('lesson.ends_by_itself', { time: formatTime(i18n.language, lesson.ends_by_itself_at) })}
+          {t('lesson.ends_by_itself', {
+            time: formatTime(i18n.language, lesson.ends_by_itself_at),
+          })}
           <VerdictButton
             size="compact-sm"
             color="amber"
@@ -62,7 +65,12 @@ export function DeskBar({ desk }: { desk: DeskState }) {
           {t('lesson.take_over')}
         </Button>
       ) : (
-        <VerdictButton variant="outline" color="air" verdict={may.end} onClick={() => setIsEnding(true)}>
+        <VerdictButton
+          variant="outline"
+          color="air"
+          verdict={may.end}
+          onClick={() => setIsEnding(true)}
+        >
           {t('lesson.end')}
         </VerdictButton>
       )}

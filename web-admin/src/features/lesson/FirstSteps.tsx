@@ -1,6 +1,5 @@
 /** What a box without a class or a room still needs, right here instead of on other pages. */
 import { Button, Text, TextInput } from '@mantine/core';
-import { IconCheck } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { type FormEvent, type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -14,52 +13,48 @@ export function FirstSteps({ hasClass, hasRoom }: { hasClass: boolean; hasRoom: 
   const { t } = useTranslation();
   return (
     <section className={classes.card} aria-label={t('home.first_steps')}>
-      <Step number={1} isDone={hasRoom} title={t('home.step_room')} about={t('home.step_room_about')}>
-        <NameForm
-          label={t('home.room_name')}
-          submit={t('home.add_room')}
-          create={async (name) => {
-            await api.POST('/api/v1/rooms', { body: { name } });
-            await queryClient.invalidateQueries({ queryKey: roomsQuery.queryKey });
-          }}
-        />
-      </Step>
-      <Step number={2} isDone={hasClass} title={t('home.step_class')} about={t('home.step_class_about')}>
-        <NameForm
-          label={t('home.class_name')}
-          submit={t('home.add_class')}
-          create={async (name) => {
-            await api.POST('/api/v1/classes', { body: { name } });
-            await queryClient.invalidateQueries({ queryKey: classesQuery.queryKey });
-          }}
-        />
-      </Step>
+      {!hasRoom && (
+        <Step title={t('home.step_room')} about={t('home.step_room_about')}>
+          <NameForm
+            label={t('home.room_name')}
+            submit={t('home.add_room')}
+            create={async (name) => {
+              await api.POST('/api/v1/rooms', { body: { name } });
+              await queryClient.invalidateQueries({ queryKey: roomsQuery.queryKey });
+            }}
+          />
+        </Step>
+      )}
+      {!hasClass && (
+        <Step title={t('home.step_class')} about={t('home.step_class_about')}>
+          <NameForm
+            label={t('home.class_name')}
+            submit={t('home.add_class')}
+            create={async (name) => {
+              await api.POST('/api/v1/classes', { body: { name } });
+              await queryClient.invalidateQueries({ queryKey: classesQuery.queryKey });
+            }}
+          />
+        </Step>
+      )}
     </section>
   );
 }
 
 interface StepProps {
-  number: number;
-  isDone: boolean;
   title: string;
   about: string;
   children: ReactNode;
 }
 
-function Step({ number, isDone, title, about, children }: StepProps) {
-  const { t } = useTranslation();
+function Step({ title, about, children }: StepProps) {
   return (
     <div className={classes.step}>
-      <span className={classes.number}>
-        {isDone ? <IconCheck size={18} aria-label={t('home.step_done')} /> : number}
-      </span>
-      <div>
-        <Text fw={600}>{title}</Text>
-        <Text c="dimmed" size="sm">
-          {about}
-        </Text>
-        {!isDone && children}
-      </div>
+      <Text fw={600}>{title}</Text>
+      <Text c="dimmed" size="sm">
+        {about}
+      </Text>
+      {children}
     </div>
   );
 }

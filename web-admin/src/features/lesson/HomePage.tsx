@@ -24,8 +24,14 @@ export function HomePage() {
   return (
     <div className={classes.page}>
       <header>
-        <h1 className={classes.greeting}>{t('home.greeting', { name: givenName(me.full_name) })}</h1>
-        <p className={classes.lead}>{isReady ? t('home.lead') : t('home.lead_empty')}</p>
+        <h1 className={classes.greeting}>
+          {t('home.greeting', { name: givenName(me.full_name) })}
+        </h1>
+        <p className={classes.lead}>
+          {isReady
+            ? t('home.lead')
+            : t('home.lead_empty', { count: rooms.data.items.length === 0 ? 2 : 1 })}
+        </p>
       </header>
       <Stack gap="lg">
         {mine.length > 0 && <OwnLessons lessons={mine} />}

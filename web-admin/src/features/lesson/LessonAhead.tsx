@@ -8,6 +8,7 @@ import type { Lesson } from '../../api/types';
 import { formatDateTime } from '../../lib/time';
 import { Page } from '../../ui/Page';
 import { ProblemLine } from '../../ui/ProblemLine';
+import { roomTitle } from '../../ui/roomTitle';
 import { lessonQuery } from './queries';
 
 /** A lesson that has been planned: it may begin now, or not at all. */
@@ -22,8 +23,14 @@ export function LessonAhead({ lesson }: { lesson: Lesson }) {
   const cancel = $api.useMutation('post', '/api/v1/lessons/{id}/cancel', { onSuccess });
   return (
     <Page
-      title={t('lesson.class_in_room', { class: lesson.class_name, room: lesson.room_name })}
-      lead={t('lessons.begins', { at: formatDateTime(i18n.language, lesson.start_at), teacher: lesson.teacher_name })}
+      title={t('lesson.class_in_room', {
+        class: lesson.class_name,
+        room: roomTitle(t, lesson.room_name),
+      })}
+      lead={t('lessons.begins', {
+        at: formatDateTime(i18n.language, lesson.start_at),
+        teacher: lesson.teacher_name,
+      })}
       actions={
         <>
           <Button variant="default" loading={cancel.isPending} onClick={() => cancel.mutate(of)}>

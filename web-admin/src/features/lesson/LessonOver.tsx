@@ -6,8 +6,9 @@ import { Link } from 'react-router';
 
 import type { Lesson } from '../../api/types';
 import { paths } from '../../lib/paths';
-import { formatDateTime, formatElapsed } from '../../lib/time';
+import { formatDateTime, formatElapsed, formatTime } from '../../lib/time';
 import { Page } from '../../ui/Page';
+import { roomTitle } from '../../ui/roomTitle';
 import { recordingsOfQuery } from './queries';
 
 interface Props {
@@ -22,7 +23,7 @@ export function LessonOver({ lesson, children }: Props) {
   const recordings = useSuspenseQuery(recordingsOfQuery(lesson.id)).data.items;
   const seconds = lesson.duration_seconds;
   const facts = [
-    t('lesson.class_in_room', { class: lesson.class_name, room: lesson.room_name }),
+    t('lesson.class_in_room', { class: lesson.class_name, room: roomTitle(t, lesson.room_name) }),
     lesson.teacher_name,
     formatDateTime(i18n.language, lesson.start_at),
     seconds == null ? '' : formatElapsed(seconds * 1000),
@@ -34,8 +35,17 @@ export function LessonOver({ lesson, children }: Props) {
       actions={
         <>
           {recordings.map((recording) => (
-            <Button key={recording.id} variant="light" component={Link} to={paths.recording(recording.id)}>
-              {t('lesson.to_recording')}
+            <Button
+              key={recording.id}
+              variant="light"
+              component={Link}
+              to={paths.recording(recording.id)}
+            >
+              {recordings.length === 1
+                ? t('lesson.to_recording')
+                : t('lesson.to_recording_of', {
+                    time: formatTime(i18n.language, recording.started_at),
+                  })}
             </Button>
           ))}
           <Button component={Link} to={paths.home}>

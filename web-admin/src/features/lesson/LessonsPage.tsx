@@ -30,7 +30,11 @@ export function LessonsPage() {
     <Page
       title={t('lessons.title')}
       actions={
-        <Button variant="default" leftSection={<IconCalendarPlus size={18} aria-hidden />} onClick={() => setIsPlanning(true)}>
+        <Button
+          variant="default"
+          leftSection={<IconCalendarPlus size={18} aria-hidden />}
+          onClick={() => setIsPlanning(true)}
+        >
           {t('lessons.plan')}
         </Button>
       }
@@ -64,7 +68,9 @@ export function LessonsPage() {
                       <Table.Td visibleFrom="sm">{lesson.room_name}</Table.Td>
                       <Table.Td visibleFrom="sm">{lesson.teacher_name}</Table.Td>
                       <Table.Td>
-                        <Mark tone={TONES[lesson.status]}>{t(`lessons.status.${lesson.status}`)}</Mark>
+                        <Mark tone={TONES[lesson.status]}>
+                          {t(`lessons.status.${lesson.status}`)}
+                        </Mark>
                       </Table.Td>
                     </Table.Tr>
                   ))}

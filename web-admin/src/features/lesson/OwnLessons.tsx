@@ -4,6 +4,7 @@ import { Link } from 'react-router';
 
 import type { Lesson } from '../../api/types';
 import { paths } from '../../lib/paths';
+import { roomTitle } from '../../ui/roomTitle';
 import classes from './HomePage.module.css';
 
 /** The lessons that this teacher left running: the way back stands before anything else. */
@@ -13,7 +14,12 @@ export function OwnLessons({ lessons }: { lessons: Lesson[] }) {
     <div key={lesson.id} className={classes.own}>
       <div>
         <div className={classes.ownTitle}>{t('home.own')}</div>
-        <div>{t('lesson.class_in_room', { class: lesson.class_name, room: lesson.room_name })}</div>
+        <div>
+          {t('lesson.class_in_room', {
+            class: lesson.class_name,
+            room: roomTitle(t, lesson.room_name),
+          })}
+        </div>
       </div>
       <Button component={Link} to={paths.lesson(lesson.id)} color="air">
         {t('home.return')}

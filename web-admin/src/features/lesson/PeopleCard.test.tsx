@@ -8,10 +8,7 @@ import { renderPart } from '../../test.render';
 import { PeopleCard } from './PeopleCard';
 import { peopleQuery } from './queries';
 
-const people: Person[] = [
-  person('Ахметова Айгуль', 'present'),
-  person('Баранов Кирилл', 'absent'),
-];
+const people: Person[] = [person('Ахметова Айгуль', 'present'), person('Баранов Кирилл', 'absent')];
 
 function person(full_name: string, state: Person['state']): Person {
   return {

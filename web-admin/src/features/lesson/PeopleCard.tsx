@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 
-import { problemText } from '../../api/problem';
+import { isForbidden, problemText } from '../../api/problem';
 import type { Person } from '../../api/types';
 import { isCovered } from '../../lib/privacy';
 import { useStore } from '../../lib/store';
@@ -24,12 +24,18 @@ export function PeopleCard({ lessonId }: { lessonId: string }) {
       <header className={classes.head}>
         <h2 className={classes.title}>{t('lesson.people')}</h2>
         {data !== undefined && (
-          <span className={classes.count}>{t('lesson.people_count', { present, all: people.length })}</span>
+          <span className={classes.count}>
+            {t('lesson.people_count', { present, all: people.length })}
+          </span>
         )}
       </header>
       {covered && <Covered />}
       {!covered && data !== undefined && <Tiles people={people} />}
-      {data === undefined && error !== null && <p className={classes.empty}>{problemText(t, error)}</p>}
+      {data === undefined && error !== null && (
+        <p className={classes.empty}>
+          {isForbidden(error) ? t('lesson.people_not_yours') : problemText(t, error)}
+        </p>
+      )}
     </section>
   );
 }
@@ -54,7 +60,8 @@ function Tile({ person }: { person: Person }) {
   const { t, i18n } = useTranslation();
   const { state, machine_name: machine, joined_at: joinedAt } = person;
   const words = t(`lesson.person.${state}`);
-  const since = joinedAt == null ? '' : t('lesson.person.since', { time: formatTime(i18n.language, joinedAt) });
+  const since =
+    joinedAt == null ? '' : t('lesson.person.since', { time: formatTime(i18n.language, joinedAt) });
   const where = machine ?? t('lesson.no_machine');
   return (
     <li
@@ -63,7 +70,9 @@ function Tile({ person }: { person: Person }) {
       title={[person.full_name, where, words, since].filter((part) => part !== '').join(' · ')}
     >
       <span className={classes.name}>{shortName(person.full_name)}</span>
-      <span className={classes.where}>{state === 'present' ? where : t(`lesson.person_short.${state}`)}</span>
+      <span className={classes.where}>
+        {state === 'present' ? where : t(`lesson.person_short.${state}`)}
+      </span>
     </li>
   );
 }

@@ -22,9 +22,11 @@ export function PictureCard({ desk }: { desk: DeskState }) {
         <QualitySelect desk={desk} />
       </header>
       <p className={classes.summary}>
-        {isRunning
-          ? t('lesson.machines_showing', { count: summary.on, showing: summary.showing })
-          : t('lesson.machines_ready', { count: summary.on })}
+        {summary.on === 0 && t('lesson.machines_none')}
+        {summary.on > 0 &&
+          (isRunning
+            ? t('lesson.machines_showing', { count: summary.on, showing: summary.showing })
+            : t('lesson.machines_ready', { count: summary.on }))}
       </p>
       {screen !== undefined && <Facts screen={screen} />}
       {isRunning && (
@@ -68,7 +70,11 @@ function MachineChip({ machine, isRunning }: { machine: MachineStream; isRunning
   const { cause, state } = machine;
   const words = cause == null ? t(`lesson.machine.${state}`) : t(`lesson.cause.${cause}`);
   return (
-    <li className={classes.machine} data-state={machine.state} data-look={isWorthWords || undefined}>
+    <li
+      className={classes.machine}
+      data-state={machine.state}
+      data-look={isWorthWords || undefined}
+    >
       {isWorthWords
         ? t('lesson.machine_trouble', { name: machine.name, what: words })
         : machine.name}

@@ -73,7 +73,11 @@ function Invitation({ desk }: { desk: DeskState }) {
   const { fault } = desk.studio;
   return (
     <div className={classes.words}>
-      <div className={classes.title}>{t('lesson.off_title')}</div>
+      <div className={classes.title}>
+        {desk.may.takeOver.ok
+          ? t('lesson.held_by', { teacher: desk.lesson.teacher_name })
+          : t('lesson.off_title')}
+      </div>
       {!cannotShare && (
         <VerdictButton
           size="xl"
@@ -84,7 +88,9 @@ function Invitation({ desk }: { desk: DeskState }) {
           {t('lesson.share')}
         </VerdictButton>
       )}
-      {fault === 'capture_failed' && <p className={classes.fault}>{t('lesson.fault.capture_failed')}</p>}
+      {fault === 'capture_failed' && (
+        <p className={classes.fault}>{t('lesson.fault.capture_failed')}</p>
+      )}
       <ul className={classes.limits}>
         {limits.map((limit) => (
           <li key={limit}>{t(`lesson.limit.${limit}`)}</li>
@@ -100,14 +106,9 @@ function Refused({ problem }: { problem: unknown }) {
     <div className={classes.words} role="alert">
       <div className={classes.title}>{t('lesson.refused_title')}</div>
       <p className={classes.about}>{problemText(t, problem)}</p>
-      <div className={classes.buttons}>
-        <Button size="md" onClick={() => studio.again('screen')}>
-          {t('lesson.again')}
-        </Button>
-        <Button size="md" variant="default" onClick={() => studio.stopScreen()}>
-          {t('lesson.stop_sharing')}
-        </Button>
-      </div>
+      <Button size="md" onClick={() => studio.again('screen')}>
+        {t('lesson.again')}
+      </Button>
     </div>
   );
 }

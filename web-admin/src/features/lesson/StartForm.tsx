@@ -48,7 +48,8 @@ export function StartForm({ classes: schoolClasses, rooms, active, recent }: Pro
       if (error.code === 'room_busy') void refresh(activeLessonsQuery);
       // One's own double click, or a second device: the lesson is on, so go there.
       const id = error.problem.lesson?.id;
-      if (error.code === 'lesson_already_running' && typeof id === 'string') void navigate(paths.lesson(id));
+      if (error.code === 'lesson_already_running' && typeof id === 'string')
+        void navigate(paths.lesson(id));
     },
   });
 
@@ -73,7 +74,9 @@ export function StartForm({ classes: schoolClasses, rooms, active, recent }: Pro
         </div>
         {room !== undefined && (
           <div className={classes.facts}>
-            {t('home.machines', { count: room.machine_count, connected: room.connected_count })}
+            {room.machine_count === 0
+              ? t('home.no_machines')
+              : t('home.machines', { count: room.machine_count, connected: room.connected_count })}
           </div>
         )}
         {inTheWay !== null && (

@@ -10,7 +10,13 @@ const onAir: Circumstances = { me: { id: 'me' }, isOnAir: true, isBoxHere: true 
 
 describe('lessonCan', () => {
   it('lets the teacher who holds the lesson do everything', () => {
-    for (const rule of [lessonCan.share, lessonCan.speak, lessonCan.end, lessonCan.extend, lessonCan.changePicture]) {
+    for (const rule of [
+      lessonCan.share,
+      lessonCan.speak,
+      lessonCan.end,
+      lessonCan.extend,
+      lessonCan.changePicture,
+    ]) {
       expect(rule(mine, onAir)).toEqual({ ok: true });
     }
   });
@@ -22,11 +28,17 @@ describe('lessonCan', () => {
   });
 
   it('changes no picture while nothing is on air', () => {
-    expect(lessonCan.changePicture(mine, { ...onAir, isOnAir: false })).toEqual({ ok: false, reason: 'not_on_air' });
+    expect(lessonCan.changePicture(mine, { ...onAir, isOnAir: false })).toEqual({
+      ok: false,
+      reason: 'not_on_air',
+    });
   });
 
   it('says that the box is away rather than letting a click fail', () => {
-    expect(lessonCan.end(mine, { ...onAir, isBoxHere: false })).toEqual({ ok: false, reason: 'box_away' });
+    expect(lessonCan.end(mine, { ...onAir, isBoxHere: false })).toEqual({
+      ok: false,
+      reason: 'box_away',
+    });
   });
 
   it('does nothing to a lesson that is over', () => {

@@ -15,7 +15,12 @@ const machine = (name: string, state: MachineStream['state']): MachineStream => 
 
 it('counts what is on, and puts trouble first', () => {
   const summary = summarize(
-    [machine('PC 10', 'receiving'), machine('PC 2', 'receiving'), machine('PC 3', 'off'), machine('PC 9', 'stalled')],
+    [
+      machine('PC 10', 'receiving'),
+      machine('PC 2', 'receiving'),
+      machine('PC 3', 'off'),
+      machine('PC 9', 'stalled'),
+    ],
     byName('en'),
   );
   expect(summary.on).toBe(3);

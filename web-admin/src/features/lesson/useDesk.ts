@@ -2,12 +2,12 @@
  * Everything the desk's parts look at, read once: the lesson, its stream, this tab's studio, the
  * link, and the rules applied to them.
  */
-import { useSuspenseQuery } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 
 import { linkState } from '../../api/liveBox';
 import { useMe } from '../../api/session';
-import type { Lesson } from '../../api/types';
+import type { Lesson, StreamState } from '../../api/types';
 import { useStore } from '../../lib/store';
 import type { Verdict } from '../../ui/VerdictButton';
 import { lampOf } from './lamp';
@@ -16,10 +16,13 @@ import { studio } from './media/studio';
 import { streamQuery } from './queries';
 import { useLessonActions } from './useLessonActions';
 
+const NO_STREAM: StreamState = { on_air: false, publications: [], machines: [] };
+
 export function useDesk(lesson: Lesson) {
   const { t } = useTranslation();
   const me = useMe();
-  const stream = useSuspenseQuery(streamQuery(lesson.id)).data;
+  // With the broadcast broken the lesson still has its people, its recording and its end.
+  const { data: stream = NO_STREAM } = useQuery(streamQuery(lesson.id));
   const link = useStore(linkState);
   const whole = useStore(studio.state);
   // What another lesson has on air from this tab is not this desk's.
@@ -31,7 +34,9 @@ export function useDesk(lesson: Lesson) {
     isBoxHere: link !== 'down',
   };
   const verdict = (can: Can): Verdict =>
-    can.ok ? can : { ok: false, reason: t(`lesson.cannot.${can.reason}`, { teacher: lesson.teacher_name }) };
+    can.ok
+      ? can
+      : { ok: false, reason: t(`lesson.cannot.${can.reason}`, { teacher: lesson.teacher_name }) };
 
   return {
     lesson,
@@ -55,7 +60,10 @@ export function useDesk(lesson: Lesson) {
 export type DeskState = ReturnType<typeof useDesk>;
 
 /** Blank and freeze are switches: the same key brings the picture back. */
-export function togglePicture({ lesson, may, actions }: DeskState, picture: 'blank' | 'frozen'): void {
+export function togglePicture(
+  { lesson, may, actions }: DeskState,
+  picture: 'blank' | 'frozen',
+): void {
   if (!may.changePicture.ok) return;
   actions.change.mutate({ picture: lesson.picture === picture ? 'live' : picture });
 }

@@ -27,5 +27,9 @@ function isDeskKey(code: string): code is DeskKey {
 /** A letter typed into a field, or while a dialog asks something, is not a command. */
 function isTyping(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
-  return target.closest('input:not([type=checkbox]), textarea, select, [role=dialog], [role=listbox]') !== null;
+  return (
+    target.closest(
+      'input:not([type=checkbox]), textarea, select, [role=dialog], [role=listbox]',
+    ) !== null
+  );
 }

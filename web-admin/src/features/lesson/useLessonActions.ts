@@ -20,7 +20,8 @@ export function useLessonActions(lesson: Lesson) {
   };
 
   const change = useMutation({
-    mutationFn: async (body: LessonChange) => (await api.PATCH('/api/v1/lessons/{id}', { ...of, body })).data,
+    mutationFn: async (body: LessonChange) =>
+      (await api.PATCH('/api/v1/lessons/{id}', { ...of, body })).data,
     // Blank must feel like a switch: the page shows it before the box has answered.
     onMutate: ({ quality_profile: _pinned, ...shown }) => {
       queryClient.setQueryData(queryKey, { ...lesson, ...shown });

@@ -44,7 +44,10 @@ export function AddMachinesDialog({ room, onClose }: { room: Room; onClose: () =
             />
             <Select
               label={t('machines.token_life')}
-              data={LIVES.map((life) => ({ value: String(life), label: t('machines.hours', { count: life }) }))}
+              data={LIVES.map((life) => ({
+                value: String(life),
+                label: t('machines.hours', { count: life }),
+              }))}
               value={String(hours)}
               onChange={(value) => setHours(Number(value))}
             />

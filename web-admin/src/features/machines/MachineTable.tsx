@@ -1,4 +1,4 @@
-import { Button, Group, Table, Text } from '@mantine/core';
+import { Button, Group, Table, Text, VisuallyHidden } from '@mantine/core';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -29,7 +29,9 @@ export function MachineTable({ machines, rooms, isAdmin }: Props) {
   const close = () => setOpen(null);
   const update = $api.useMutation('patch', '/api/v1/machines/{id}', {
     onSuccess: async (machine) => {
-      await refresh(machinesQuery(machine.room_id), roomsQuery, { queryKey: ['get', '/api/v1/machines'] });
+      await refresh(machinesQuery(machine.room_id), roomsQuery, {
+        queryKey: ['get', '/api/v1/machines'],
+      });
       close();
     },
   });
@@ -52,7 +54,11 @@ export function MachineTable({ machines, rooms, isAdmin }: Props) {
               <Table.Th>{t('machines.state')}</Table.Th>
               <Table.Th visibleFrom="sm">{t('machines.address')}</Table.Th>
               <Table.Th visibleFrom="md">{t('machines.version')}</Table.Th>
-              {isAdmin && <Table.Th w={56} aria-label={t('ui.actions')} />}
+              {isAdmin && (
+                <Table.Th w={56}>
+                  <VisuallyHidden>{t('ui.actions')}</VisuallyHidden>
+                </Table.Th>
+              )}
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
@@ -66,14 +72,18 @@ export function MachineTable({ machines, rooms, isAdmin }: Props) {
                       <Button
                         size="compact-sm"
                         loading={update.isPending}
-                        onClick={() => update.mutate({ ...of(machine), body: { is_approved: true } })}
+                        onClick={() =>
+                          update.mutate({ ...of(machine), body: { is_approved: true } })
+                        }
                       >
                         {t('machines.approve')}
                       </Button>
                     )}
                     {!machine.is_connected && machine.last_seen_at != null && (
                       <Text size="sm" c="dimmed" visibleFrom="sm">
-                        {t('machines.last_seen', { at: formatDateTime(i18n.language, machine.last_seen_at) })}
+                        {t('machines.last_seen', {
+                          at: formatDateTime(i18n.language, machine.last_seen_at),
+                        })}
                       </Text>
                     )}
                   </Group>
@@ -89,8 +99,14 @@ export function MachineTable({ machines, rooms, isAdmin }: Props) {
                     <RowMenu
                       subject={machine.name}
                       actions={[
-                        { label: t('machines.rename'), onPick: () => setOpen({ kind: 'rename', machine }) },
-                        { label: t('machines.move'), onPick: () => setOpen({ kind: 'move', machine }) },
+                        {
+                          label: t('machines.rename'),
+                          onPick: () => setOpen({ kind: 'rename', machine }),
+                        },
+                        {
+                          label: t('machines.move'),
+                          onPick: () => setOpen({ kind: 'move', machine }),
+                        },
                         {
                           label: t('machines.revoke'),
                           isDangerous: true,

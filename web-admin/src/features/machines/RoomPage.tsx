@@ -13,8 +13,10 @@ import { paths } from '../../lib/paths';
 import { Card, Empty } from '../../ui/Card';
 import { Confirm } from '../../ui/Confirm';
 import { Private } from '../../ui/Covered';
+import { Fence } from '../../ui/Fence';
 import { NameDialog } from '../../ui/NameDialog';
 import { Page } from '../../ui/Page';
+import { roomTitle } from '../../ui/roomTitle';
 import { RowMenu } from '../../ui/RowMenu';
 import { AddMachinesDialog } from './AddMachinesDialog';
 import { MachineTable } from './MachineTable';
@@ -33,12 +35,15 @@ export function RoomPage() {
 
   return (
     <Page
-      title={room.name}
+      title={roomTitle(t, room.name)}
       lead={t('machines.on', { count: room.machine_count, connected: room.connected_count })}
       actions={
         isAdmin && (
           <>
-            <Button leftSection={<IconPlus size={18} aria-hidden />} onClick={() => setIsAdding(true)}>
+            <Button
+              leftSection={<IconPlus size={18} aria-hidden />}
+              onClick={() => setIsAdding(true)}
+            >
               {t('machines.add_machines')}
             </Button>
             <RoomMenu id={id} name={room.name} />
@@ -64,7 +69,9 @@ export function RoomPage() {
       </Card>
       {isAdmin && (
         <Private>
-          <TokenList roomId={id} />
+          <Fence>
+            <TokenList roomId={id} />
+          </Fence>
         </Private>
       )}
       {isAdding && <AddMachinesDialog room={room} onClose={() => setIsAdding(false)} />}
@@ -96,7 +103,11 @@ function RoomMenu({ id, name }: { id: string; name: string }) {
         subject={name}
         actions={[
           { label: t('machines.rename_room'), onPick: () => setDialog('rename') },
-          { label: t('machines.remove_room'), isDangerous: true, onPick: () => setDialog('remove') },
+          {
+            label: t('machines.remove_room'),
+            isDangerous: true,
+            onPick: () => setDialog('remove'),
+          },
         ]}
       />
       {dialog === 'rename' && (

@@ -72,12 +72,20 @@ function Actions({ recording }: { recording: Recording }) {
   return (
     <>
       {recording.status === 'ready' && (
-        <Button component="a" href={files.download(recording.id)} leftSection={<IconDownload size={18} aria-hidden />}>
+        <Button
+          component="a"
+          href={files.download(recording.id)}
+          leftSection={<IconDownload size={18} aria-hidden />}
+        >
           {t('recording.download')}
         </Button>
       )}
       {recording.status !== 'recording' && (
-        <Button variant="default" leftSection={<IconTrash size={18} aria-hidden />} onClick={() => setIsRemoving(true)}>
+        <Button
+          variant="default"
+          leftSection={<IconTrash size={18} aria-hidden />}
+          onClick={() => setIsRemoving(true)}
+        >
           {t('recording.remove')}
         </Button>
       )}

@@ -49,7 +49,9 @@ export function RecordingsPage() {
                       <Table.Td>
                         <RecordingMark status={recording.status} />
                       </Table.Td>
-                      <Table.Td ta="end">{formatElapsed(recording.duration_seconds * 1000)}</Table.Td>
+                      <Table.Td ta="end">
+                        {formatElapsed(recording.duration_seconds * 1000)}
+                      </Table.Td>
                       <Table.Td ta="end" visibleFrom="sm">
                         {formatBytes(i18n.language, recording.file_size_bytes)}
                       </Table.Td>

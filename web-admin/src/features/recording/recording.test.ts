@@ -20,20 +20,24 @@ const segment = (id: string, offset_ms: number, seconds: number): Segment => ({
     length: 100,
   })),
 });
-const track = (...segments: Segment[]): Track => ({ id: 'screen_video', kind: 'screen_video', segments });
+const track = (...segments: Segment[]): Track => ({
+  id: 'screen_video',
+  kind: 'screen_video',
+  segments,
+});
 const nothing = () => false;
 
 describe('the timeline', () => {
   const pieces = piecesOf(track(segment('a', 0, 3), segment('b', 10_000, 2)));
 
-  it('puts fragments on the recording\'s own time and knows its holes', () => {
+  it("puts fragments on the recording's own time and knows its holes", () => {
     expect(pieceAt(pieces, 2500)?.segment.id).toBe('a');
     expect(pieceAt(pieces, 5000)).toBeUndefined();
     expect(nextStart([pieces], 5000)).toBe(10_000);
     expect(nextStart([pieces], 20_000)).toBeUndefined();
   });
 
-  it('fetches neighbours by one request, and stops at a segment\'s end', () => {
+  it("fetches neighbours by one request, and stops at a segment's end", () => {
     const run = nextRun(pieces, 0, 20_000, nothing, 10);
     expect(run).toMatchObject({ offset: 10, length: 300 });
     const rest = nextRun(pieces, 0, 20_000, (piece) => piece.segment.id === 'a', 10);
@@ -48,7 +52,9 @@ describe('the timeline', () => {
   it('begins at a keyframe where nothing before is loaded, and goes on where something is', () => {
     const long = piecesOf(track(segment('a', 0, 8)));
     expect(nextRun(long, 6500, 1000, nothing, 10)?.pieces[0]?.fromMs).toBe(4000);
-    expect(nextRun(long, 6500, 1000, (piece) => piece.fromMs < 6000, 10)?.pieces[0]?.fromMs).toBe(6000);
+    expect(nextRun(long, 6500, 1000, (piece) => piece.fromMs < 6000, 10)?.pieces[0]?.fromMs).toBe(
+      6000,
+    );
   });
 
   it('is as long as its last fragment while it still grows', () => {
@@ -77,7 +83,9 @@ describe('a growing recording', () => {
     const grown = withFragment(recording, 'a', next);
     expect(grown?.tracks[0]?.segments[0]?.fragments).toHaveLength(2);
     expect(grown?.tracks[0]?.segments[0]?.size_bytes).toBe(210);
-    expect(grown && withFragment(grown, 'a', next)?.tracks[0]?.segments[0]?.fragments).toHaveLength(2);
+    expect(grown && withFragment(grown, 'a', next)?.tracks[0]?.segments[0]?.fragments).toHaveLength(
+      2,
+    );
   });
 
   it('asks the box about a segment that it has not seen', () => {

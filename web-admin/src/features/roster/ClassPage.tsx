@@ -1,7 +1,7 @@
 /** One class: its students, its seats, its attendance, each at its own address. */
 import { Tabs } from '@mantine/core';
 import { useSuspenseQuery } from '@tanstack/react-query';
-import { Suspense, useState } from 'react';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Outlet, useLocation, useNavigate, useParams } from 'react-router';
 
@@ -10,16 +10,17 @@ import { refresh } from '../../api/refresh';
 import { paths } from '../../lib/paths';
 import { Confirm } from '../../ui/Confirm';
 import { Private } from '../../ui/Covered';
+import { Fence } from '../../ui/Fence';
 import { NameDialog } from '../../ui/NameDialog';
 import { Page } from '../../ui/Page';
 import { RowMenu } from '../../ui/RowMenu';
-import { Waiting } from '../../ui/Waiting';
 import { classesQuery, classQuery } from './queries';
 
 export function ClassPage() {
   const { t } = useTranslation();
   const { id = '' } = useParams();
   const navigate = useNavigate();
+  const { pathname } = useLocation();
   const item = useSuspenseQuery(classQuery(id)).data;
   const [dialog, setDialog] = useState<'rename' | 'remove' | null>(null);
   const close = () => setDialog(null);
@@ -46,16 +47,20 @@ export function ClassPage() {
           subject={item.name}
           actions={[
             { label: t('roster.rename_class'), onPick: () => setDialog('rename') },
-            { label: t('roster.remove_class'), isDangerous: true, onPick: () => setDialog('remove') },
+            {
+              label: t('roster.remove_class'),
+              isDangerous: true,
+              onPick: () => setDialog('remove'),
+            },
           ]}
         />
       }
     >
       <Places id={id} />
       <Private>
-        <Suspense fallback={<Waiting />}>
+        <Fence key={pathname}>
           <Outlet />
-        </Suspense>
+        </Fence>
       </Private>
       {dialog === 'rename' && (
         <NameDialog

@@ -60,7 +60,9 @@ export function ImportDialog({ classId, onClose }: { classId: string; onClose: (
           </Button>
           {file !== null && preview.data !== undefined && (
             <VerdictButton
-              verdict={hasBadLines ? { ok: false, reason: t('roster.import_mend_first') } : { ok: true }}
+              verdict={
+                hasBadLines ? { ok: false, reason: t('roster.import_mend_first') } : { ok: true }
+              }
               loading={load.isPending}
               onClick={() => load.mutate(file)}
             >

@@ -34,7 +34,10 @@ export function ImportPreviewTable({ preview }: { preview: ImportPreview }) {
           <List size="sm" spacing={2}>
             {preview.bad_lines.map((bad) => (
               <List.Item key={bad.line}>
-                {t('roster.bad_line', { line: bad.line, why: knownProblem(t, bad.code) ?? bad.detail })}
+                {t('roster.bad_line', {
+                  line: bad.line,
+                  why: knownProblem(t, bad.code) ?? bad.detail,
+                })}
               </List.Item>
             ))}
           </List>

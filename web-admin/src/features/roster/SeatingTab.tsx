@@ -72,7 +72,15 @@ function RoomSeating({ roomId }: { roomId: string }) {
             <Button
               variant="light"
               size="compact-md"
-              onClick={() => save.mutate(seatInOrder(seats, waiting.map(({ id }) => id), machines.map(({ id }) => id)))}
+              onClick={() =>
+                save.mutate(
+                  seatInOrder(
+                    seats,
+                    waiting.map(({ id }) => id),
+                    machines.map(({ id }) => id),
+                  ),
+                )
+              }
             >
               {t('roster.seat_in_order')}
             </Button>

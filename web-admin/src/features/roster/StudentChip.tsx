@@ -17,7 +17,11 @@ export function StudentChip({ student, onUnseat }: { student: Student; onUnseat?
     >
       {student.full_name}
       {onUnseat !== undefined && (
-        <CloseButton size="xs" aria-label={t('roster.unseat', { name: student.full_name })} onClick={onUnseat} />
+        <CloseButton
+          size="xs"
+          aria-label={t('roster.unseat', { name: student.full_name })}
+          onClick={onUnseat}
+        />
       )}
     </span>
   );

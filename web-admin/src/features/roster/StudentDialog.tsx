@@ -31,7 +31,10 @@ export function StudentDialog({ classId, student, onClose }: Props) {
         email: trimmed === '' ? null : trimmed,
       };
       if (student === null) {
-        await api.POST('/api/v1/classes/{id}/students', { params: { path: { id: classId } }, body });
+        await api.POST('/api/v1/classes/{id}/students', {
+          params: { path: { id: classId } },
+          body,
+        });
       } else {
         await api.PATCH('/api/v1/students/{id}', { params: { path: { id: student.id } }, body });
       }

@@ -1,4 +1,4 @@
-import { Button, Group, Table } from '@mantine/core';
+import { Button, Group, Table, VisuallyHidden } from '@mantine/core';
 import { IconDownload, IconFileImport, IconUserPlus } from '@tabler/icons-react';
 import { useSuspenseQuery } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -30,7 +30,10 @@ export function StudentsTab() {
   return (
     <>
       <Group gap="sm">
-        <Button leftSection={<IconFileImport size={18} aria-hidden />} onClick={() => setOpen({ kind: 'import' })}>
+        <Button
+          leftSection={<IconFileImport size={18} aria-hidden />}
+          onClick={() => setOpen({ kind: 'import' })}
+        >
           {t('roster.import')}
         </Button>
         <Button
@@ -40,10 +43,20 @@ export function StudentsTab() {
         >
           {t('roster.add_student')}
         </Button>
-        <Button variant="subtle" component="a" href={files.students(id, 'csv')} leftSection={<IconDownload size={18} aria-hidden />}>
+        <Button
+          variant="subtle"
+          component="a"
+          href={files.students(id, 'csv')}
+          leftSection={<IconDownload size={18} aria-hidden />}
+        >
           {t('ui.csv')}
         </Button>
-        <Button variant="subtle" component="a" href={files.students(id, 'xlsx')} leftSection={<IconDownload size={18} aria-hidden />}>
+        <Button
+          variant="subtle"
+          component="a"
+          href={files.students(id, 'xlsx')}
+          leftSection={<IconDownload size={18} aria-hidden />}
+        >
           {t('ui.xlsx')}
         </Button>
       </Group>
@@ -56,8 +69,12 @@ export function StudentsTab() {
       </Card>
       {open?.kind === 'import' && <ImportDialog classId={id} onClose={close} />}
       {open?.kind === 'add' && <StudentDialog classId={id} student={null} onClose={close} />}
-      {open?.kind === 'edit' && <StudentDialog classId={id} student={open.student} onClose={close} />}
-      {open?.kind === 'remove' && <RemoveStudent classId={id} student={open.student} onClose={close} />}
+      {open?.kind === 'edit' && (
+        <StudentDialog classId={id} student={open.student} onClose={close} />
+      )}
+      {open?.kind === 'remove' && (
+        <RemoveStudent classId={id} student={open.student} onClose={close} />
+      )}
     </>
   );
 }
@@ -72,7 +89,9 @@ function StudentTable({ students, onOpen }: { students: Student[]; onOpen: (open
             <Table.Th>{t('roster.full_name')}</Table.Th>
             <Table.Th>{t('roster.number')}</Table.Th>
             <Table.Th visibleFrom="sm">{t('roster.email')}</Table.Th>
-            <Table.Th w={56} aria-label={t('ui.actions')} />
+            <Table.Th w={56}>
+              <VisuallyHidden>{t('ui.actions')}</VisuallyHidden>
+            </Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>

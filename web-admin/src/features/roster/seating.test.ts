@@ -12,7 +12,9 @@ it('moves a student: one seat at most', () => {
 });
 
 it('seats two at a machine; a third takes the place of the first', () => {
-  expect(seat(seats, 'clara', 'pc1')).toEqual([{ machine_id: 'pc1', student_ids: ['boris', 'clara'] }]);
+  expect(seat(seats, 'clara', 'pc1')).toEqual([
+    { machine_id: 'pc1', student_ids: ['boris', 'clara'] },
+  ]);
 });
 
 it('leaves no empty seat behind', () => {

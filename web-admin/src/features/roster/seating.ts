@@ -27,7 +27,9 @@ export function seatInOrder(
 ): Seat[] {
   const seated = new Set(seats.flatMap(({ student_ids }) => student_ids));
   const waiting = studentIds.filter((id) => !seated.has(id));
-  const taken = new Set(seats.filter((one) => one.student_ids.length > 0).map(({ machine_id }) => machine_id));
+  const taken = new Set(
+    seats.filter((one) => one.student_ids.length > 0).map(({ machine_id }) => machine_id),
+  );
   const free = machineIds.filter((id) => !taken.has(id));
   const filled = free.flatMap((machineId, index) => {
     const student = waiting[index];

@@ -4,7 +4,7 @@ import { useMutation } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 
 import { api } from '../../api/client';
-import { enterAs, useMe } from '../../api/session';
+import { enterAs, rememberMe, useMe } from '../../api/session';
 import type { Language } from '../../api/types';
 import { currentLanguage, speak } from '../../i18n';
 
@@ -23,7 +23,7 @@ export function PersonMenu() {
     mutationFn: async (language: Language) => {
       speak(language);
       const { data } = await api.PATCH('/api/v1/me', { body: { language } });
-      if (data !== undefined) await enterAs(data);
+      if (data !== undefined) rememberMe(data);
     },
   });
   const other: Language = currentLanguage() === 'ru' ? 'en' : 'ru';
@@ -32,24 +32,37 @@ export function PersonMenu() {
     <Menu position="bottom-end" width={240} shadow="md">
       <Menu.Target>
         <UnstyledButton aria-label={t('session.menu', { name: me.full_name })}>
-          <Avatar color="pine" radius="xl">
+          <Avatar aria-hidden color="pine" radius="xl">
             {initials(me.full_name)}
           </Avatar>
         </UnstyledButton>
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>{me.full_name}</Menu.Label>
-        <Menu.Item leftSection={<IconLanguage size={18} aria-hidden />} onClick={() => change.mutate(other)} lang={other}>
+        <Menu.Item
+          leftSection={<IconLanguage size={18} aria-hidden />}
+          onClick={() => change.mutate(other)}
+          lang={other}
+        >
           {t('session.other_language')}
         </Menu.Item>
         <Menu.Item
-          leftSection={colorScheme === 'dark' ? <IconSun size={18} aria-hidden /> : <IconMoon size={18} aria-hidden />}
+          leftSection={
+            colorScheme === 'dark' ? (
+              <IconSun size={18} aria-hidden />
+            ) : (
+              <IconMoon size={18} aria-hidden />
+            )
+          }
           onClick={() => toggleColorScheme()}
         >
           {colorScheme === 'dark' ? t('session.light') : t('session.dark')}
         </Menu.Item>
         <Menu.Divider />
-        <Menu.Item leftSection={<IconLogout size={18} aria-hidden />} onClick={() => logOut.mutate()}>
+        <Menu.Item
+          leftSection={<IconLogout size={18} aria-hidden />}
+          onClick={() => logOut.mutate()}
+        >
           {t('session.log_out')}
         </Menu.Item>
       </Menu.Dropdown>

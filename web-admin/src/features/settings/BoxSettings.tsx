@@ -32,12 +32,17 @@ function SettingField({ setting }: { setting: Setting }) {
   const save = $api.useMutation('put', '/api/v1/settings/{key}', {
     onSuccess: () => refresh(settingsQuery),
   });
-  const put = (value: unknown) => save.mutate({ params: { path: { key: setting.key } }, body: { value } });
+  const put = (value: unknown) =>
+    save.mutate({ params: { path: { key: setting.key } }, body: { value } });
   const { value } = setting;
   return (
     <>
       {typeof value === 'boolean' && (
-        <Switch label={label} checked={value} onChange={(event) => put(event.currentTarget.checked)} />
+        <Switch
+          label={label}
+          checked={value}
+          onChange={(event) => put(event.currentTarget.checked)}
+        />
       )}
       {typeof value === 'number' && <NumberField label={label} value={value} onSave={put} />}
       {typeof value === 'string' && <TextField label={label} value={value} onSave={put} />}

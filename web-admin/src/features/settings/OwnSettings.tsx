@@ -5,7 +5,7 @@ import { type FormEvent, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { api } from '../../api/client';
-import { enterAs, useMe } from '../../api/session';
+import { rememberMe, useMe } from '../../api/session';
 import { Card } from '../../ui/Card';
 import { ProblemLine } from '../../ui/ProblemLine';
 import { SecretInput } from '../../ui/SecretInput';
@@ -30,7 +30,7 @@ function NameForm() {
   const save = useMutation({
     mutationFn: async () => {
       const { data } = await api.PATCH('/api/v1/me', { body: { full_name: fullName.trim() } });
-      if (data !== undefined) await enterAs(data);
+      if (data !== undefined) rememberMe(data);
     },
     onSuccess: () => notifications.show({ color: 'pine', message: t('ui.saved') }),
   });

@@ -3,6 +3,7 @@ import { useTranslation } from 'react-i18next';
 
 import { useIsAdmin } from '../../api/session';
 import { Private } from '../../ui/Covered';
+import { Fence } from '../../ui/Fence';
 import { Page } from '../../ui/Page';
 import { BoxSettings } from './BoxSettings';
 import { OwnSettings } from './OwnSettings';
@@ -20,11 +21,17 @@ export function SettingsPage() {
         <Private>
           <StreamKeyCard />
         </Private>
-        {isAdmin && <BoxSettings />}
         {isAdmin && (
-          <Private>
-            <SiteSettings />
-          </Private>
+          <>
+            <Fence>
+              <BoxSettings />
+            </Fence>
+            <Private>
+              <Fence>
+                <SiteSettings />
+              </Fence>
+            </Private>
+          </>
         )}
       </SimpleGrid>
     </Page>

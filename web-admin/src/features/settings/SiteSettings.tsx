@@ -49,7 +49,10 @@ function ExportForm() {
   const [passphrase, setPassphrase] = useState('');
   const save = useMutation({
     mutationFn: async () => {
-      const { data } = await api.POST('/api/v1/site/export', { body: { passphrase }, parseAs: 'blob' });
+      const { data } = await api.POST('/api/v1/site/export', {
+        body: { passphrase },
+        parseAs: 'blob',
+      });
       if (data instanceof Blob) saveAs(data, 'alfarid-site.bin');
       setPassphrase('');
     },

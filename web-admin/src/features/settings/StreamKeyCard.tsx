@@ -10,7 +10,9 @@ import { ProblemLine } from '../../ui/ProblemLine';
 export function StreamKeyCard() {
   const { t } = useTranslation();
   const make = $api.useMutation('post', '/api/v1/me/stream_key');
-  const withdraw = $api.useMutation('delete', '/api/v1/me/stream_key', { onSuccess: () => make.reset() });
+  const withdraw = $api.useMutation('delete', '/api/v1/me/stream_key', {
+    onSuccess: () => make.reset(),
+  });
   return (
     <Card title={t('settings.stream_key')}>
       <Stack>
@@ -26,7 +28,12 @@ export function StreamKeyCard() {
         )}
         <ProblemLine error={make.error ?? withdraw.error} />
         <Group justify="flex-end">
-          <Button variant="subtle" color="air" loading={withdraw.isPending} onClick={() => withdraw.mutate({})}>
+          <Button
+            variant="subtle"
+            color="air"
+            loading={withdraw.isPending}
+            onClick={() => withdraw.mutate({})}
+          >
             {t('settings.stream_key_withdraw')}
           </Button>
           <Button variant="light" loading={make.isPending} onClick={() => make.mutate({})}>

@@ -30,7 +30,10 @@ export function TeacherDialog({ teacher, onClose }: Props) {
       if (teacher === null) {
         await api.POST('/api/v1/teachers', { body: { ...common, email: email.trim(), password } });
       } else {
-        await api.PATCH('/api/v1/teachers/{id}', { params: { path: { id: teacher.id } }, body: common });
+        await api.PATCH('/api/v1/teachers/{id}', {
+          params: { path: { id: teacher.id } },
+          body: common,
+        });
       }
       await refresh(teachersQuery);
       onClose();

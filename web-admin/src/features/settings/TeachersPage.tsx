@@ -1,4 +1,4 @@
-import { Button, Group, Table } from '@mantine/core';
+import { Button, Group, Table, VisuallyHidden } from '@mantine/core';
 import { IconUserPlus } from '@tabler/icons-react';
 import { useSuspenseQuery } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -28,7 +28,10 @@ export function TeachersPage() {
     <Page
       title={t('teachers.title')}
       actions={
-        <Button leftSection={<IconUserPlus size={18} aria-hidden />} onClick={() => setOpen({ kind: 'add' })}>
+        <Button
+          leftSection={<IconUserPlus size={18} aria-hidden />}
+          onClick={() => setOpen({ kind: 'add' })}
+        >
           {t('teachers.add')}
         </Button>
       }
@@ -62,7 +65,9 @@ function TeacherTable({ onOpen }: { onOpen: (open: Open) => void }) {
               <Table.Th visibleFrom="sm">{t('login.email')}</Table.Th>
               <Table.Th visibleFrom="md">{t('teachers.department')}</Table.Th>
               <Table.Th>{t('teachers.role')}</Table.Th>
-              <Table.Th w={56} aria-label={t('ui.actions')} />
+              <Table.Th w={56}>
+                <VisuallyHidden>{t('ui.actions')}</VisuallyHidden>
+              </Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
@@ -75,7 +80,9 @@ function TeacherTable({ onOpen }: { onOpen: (open: Open) => void }) {
                   <Table.Td visibleFrom="md">{teacher.department}</Table.Td>
                   <Table.Td>
                     <Group gap={6}>
-                      <Mark tone={teacher.role === 'admin' ? 'frost' : 'quiet'}>{t(`teachers.is.${teacher.role}`)}</Mark>
+                      <Mark tone={teacher.role === 'admin' ? 'frost' : 'quiet'}>
+                        {t(`teachers.is.${teacher.role}`)}
+                      </Mark>
                       {!teacher.is_active && <Mark tone="look">{t('teachers.inactive')}</Mark>}
                     </Group>
                   </Table.Td>
@@ -84,13 +91,18 @@ function TeacherTable({ onOpen }: { onOpen: (open: Open) => void }) {
                       subject={teacher.full_name}
                       actions={[
                         { label: t('ui.edit'), onPick: () => onOpen({ kind: 'edit', teacher }) },
-                        { label: t('teachers.set_password'), onPick: () => onOpen({ kind: 'password', teacher }) },
+                        {
+                          label: t('teachers.set_password'),
+                          onPick: () => onOpen({ kind: 'password', teacher }),
+                        },
                         // Nobody may lock themselves out.
                         ...(teacher.id === me.id
                           ? []
                           : [
                               {
-                                label: teacher.is_active ? t('teachers.deactivate') : t('teachers.activate'),
+                                label: teacher.is_active
+                                  ? t('teachers.deactivate')
+                                  : t('teachers.activate'),
                                 isDangerous: teacher.is_active,
                                 onPick: () =>
                                   update.mutate({

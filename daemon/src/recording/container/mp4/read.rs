@@ -116,7 +116,11 @@ impl Header {
 
     /// Its size, if it is of this kind.
     fn expect(&self, kind: [u8; 4]) -> Result<u64, Torn> {
-        if self.kind == kind { Ok(self.size) } else { Err(Torn::Unexpected("a box of another kind")) }
+        if self.kind == kind {
+            Ok(self.size)
+        } else {
+            Err(Torn::Unexpected("a box of another kind"))
+        }
     }
 }
 

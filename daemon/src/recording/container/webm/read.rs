@@ -55,7 +55,9 @@ pub(in super::super) fn entries(fragment: &[u8]) -> Result<Vec<Entry>, Torn> {
         at = body.end;
         match (header.id, start_ms) {
             (id::TIMESTAMP, None) => start_ms = Some(number(&fragment[body])?),
-            (id::BLOCK_GROUP, Some(start_ms)) => entries.push(read_group(fragment, body, start_ms)?),
+            (id::BLOCK_GROUP, Some(start_ms)) => {
+                entries.push(read_group(fragment, body, start_ms)?)
+            }
             _ => return Err(Torn::Unexpected("an element of another kind")),
         }
     }

@@ -56,8 +56,11 @@ async fn lesson_of(machines: u8) -> Result<Window> {
     let before = usage::cpu(&school.daemon)?;
     let on_air = OnAir::watch(school.classroom.the_box())?;
     on_air.wait_for(WINDOW, LIMIT).await?;
-    let window =
-        Window { counts: traffic.so_far(), length: WINDOW, cpu: usage::cpu(&school.daemon)? - before };
+    let window = Window {
+        counts: traffic.so_far(),
+        length: WINDOW,
+        cpu: usage::cpu(&school.daemon)?.saturating_sub(before),
+    };
     school.end_lesson(&lesson).await?;
     school.classroom.close()?;
     Ok(window)
@@ -81,7 +84,7 @@ fn bare_sendto(window: &Window) -> Result<Duration> {
     for _ in 0..packets {
         socket.send_to(&payload, to)?;
     }
-    Ok(thread_cpu()? - before)
+    Ok(thread_cpu()?.saturating_sub(before))
 }
 
 fn thread_cpu() -> Result<Duration> {

@@ -8,7 +8,15 @@ const h264 = (id: string, mode: number) => ({
 });
 const vp8 = { mimeType: 'video/VP8' };
 const rtx = { mimeType: 'video/rtx' };
-const chromium = [vp8, rtx, { mimeType: 'video/VP9' }, h264('64001f', 1), h264('42e01f', 0), h264('42e01f', 1), { mimeType: 'video/AV1' }];
+const chromium = [
+  vp8,
+  rtx,
+  { mimeType: 'video/VP9' },
+  h264('64001f', 1),
+  h264('42e01f', 0),
+  h264('42e01f', 1),
+  { mimeType: 'video/AV1' },
+];
 
 describe('preferredCodecs', () => {
   it('offers baseline H.264 in whole packets first, VP8 after it, and nothing that the box cannot take', () => {
@@ -41,8 +49,12 @@ describe('tuneAnswer', () => {
   it('starts the picture high and the sound in stereo', () => {
     const lines = tuneAnswer(answer, { startVideoBps: 2_400_000, isStereo: true }).split('\r\n');
     expect(lines).toContain('a=fmtp:111 minptime=10;useinbandfec=1;stereo=1');
-    expect(lines).toContain('a=fmtp:102 packetization-mode=1;profile-level-id=42e01f;x-google-start-bitrate=2400');
-    expect(lines[lines.indexOf('a=rtpmap:96 VP8/90000') + 1]).toBe('a=fmtp:96 x-google-start-bitrate=2400');
+    expect(lines).toContain(
+      'a=fmtp:102 packetization-mode=1;profile-level-id=42e01f;x-google-start-bitrate=2400',
+    );
+    expect(lines[lines.indexOf('a=rtpmap:96 VP8/90000') + 1]).toBe(
+      'a=fmtp:96 x-google-start-bitrate=2400',
+    );
   });
 
   it('leaves a voice in one channel', () => {

@@ -48,6 +48,8 @@ class Studio {
   constructor() {
     linkState.subscribe(() => {
       if (linkState.get() === 'up') void this.#reconcile();
+      // Nobody is signed in any longer.
+      if (linkState.get() === 'off') this.close();
     });
     onLiveEvent((event) => {
       if (event.type !== 'lesson_changed') return;
@@ -215,7 +217,9 @@ function readLesson(id: string): Promise<Lesson | undefined> {
 }
 
 function readStream(id: string): Promise<StreamState | undefined> {
-  const options = $api.queryOptions('get', '/api/v1/lessons/{id}/stream', { params: { path: { id } } });
+  const options = $api.queryOptions('get', '/api/v1/lessons/{id}/stream', {
+    params: { path: { id } },
+  });
   return queryClient.fetchQuery({ ...options, staleTime: 0 }).catch(() => undefined);
 }
 

@@ -50,7 +50,11 @@ export class WhipCall implements Call {
       addTracks(pc, plan);
       await pc.setLocalDescription();
       await gathered(pc, plan.after);
-      const { answer, location } = await post(plan.endpoint, pc.localDescription?.sdp ?? '', signal);
+      const { answer, location } = await post(
+        plan.endpoint,
+        pc.localDescription?.sdp ?? '',
+        signal,
+      );
       call = new WhipCall(pc, location, plan.after);
       await pc.setRemoteDescription({
         type: 'answer',

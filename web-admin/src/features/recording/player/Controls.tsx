@@ -31,7 +31,11 @@ export function Controls({ clock, recording, onFullScreen }: Props) {
         aria-label={isPlaying ? t('recording.pause') : t('recording.play')}
         onClick={() => clock.toggle()}
       >
-        {isPlaying ? <IconPlayerPauseFilled size={20} aria-hidden /> : <IconPlayerPlayFilled size={20} aria-hidden />}
+        {isPlaying ? (
+          <IconPlayerPauseFilled size={20} aria-hidden />
+        ) : (
+          <IconPlayerPlayFilled size={20} aria-hidden />
+        )}
       </ActionIcon>
       <span className={classes.time}>
         {formatElapsed(positionMs)} / {formatElapsed(endMs)}
@@ -47,7 +51,12 @@ export function Controls({ clock, recording, onFullScreen }: Props) {
         onChange={(value) => clock.seek(value)}
       />
       {recording.status === 'recording' && (
-        <Button variant="light" color="air" size="compact-md" onClick={() => clock.seek(Math.max(0, endMs - BEHIND_END_MS))}>
+        <Button
+          variant="light"
+          color="air"
+          size="compact-md"
+          onClick={() => clock.seek(Math.max(0, endMs - BEHIND_END_MS))}
+        >
           {t('recording.to_now')}
         </Button>
       )}
@@ -59,7 +68,13 @@ export function Controls({ clock, recording, onFullScreen }: Props) {
         value={String(speed)}
         onChange={(value) => clock.setSpeed(Number(value))}
       />
-      <ActionIcon variant="subtle" color="gray" size="lg" aria-label={t('recording.full_screen')} onClick={onFullScreen}>
+      <ActionIcon
+        variant="subtle"
+        color="gray"
+        size="lg"
+        aria-label={t('recording.full_screen')}
+        onClick={onFullScreen}
+      >
         <IconMaximize size={20} aria-hidden />
       </ActionIcon>
     </div>

@@ -29,7 +29,13 @@ export function Player({ recording }: { recording: Recording }) {
         <audio ref={sound} />
         <audio ref={voice} />
         {/* A click on the picture does what the button does; the keyboard has the button. */}
-        <button type="button" className={classes.click} tabIndex={-1} aria-hidden onClick={() => clock?.toggle()} />
+        <button
+          type="button"
+          className={classes.click}
+          tabIndex={-1}
+          aria-hidden
+          onClick={() => clock?.toggle()}
+        />
         {refused.length > 0 ? (
           <p className={classes.words}>{t('recording.unplayable', { what: refused.join(', ') })}</p>
         ) : (
@@ -37,7 +43,11 @@ export function Player({ recording }: { recording: Recording }) {
         )}
       </div>
       {clock !== null && (
-        <Controls clock={clock} recording={recording} onFullScreen={() => void frame.current?.requestFullscreen()} />
+        <Controls
+          clock={clock}
+          recording={recording}
+          onFullScreen={() => void frame.current?.requestFullscreen()}
+        />
       )}
     </div>
   );

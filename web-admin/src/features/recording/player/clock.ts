@@ -78,20 +78,26 @@ export class PlayerClock {
       isWaiting: isPlaying && isWaiting,
       isBroken: this.#feeders.some(({ isBroken }) => isBroken),
       hasPicture: active.some(({ element }) => element instanceof HTMLVideoElement),
-      positionMs: isPlaying && !isWaiting ? this.#advance(active, positionMs, elapsedMs * speed) : positionMs,
+      positionMs:
+        isPlaying && !isWaiting ? this.#advance(active, positionMs, elapsedMs * speed) : positionMs,
     });
     this.#align(active, isPlaying && !isWaiting);
   }
 
   #advance(active: readonly TrackFeeder[], positionMs: number, elapsedMs: number): number {
-    const leader = active.find(({ element }) => !element.paused && element.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA);
+    const leader = active.find(
+      ({ element }) => !element.paused && element.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA,
+    );
     if (leader !== undefined) {
       const leaderMs = leader.element.currentTime * 1000;
       // Just after a seek the element still tells its former time.
       if (Math.abs(leaderMs - positionMs) < JUMP_MS + elapsedMs) return leaderMs;
     }
     if (active.length > 0) return positionMs + elapsedMs;
-    const next = nextStart(this.#feeders.map(({ pieces }) => pieces), positionMs);
+    const next = nextStart(
+      this.#feeders.map(({ pieces }) => pieces),
+      positionMs,
+    );
     if (next !== undefined) return next;
     // The end; a recording that still runs goes on from here when it has grown.
     return positionMs;

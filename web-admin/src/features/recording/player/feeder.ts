@@ -98,7 +98,8 @@ export class TrackFeeder {
       headers: { range: `bytes=${offset}-${offset + length - 1}` },
       signal: this.#aborting.signal,
     });
-    if (response.status !== 206) throw new Error(`range of ${segmentId} answered ${response.status}`);
+    if (response.status !== 206)
+      throw new Error(`range of ${segmentId} answered ${response.status}`);
     return response.arrayBuffer();
   }
 
@@ -133,6 +134,10 @@ function updated(buffer: SourceBuffer): Promise<void> {
       done();
     };
     buffer.addEventListener('updateend', () => finish(resolve), { signal });
-    buffer.addEventListener('error', () => finish(() => reject(new Error('the browser refused the media'))), { signal });
+    buffer.addEventListener(
+      'error',
+      () => finish(() => reject(new Error('the browser refused the media'))),
+      { signal },
+    );
   });
 }

@@ -50,7 +50,9 @@ export function pieceAt(pieces: readonly Piece[], ms: number): Piece | undefined
 
 /** Where something of any track begins again after a hole. */
 export function nextStart(tracks: readonly (readonly Piece[])[], ms: number): number | undefined {
-  const starts = tracks.flatMap((pieces) => pieces.find((piece) => piece.fromMs > ms)?.fromMs ?? []);
+  const starts = tracks.flatMap(
+    (pieces) => pieces.find((piece) => piece.fromMs > ms)?.fromMs ?? [],
+  );
   return starts.length === 0 ? undefined : Math.min(...starts);
 }
 
@@ -89,7 +91,8 @@ export function nextRun(
   const run: Piece[] = [first];
   for (const piece of pieces.slice(begin + 1, begin + mostPieces)) {
     const last = run.at(-1) ?? first;
-    const isNeighbour = piece.segment.id === first.segment.id && piece.offset === last.offset + last.length;
+    const isNeighbour =
+      piece.segment.id === first.segment.id && piece.offset === last.offset + last.length;
     if (!isNeighbour || isLoaded(piece) || piece.fromMs >= fromMs + aheadMs) break;
     run.push(piece);
   }

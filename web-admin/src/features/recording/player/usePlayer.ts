@@ -33,7 +33,10 @@ export function usePlayer(recording: Recording, elements: Elements): PlayerClock
     for (const kind of LEADING) {
       const element = elements[kind].current;
       if (element === null || !kinds.includes(kind)) continue;
-      made.set(kind, new TrackFeeder(element, (segmentId) => files.segment(recording.id, segmentId)));
+      made.set(
+        kind,
+        new TrackFeeder(element, (segmentId) => files.segment(recording.id, segmentId)),
+      );
     }
     const started = new PlayerClock([...made.values()]);
     // Media elements exist only once the page is drawn, so these cannot be made while it is.
