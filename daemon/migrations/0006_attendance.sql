@@ -36,6 +36,7 @@ CREATE TABLE meetings (
     class_id       TEXT NOT NULL REFERENCES classes (id),
     room_id        TEXT NOT NULL REFERENCES rooms (id),
     teacher_id     TEXT NOT NULL REFERENCES teachers (id), -- who holds it
+    machine_ids    TEXT, -- JSON; NULL: the whole room
     start_at       INTEGER NOT NULL,
     planned_end_at INTEGER NOT NULL,
     end_at         INTEGER,

@@ -26,6 +26,7 @@ mod export;
 mod handle;
 mod ledger;
 mod marks;
+mod request;
 mod roll;
 mod routes;
 mod seat;
@@ -58,7 +59,7 @@ pub const KEPT_DAYS: u32 = 30;
 pub enum Error {
     #[error("cannot read or write the attendance")]
     Db(#[from] DbError),
-    #[error("machine {0} is not in the lesson's room")]
+    #[error("machine {0} is not one of the lesson's")]
     MachineElsewhere(MachineId),
     #[error("machine {0} has two students already")]
     MachineFull(MachineId),

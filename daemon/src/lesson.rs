@@ -20,6 +20,7 @@
 //! lesson goes on without it.
 
 mod actor;
+mod command;
 mod effects;
 mod event;
 mod plan;
@@ -40,7 +41,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use utoipa::ToSchema;
 
-use self::{actor::Request, state::Command};
+use self::{actor::Request, command::Command};
 pub use self::{
     actor::{Actor, new},
     effects::Others,

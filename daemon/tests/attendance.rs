@@ -342,6 +342,42 @@ async fn a_clock_put_right_in_mid_lesson_moves_everything_and_changes_nothing() 
 }
 
 #[tokio::test]
+async fn a_lesson_that_is_over_moves_too_when_the_clock_that_measured_it_is_put_right() {
+    let hour = 3_600_000;
+    let (school, lesson, mut machines) = begun(1).await;
+    machines[0].say(&school, MarkKind::Opened).await;
+    school.minutes(45);
+    let before = end(&school, lesson).await;
+    school.clock.correct(school.clock.now().plus_millis(hour), Authority::Ntp);
+    machines[0].ping(&school).await;
+    let second = school.start().await;
+    let after = &records(&school, lesson).await[0];
+    assert_eq!(after.joined_at, before[0].joined_at.map(|at| at.plus_millis(hour)));
+    assert_eq!(after.spans[0].to_at, before[0].spans[0].to_at.map(|at| at.plus_millis(hour)));
+    let lesson = school.get(&format!("/lessons/{lesson}")).await.expect(StatusCode::OK);
+    assert_eq!(lesson["start_at"], NINE.0 + hour);
+    let second = school.get(&format!("/lessons/{second}")).await.expect(StatusCode::OK);
+    assert_eq!(second["start_at"], school.clock.now().0);
+}
+
+#[tokio::test]
+async fn half_a_class_has_a_lesson_of_its_own() {
+    let school = School::new(3).await;
+    let half = json!({
+        "class_id": school.class, "room_id": school.room, "machine_ids": school.machines[..2],
+    });
+    let lesson = school.post("/lessons/start", half).await.expect(StatusCode::CREATED);
+    let lesson: LessonId = lesson["id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(states(&school, lesson).await, ["machine_off", "machine_off"]);
+    let elsewhere = json!({
+        "student_id": school.students[0], "machine_id": school.machines[2], "mode": "now",
+    });
+    let refused = school.post(&format!("/lessons/{lesson}/seats"), elsewhere).await;
+    assert_eq!(refused.problem(StatusCode::UNPROCESSABLE_ENTITY), "machine_elsewhere");
+    assert_eq!(end(&school, lesson).await.len(), 2);
+}
+
+#[tokio::test]
 async fn a_class_sees_its_lessons_counted() {
     let (school, lesson, mut machines) = begun(2).await;
     machines[0].say(&school, MarkKind::Opened).await;

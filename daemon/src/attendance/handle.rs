@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Error, Meeting, Move, PersonView, Record, Sheet, Status, Summary,
-    actor::{Reply, Request},
+    request::{Reply, Request},
 };
 use crate::{identity::Person, roster::Class};
 

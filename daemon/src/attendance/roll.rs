@@ -14,7 +14,8 @@ use super::{
     state::{MachineSpan, Presence},
     store::{
         heard,
-        meeting::{self, Kept, Seat},
+        meeting::{self, Kept},
+        seat::{self, Seat},
     },
 };
 use crate::{db::DbError, roster::Student};
@@ -35,7 +36,7 @@ pub(super) fn call(
     kept: &Kept,
     connected: &Connected,
 ) -> Result<Vec<Line>, DbError> {
-    let seats = meeting::seats(c, kept.lesson)?;
+    let seats = seat::seats(c, kept.lesson)?;
     call_at(c, kept, connected, &seats)
 }
 
@@ -73,7 +74,7 @@ pub(super) fn people(
     kept: &Kept,
     connected: &Connected,
 ) -> Result<Vec<PersonView>, DbError> {
-    let seats = meeting::seats(c, kept.lesson)?;
+    let seats = seat::seats(c, kept.lesson)?;
     let lines = call_at(c, kept, connected, &seats)?;
     let mut people = Vec::with_capacity(lines.len());
     for Line { student, presence } in lines {
@@ -94,7 +95,7 @@ pub(super) fn people(
             student_id: student.id,
             full_name: student.full_name,
             machine_id: machine,
-            machine_name: machine.map(|id| meeting::machine_name(c, id)).transpose()?.flatten(),
+            machine_name: machine.map(|id| seat::machine_name(c, id)).transpose()?.flatten(),
             state,
             joined_at: presence.joined_at(),
             since_at,

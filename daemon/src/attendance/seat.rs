@@ -12,7 +12,10 @@ use super::{
     Error,
     span::Span,
     state::Seating,
-    store::meeting::{self, Kept, SeatChange},
+    store::{
+        meeting::{self, Kept},
+        seat::{self, SeatChange},
+    },
 };
 use crate::{clock::Clock, db::DbError, identity::Person};
 
@@ -53,7 +56,7 @@ pub(super) fn change(
     if !meeting::students(tx, meeting)?.iter().any(|student| student.id == seat.student) {
         return Err(Error::NoSuchStudent(seat.student));
     }
-    let seats = meeting::seats(tx, meeting.lesson)?;
+    let seats = seat::seats(tx, meeting.lesson)?;
     let current = seats.iter().find(|s| s.seating.student == seat.student && s.is_current());
     let machine_was = current.map(|current| current.seating.machine);
     if machine_was == seat.machine {
@@ -66,19 +69,19 @@ pub(super) fn change(
     let from = match (seat.mode, current) {
         (Mode::Now, current) => {
             if let Some(current) = current {
-                meeting::stand_up(tx, &current.id, now)?;
+                seat::stand_up(tx, &current.id, now)?;
             }
             now
         }
         (Mode::WasWrong, Some(current)) => {
-            meeting::strike(tx, &current.id)?;
+            seat::strike(tx, &current.id)?;
             current.seating.span.from_at
         }
         (Mode::WasWrong, None) => meeting.window.start_at,
     };
     sit(tx, clock, meeting.lesson, seat, from)?;
     let change = SeatChange { seat, machine_was, by: by.id, at: now };
-    meeting::note_change(tx, clock, meeting.lesson, &change)?;
+    seat::note_change(tx, clock, meeting.lesson, &change)?;
     Ok(true)
 }
 
@@ -88,7 +91,7 @@ fn check(
     machine: MachineId,
     others: usize,
 ) -> Result<(), Error> {
-    if meeting::room_of(tx, machine)? != Some(meeting.room) {
+    if seat::room_of(tx, machine)? != Some(meeting.room) || !meeting.has(machine) {
         return Err(Error::MachineElsewhere(machine));
     }
     if others >= SEATS {
@@ -106,5 +109,5 @@ fn sit(
 ) -> Result<(), DbError> {
     let Some(machine) = seat.machine else { return Ok(()) };
     let seating = Seating { student: seat.student, machine, span: Span::new(from, None) };
-    meeting::seat_down(tx, clock, lesson, seating)
+    seat::seat_down(tx, clock, lesson, seating)
 }

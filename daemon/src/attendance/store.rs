@@ -1,6 +1,7 @@
-//! All SQL about attendance: what machines and pages told ([`heard`]), who sits in which lesson
-//! ([`meeting`]), what was made of it ([`record`]).
+//! All SQL about attendance: what machines and pages told ([`heard`]), which lessons there are
+//! ([`meeting`]), who sits where in them ([`seat`]), what was made of it ([`record`]).
 
 pub(super) mod heard;
 pub(super) mod meeting;
 pub(super) mod record;
+pub(super) mod seat;

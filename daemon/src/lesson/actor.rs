@@ -7,6 +7,7 @@ use std::{
 };
 
 use alfarid_protocol::id::{ClassId, LessonId, TeacherId};
+use futures_util::FutureExt;
 use rusqlite::Transaction;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -14,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Error, Handle, Lesson, Plan, Status,
+    command::{Command, Effect},
     effects::Others,
     event::{Entry, EventKind},
     plan::Facts,
-    state::{Command, Effect, State},
+    state::State,
     store,
 };
 use crate::{
@@ -104,8 +106,8 @@ impl Actor {
                     None => return,
                 },
                 here = changed(&mut self.pages) => self.notice_pages(here).await,
-                Some(event) = self.changes.next() => self.hear(event).await,
-                () = sleep(idle_for) => {
+                Some(event) = self.changes.next() => self.hear_all(event).await,
+                () = tokio::time::sleep(idle_for) => {
                     if self.state.is_due(self.clock.read()) {
                         self.notice(Command::Tick).await;
                     }
@@ -253,6 +255,19 @@ impl Actor {
         }
     }
 
+    /// Thirty students come at once when a lesson begins: what is said thirty times is heard once.
+    async fn hear_all(&mut self, first: Event) {
+        let mut events = vec![first];
+        while let Some(Some(event)) = self.changes.next().now_or_never() {
+            if !events.contains(&event) {
+                events.push(event);
+            }
+        }
+        for event in events {
+            self.hear(event).await;
+        }
+    }
+
     async fn hear(&mut self, event: Event) {
         match event {
             Event::PeopleChanged { lesson_id } => self.count(lesson_id).await,
@@ -375,11 +390,4 @@ async fn changed(pages: &mut Pages) -> BTreeSet<TeacherId> {
 
 fn who_is_here(pages: &mut Pages) -> BTreeSet<TeacherId> {
     pages.borrow_and_update().keys().copied().collect()
-}
-
-async fn sleep(idle_for: Option<Duration>) {
-    match idle_for {
-        Some(idle_for) => tokio::time::sleep(idle_for).await,
-        None => std::future::pending().await,
-    }
 }

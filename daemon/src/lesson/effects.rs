@@ -10,7 +10,7 @@ use alfarid_protocol::id::LessonId;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{Lesson, event::Entry, quality::Profile, state::Effect};
+use super::{Lesson, command::Effect, event::Entry, quality::Profile};
 use crate::{
     attendance::{self, Meeting},
     broadcast::{self, Airing, Limits, SourceKind},

@@ -20,14 +20,14 @@ use std::{
 };
 
 use alfarid_protocol::{
-    grant::Picture,
     id::{LessonId, TeacherId},
     time::Timestamp,
 };
 use serde_json::{Value, json};
 
 use super::{
-    Error, Lesson, LessonChange, Profile, Status,
+    Error, Lesson, Profile, Status,
+    command::{Command, Decision, Effect},
     event::{Entry, EventKind},
     plan::substitute_for,
 };
@@ -35,107 +35,6 @@ use crate::{
     clock::{Follower, Reading},
     identity::Person,
 };
-
-#[derive(Clone, Debug)]
-pub(super) enum Command {
-    Schedule {
-        lesson: Box<Lesson>,
-        by: Person,
-    },
-    /// Begins `lesson`, which was not scheduled; `replace` ends first.
-    Start {
-        lesson: Box<Lesson>,
-        by: Person,
-        replace: Option<LessonId>,
-    },
-    StartScheduled {
-        lesson: LessonId,
-        by: Person,
-        /// The class's own teacher.
-        own: Option<TeacherId>,
-        clock_is_sure: bool,
-        replace: Option<LessonId>,
-    },
-    End {
-        lesson: LessonId,
-        by: Person,
-    },
-    Cancel {
-        lesson: LessonId,
-        by: Person,
-    },
-    TakeOver {
-        lesson: LessonId,
-        by: Person,
-        own: Option<TeacherId>,
-    },
-    Extend {
-        lesson: LessonId,
-        by: Person,
-        minutes: u32,
-    },
-    Change {
-        lesson: LessonId,
-        by: Person,
-        change: LessonChange,
-    },
-    /// So many students are present.
-    Present {
-        lesson: LessonId,
-        students: u32,
-    },
-    /// Somebody publishes in the lesson, or nobody.
-    OnAir {
-        lesson: LessonId,
-        on_air: bool,
-    },
-    /// These teachers have a live page open.
-    Here(BTreeSet<TeacherId>),
-    /// It does not record any more, whatever was asked for.
-    RecordingStopped {
-        lesson: LessonId,
-    },
-    /// Time has passed.
-    Tick,
-}
-
-/// What a decision comes to.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Effect {
-    // To disk, all of one command in one transaction.
-    Save(Box<Lesson>),
-    Log(Entry),
-    /// Moves every lesson, and its events, that began at `from` or later.
-    Shift {
-        from: Timestamp,
-        moved_ms: i64,
-    },
-    // Asked of the others once that is on disk, in this order.
-    Open(Box<Lesson>),
-    Close(Box<Lesson>),
-    HandOver(LessonId, TeacherId),
-    Limit(LessonId, Profile),
-    Plan(LessonId, Timestamp),
-    Record(Box<Lesson>),
-    Retitle(LessonId, String),
-    Show(LessonId, Picture),
-    FollowClock,
-    Tell(LessonId),
-}
-
-impl Effect {
-    /// Whether it is for the disk.
-    pub(super) fn is_written(&self) -> bool {
-        matches!(self, Self::Save(_) | Self::Log(_) | Self::Shift { .. })
-    }
-}
-
-/// The lesson that a command was about, as it is now, and what comes of it.
-#[derive(Debug)]
-pub(super) struct Decision {
-    pub lesson: Option<Lesson>,
-    pub effects: Vec<Effect>,
-}
 
 #[derive(Clone, Debug)]
 pub(super) struct State {

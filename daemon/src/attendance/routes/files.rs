@@ -60,7 +60,7 @@ pub(super) async fn export_lesson_attendance_csv(
     Query(query): Query<ZoneQuery>,
 ) -> Result<Response, Problem> {
     let (name, sheet) = of_lesson(&attendance, &by, id, query).await?;
-    csv(&name, &sheet, by.language)
+    Ok(csv(&name, &sheet, by.language))
 }
 
 /// The attendance of a lesson as XLSX.
@@ -85,7 +85,7 @@ pub(super) async fn export_lesson_attendance_xlsx(
     Query(query): Query<ZoneQuery>,
 ) -> Result<Response, Problem> {
     let (name, sheet) = of_lesson(&attendance, &by, id, query).await?;
-    xlsx(&name, &sheet)
+    Ok(xlsx(&name, &sheet))
 }
 
 /// The lessons of a class, counted, as CSV.
@@ -107,7 +107,7 @@ pub(super) async fn export_class_attendance_csv(
     Query(period): Query<PeriodQuery>,
 ) -> Result<Response, Problem> {
     let (name, sheet) = of_class(&attendance, &by, id, period).await?;
-    csv(&name, &sheet, by.language)
+    Ok(csv(&name, &sheet, by.language))
 }
 
 /// The lessons of a class, counted, as XLSX.
@@ -132,7 +132,7 @@ pub(super) async fn export_class_attendance_xlsx(
     Query(period): Query<PeriodQuery>,
 ) -> Result<Response, Problem> {
     let (name, sheet) = of_class(&attendance, &by, id, period).await?;
-    xlsx(&name, &sheet)
+    Ok(xlsx(&name, &sheet))
 }
 
 async fn of_lesson(
@@ -157,14 +157,18 @@ async fn of_class(
     Ok((class.name, export::class(&summaries, by.language)))
 }
 
-fn csv(name: &str, sheet: &Sheet, language: Language) -> Result<Response, Problem> {
-    let file = sheet.csv(language).map_err(|error| Problem::internal(&error))?;
-    Ok(file_named(CSV, &format!("{name}.csv"), file))
+fn csv(name: &str, sheet: &Sheet, language: Language) -> Response {
+    match sheet.csv(language) {
+        Ok(file) => file_named(CSV, &format!("{name}.csv"), file),
+        Err(error) => Problem::internal(&error).into_response(),
+    }
 }
 
-fn xlsx(name: &str, sheet: &Sheet) -> Result<Response, Problem> {
-    let file = sheet.xlsx().map_err(|error| Problem::internal(&error))?;
-    Ok(file_named(XLSX, &format!("{name}.xlsx"), file))
+fn xlsx(name: &str, sheet: &Sheet) -> Response {
+    match sheet.xlsx() {
+        Ok(file) => file_named(XLSX, &format!("{name}.xlsx"), file),
+        Err(error) => Problem::internal(&error).into_response(),
+    }
 }
 
 fn file_named(kind: &'static str, name: &str, file: Vec<u8>) -> Response {

@@ -1,22 +1,20 @@
-//! Lessons as attendance knows them, and who sits where in them.
+//! Lessons as attendance knows them.
 
 use alfarid_protocol::{
-    id::{ClassId, LessonId, MachineId, RoomId, TeacherId},
+    id::{ClassId, LessonId, MachineId, RoomId, StudentId, TeacherId},
     time::Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::{
     attendance::{
-        Meeting, MeetingView, Mode, Move, Thresholds,
+        Meeting, MeetingView, Thresholds,
         span::Span,
         state::{Seating, Window},
+        store::seat,
     },
     clock::Clock,
-    db::{
-        DbError,
-        column::{self, Word},
-    },
+    db::{DbError, column},
     roster::{self, Student},
 };
 
@@ -27,9 +25,17 @@ pub(in crate::attendance) struct Kept {
     pub class: ClassId,
     pub room: RoomId,
     pub teacher: TeacherId,
+    /// `None`: the whole room.
+    pub machines: Option<Vec<MachineId>>,
     pub window: Window,
     /// Those it ended with; `None` while it runs.
     pub thresholds: Option<Thresholds>,
+}
+
+impl Kept {
+    pub(in crate::attendance) fn has(&self, machine: MachineId) -> bool {
+        self.machines.as_ref().is_none_or(|machines| machines.contains(&machine))
+    }
 }
 
 /// Keeps `meeting`, with a copy of the seating, if it is not kept yet.
@@ -38,36 +44,34 @@ pub(in crate::attendance) fn open(
     meeting: &Meeting,
     clock: &Clock,
 ) -> Result<(), DbError> {
-    let is_new =
-        tx.prepare_cached(
-            "INSERT INTO meetings
-                (lesson_id, class_id, room_id, teacher_id, start_at, planned_end_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (lesson_id) DO NOTHING",
-        )?
-        .execute(params![
-            meeting.lesson.to_string(),
-            meeting.class.to_string(),
-            meeting.room.to_string(),
-            meeting.teacher.to_string(),
-            meeting.start_at.0,
-            meeting.planned_end_at.0,
-        ])? > 0;
-    if !is_new {
+    // A list of ids always has a JSON form.
+    let machine_ids = meeting.machines.as_ref().and_then(|ids| serde_json::to_string(ids).ok());
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO meetings
+            (lesson_id, class_id, room_id, teacher_id, start_at, planned_end_at, machine_ids)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (lesson_id) DO NOTHING",
+    )?;
+    let inserted = insert.execute(params![
+        meeting.lesson.to_string(),
+        meeting.class.to_string(),
+        meeting.room.to_string(),
+        meeting.teacher.to_string(),
+        meeting.start_at.0,
+        meeting.planned_end_at.0,
+        machine_ids,
+    ])?;
+    if inserted == 0 {
         return Ok(());
     }
-    for seat in roster::store::seating(tx, meeting.class, meeting.room)? {
-        if meeting.machines.as_ref().is_some_and(|machines| !machines.contains(&seat.machine_id)) {
-            continue;
-        }
-        for student in seat.student_ids {
-            let span = Span::new(meeting.start_at, None);
-            seat_down(
-                tx,
-                clock,
-                meeting.lesson,
-                Seating { student, machine: seat.machine_id, span },
-            )?;
+    let mut seats = roster::store::seating(tx, meeting.class, meeting.room)?;
+    if let Some(machines) = &meeting.machines {
+        seats.retain(|seat| machines.contains(&seat.machine_id));
+    }
+    for roster::Seat { machine_id: machine, student_ids } in seats {
+        for student in student_ids {
+            let seating = Seating { student, machine, span: Span::new(meeting.start_at, None) };
+            seat::seat_down(tx, clock, meeting.lesson, seating)?;
         }
     }
     Ok(())
@@ -88,7 +92,7 @@ pub(in crate::attendance) fn close(
 }
 
 const MEETING: &str = "SELECT lesson_id, class_id, room_id, teacher_id, start_at, planned_end_at,
-                              end_at, thresholds
+                              end_at, thresholds, machine_ids
                        FROM meetings";
 
 pub(in crate::attendance) fn meeting(
@@ -194,6 +198,7 @@ pub(in crate::attendance) fn ended_at(
 
 fn read_meeting(row: &Row<'_>) -> rusqlite::Result<Kept> {
     let thresholds: Option<String> = row.get(7)?;
+    let machines: Option<String> = row.get(8)?;
     Ok(Kept {
         lesson: column::id(row, 0)?,
         class: column::id(row, 1)?,
@@ -205,123 +210,8 @@ fn read_meeting(row: &Row<'_>) -> rusqlite::Result<Kept> {
             end_at: column::optional_time(row, 6)?,
         },
         thresholds: thresholds.and_then(|json| serde_json::from_str(&json).ok()),
+        machines: machines.and_then(|json| serde_json::from_str(&json).ok()),
     })
-}
-
-pub(in crate::attendance) fn seat_down(
-    tx: &Transaction<'_>,
-    clock: &Clock,
-    lesson: LessonId,
-    seating: Seating,
-) -> Result<(), DbError> {
-    tx.prepare_cached(
-        "INSERT INTO lesson_seats (id, lesson_id, machine_id, student_id, from_at, to_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?
-    .execute(params![
-        clock.id::<uuid::Uuid>().to_string(),
-        lesson.to_string(),
-        seating.machine.to_string(),
-        seating.student.to_string(),
-        seating.span.from_at.0,
-        seating.span.to_at.map(|to_at| to_at.0),
-    ])?;
-    Ok(())
-}
-
-/// One line of the lesson's own seating.
-#[derive(Clone, Debug)]
-pub(in crate::attendance) struct Seat {
-    pub id: String,
-    pub seating: Seating,
-}
-
-impl Seat {
-    /// Nobody has said that they sit elsewhere since.
-    pub(in crate::attendance) fn is_current(&self) -> bool {
-        self.seating.span.to_at.is_none()
-    }
-}
-
-/// Who sat where in `lesson`, in the order of sitting down.
-pub(in crate::attendance) fn seats(c: &Connection, lesson: LessonId) -> Result<Vec<Seat>, DbError> {
-    let mut statement = c.prepare_cached(
-        "SELECT id, student_id, machine_id, from_at, to_at
-         FROM lesson_seats
-         WHERE lesson_id = ?1
-         ORDER BY from_at, id",
-    )?;
-    let seats = statement.query_map([lesson.to_string()], |row| {
-        let span = Span::new(column::time(row, 3)?, column::optional_time(row, 4)?);
-        let seating = Seating { student: column::id(row, 1)?, machine: column::id(row, 2)?, span };
-        Ok(Seat { id: row.get(0)?, seating })
-    })?;
-    Ok(seats.collect::<Result<_, _>>()?)
-}
-
-pub(in crate::attendance) fn stand_up(
-    tx: &Transaction<'_>,
-    seat: &str,
-    at: Timestamp,
-) -> Result<(), DbError> {
-    tx.prepare_cached("UPDATE lesson_seats SET to_at = ?2 WHERE id = ?1")?
-        .execute(params![seat, at.0])?;
-    Ok(())
-}
-
-/// Nobody ever sat there.
-pub(in crate::attendance) fn strike(tx: &Transaction<'_>, seat: &str) -> Result<(), DbError> {
-    tx.prepare_cached("DELETE FROM lesson_seats WHERE id = ?1")?.execute([seat])?;
-    Ok(())
-}
-
-/// A line of the trail that a change of seats leaves.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::attendance) struct SeatChange {
-    pub seat: Move,
-    pub machine_was: Option<MachineId>,
-    pub by: TeacherId,
-    pub at: Timestamp,
-}
-
-pub(in crate::attendance) fn note_change(
-    tx: &Transaction<'_>,
-    clock: &Clock,
-    lesson: LessonId,
-    change: &SeatChange,
-) -> Result<(), DbError> {
-    tx.prepare_cached(
-        "INSERT INTO lesson_seat_changes
-            (id, lesson_id, student_id, machine_was, machine_id, mode, teacher_id, at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?
-    .execute(params![
-        clock.id::<uuid::Uuid>().to_string(),
-        lesson.to_string(),
-        change.seat.student.to_string(),
-        change.machine_was.map(|id| id.to_string()),
-        change.seat.machine.map(|id| id.to_string()),
-        change.seat.mode.word(),
-        change.by.to_string(),
-        change.at.0,
-    ])?;
-    Ok(())
-}
-
-pub(in crate::attendance) fn room_of(
-    c: &Connection,
-    machine: MachineId,
-) -> Result<Option<RoomId>, DbError> {
-    let mut statement = c.prepare_cached("SELECT room_id FROM machines WHERE id = ?1")?;
-    Ok(statement.query_row([machine.to_string()], |row| column::id(row, 0)).optional()?)
-}
-
-pub(in crate::attendance) fn machine_name(
-    c: &Connection,
-    machine: MachineId,
-) -> Result<Option<String>, DbError> {
-    let mut statement = c.prepare_cached("SELECT name FROM machines WHERE id = ?1")?;
-    Ok(statement.query_row([machine.to_string()], |row| row.get(0)).optional()?)
 }
 
 /// With the names of whom and what it is about.
@@ -351,13 +241,20 @@ pub(in crate::attendance) fn view(c: &Connection, kept: &Kept) -> Result<Meeting
 }
 
 /// Everybody whose attendance of the meeting is kept: the class as it is, as long as no records
-/// are written, and whoever had a seat, a page or a record in it.
+/// are written, but for those who sit at machines that the lesson has not; and whoever had a seat,
+/// a page or a record in it.
 pub(in crate::attendance) fn students(
     c: &Connection,
     meeting: &Kept,
 ) -> Result<Vec<Student>, DbError> {
     let mut students = if meeting.thresholds.is_none() {
-        roster::store::students_of_class(c, meeting.class)?
+        let mut seats = roster::store::seating(c, meeting.class, meeting.room)?;
+        seats.retain(|seat| !meeting.has(seat.machine_id));
+        let sits_elsewhere =
+            |id: &StudentId| seats.iter().any(|seat| seat.student_ids.contains(id));
+        let mut students = roster::store::students_of_class(c, meeting.class)?;
+        students.retain(|student| !sits_elsewhere(&student.id));
+        students
     } else {
         Vec::new()
     };
@@ -386,9 +283,4 @@ pub(in crate::attendance) fn students(
     }
     students.sort_by(|a, b| (&a.full_name, &a.student_id).cmp(&(&b.full_name, &b.student_id)));
     Ok(students)
-}
-
-impl Word for Mode {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("now", Self::Now), ("was_wrong", Self::WasWrong)];
 }

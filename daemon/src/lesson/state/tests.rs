@@ -1,12 +1,16 @@
 //! The rules, with a clock in hand and no disk.
 
-use alfarid_protocol::id::{ClassId, MachineId, RoomId};
+use alfarid_protocol::{
+    grant::Picture,
+    id::{ClassId, MachineId, RoomId},
+};
 
 use super::*;
 use crate::{
     clock::{Authority, Clock},
     field,
     identity::{Language, Role},
+    lesson::LessonChange,
 };
 
 /// 2027-02-01T09:00:00Z.
@@ -411,9 +415,10 @@ fn a_recording_that_gave_up_is_said_and_the_lesson_goes_on() {
 }
 
 #[test]
-fn nothing_is_to_be_done_while_no_lesson_runs() {
+fn the_clock_is_looked_at_more_often_while_a_lesson_runs() {
     let mut school = School::new();
-    assert_eq!(school.state.idle_for(school.clock.read()), None);
+    let idle = school.state.idle_for(school.clock.read());
     school.started();
-    assert!(school.state.idle_for(school.clock.read()).is_some());
+    assert!(school.state.idle_for(school.clock.read()) < idle);
+    assert!(!school.state.is_due(school.clock.read()));
 }

@@ -26,8 +26,10 @@ const AWAY: Duration = Duration::from_mins(2);
 /// How often it is written down that a lesson is running.
 const SEEN_EVERY: Duration = Duration::from_mins(1);
 
-/// The clock may be put right at any time: while a lesson runs somebody looks this often.
+/// The clock may be put right at any time: somebody looks this often while a lesson runs, and
+/// while none does.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY_IDLE: Duration = Duration::from_secs(10);
 
 impl State {
     /// Takes up the lessons that were not over when the box stopped. One that was to have ended
@@ -71,15 +73,17 @@ impl State {
         follower.moved(now).is_some() || self.deadlines(now).any(|due| due <= now.at)
     }
 
-    /// How long nothing is to be done from `now` on; `None`: until a command comes.
-    pub(in crate::lesson) fn idle_for(&self, now: Reading) -> Option<Duration> {
-        self.active().next()?;
+    /// How long nothing is to be done from `now` on, if no command comes.
+    pub(in crate::lesson) fn idle_for(&self, now: Reading) -> Duration {
+        if self.active().next().is_none() {
+            return LOOK_EVERY_IDLE;
+        }
         let until_due = self
             .deadlines(now)
             .min()
             .and_then(|due| u64::try_from(due.millis_since(now.at)).ok())
             .map_or(Duration::ZERO, Duration::from_millis);
-        Some(until_due.min(LOOK_EVERY))
+        until_due.min(LOOK_EVERY)
     }
 
     fn deadlines(&self, now: Reading) -> impl Iterator<Item = Timestamp> {

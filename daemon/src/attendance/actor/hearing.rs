@@ -1,0 +1,177 @@
+//! What machines say, and by which clock.
+
+use alfarid_protocol::{
+    id::{BootId, MachineId},
+    span::{Mark, Moment},
+    time::Timestamp,
+};
+use tokio::sync::oneshot;
+
+use super::{Actor, fail};
+use crate::{
+    attendance::{
+        Error, ledger,
+        marks::{self, Batch},
+        roll::Connected,
+        state::{Exchange, integer},
+        store::{heard, meeting},
+    },
+    events::Event,
+    machines::PresenceMessage,
+};
+
+/// A connected machine.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link {
+    boot: BootId,
+    /// The newest clock exchange, stored or not.
+    last: Exchange,
+    stored: Option<Exchange>,
+}
+
+impl Actor {
+    pub(super) async fn hear(&mut self, message: PresenceMessage) {
+        if let Err(error) = self.take(message).await {
+            fail("presence was not written", &error);
+        }
+    }
+
+    async fn take(&mut self, message: PresenceMessage) -> Result<(), Error> {
+        self.follow_clock().await?;
+        match message {
+            PresenceMessage::Connected { machine, now, box_time } => {
+                self.connected(machine, now, box_time).await
+            }
+            PresenceMessage::Clock { machine, moment, box_time } => {
+                self.exchanged(machine, moment, box_time).await
+            }
+            PresenceMessage::Marks { machine, marks, applied } => {
+                self.take_marks(machine, marks, applied).await
+            }
+            PresenceMessage::Gone { machine, box_time: _ } => self.gone(machine).await,
+        }
+    }
+
+    async fn connected(
+        &mut self,
+        machine: MachineId,
+        now: Moment,
+        box_time: Timestamp,
+    ) -> Result<(), Error> {
+        let stored = self.read(move |c| Ok(heard::last_exchange(c, machine, now.boot)?)).await?;
+        let last = self.exchange(now, box_time);
+        self.links.insert(machine, Link { boot: now.boot, last, stored });
+        self.refused.remove(&machine);
+        self.exchanged(machine, now, box_time).await?;
+        self.people_changed(machine).await
+    }
+
+    async fn exchanged(
+        &mut self,
+        machine: MachineId,
+        moment: Moment,
+        box_time: Timestamp,
+    ) -> Result<(), Error> {
+        let exchange = self.exchange(moment, box_time);
+        let Some(link) = self.links.get_mut(&machine).filter(|link| link.boot == moment.boot)
+        else {
+            return Ok(());
+        };
+        link.last = exchange;
+        if exchange.is_news(link.stored) {
+            link.stored = Some(exchange);
+            self.keep(machine, moment.boot, exchange).await?;
+        }
+        Ok(())
+    }
+
+    /// The box's part of an exchange may have been read before the last correction of its clock
+    /// and be heard of after it.
+    fn exchange(&self, moment: Moment, box_time: Timestamp) -> Exchange {
+        let now = self.clock.now();
+        let corrected = box_time.plus_millis(self.last_moved_ms);
+        let off = |read: Timestamp| now.millis_since(read).saturating_abs();
+        let box_time = if off(corrected) < off(box_time) { corrected } else { box_time };
+        Exchange { monotonic_ms: integer(moment.monotonic_ms), box_time }
+    }
+
+    /// What a machine did up to here is known; what it does from now on it will tell.
+    async fn gone(&mut self, machine: MachineId) -> Result<(), Error> {
+        if let Some(link) = self.links.remove(&machine) {
+            self.keep(machine, link.boot, link.last).await?;
+        }
+        self.people_changed(machine).await
+    }
+
+    async fn keep(
+        &self,
+        machine: MachineId,
+        boot: BootId,
+        exchange: Exchange,
+    ) -> Result<(), Error> {
+        self.write(move |tx| heard::keep_exchange(tx, machine, boot, exchange)).await
+    }
+
+    /// Acknowledged only when on disk: a machine that gets no answer sends again.
+    async fn take_marks(
+        &mut self,
+        machine: MachineId,
+        marks: Vec<Mark>,
+        applied: oneshot::Sender<u64>,
+    ) -> Result<(), Error> {
+        let refused = self.refused.get(&machine).copied();
+        let batch = Batch { machine, marks, refused, heard_at: self.clock.now() };
+        let (clock, connected) = (self.clock.clone(), self.connected_now());
+        let taken = self.write(move |tx| marks::take(tx, &clock, &batch, &connected)).await?;
+        match taken.refused {
+            Some(first) => self.refused.insert(machine, first),
+            None => self.refused.remove(&machine),
+        };
+        // The connection is gone: the machine hears the number when it comes back.
+        let _ = applied.send(taken.through);
+        for lesson_id in taken.rewritten {
+            self.events.tell(Event::AttendanceChanged { lesson_id });
+        }
+        if taken.news { self.people_changed(machine).await } else { Ok(()) }
+    }
+
+    async fn people_changed(&self, machine: MachineId) -> Result<(), Error> {
+        for lesson_id in self.read(move |c| Ok(meeting::running_at(c, machine)?)).await? {
+            self.events.tell(Event::PeopleChanged { lesson_id });
+        }
+        Ok(())
+    }
+
+    pub(super) fn connected_now(&self) -> Connected {
+        self.links.iter().map(|(machine, link)| (*machine, link.boot)).collect()
+    }
+
+    /// That every connected machine was there at `at`, as an exchange: the records of a lesson
+    /// must come out the same when the box has forgotten who was connected.
+    pub(super) fn heard_at(&self, at: Timestamp) -> Vec<(MachineId, BootId, Exchange)> {
+        let at_end = |link: &Link| link.last.later(at.millis_since(link.last.box_time).max(0));
+        self.links.iter().map(|(machine, link)| (*machine, link.boot, at_end(link))).collect()
+    }
+
+    /// Box time was corrected: what was measured by it since this run began, or since the oldest
+    /// running lesson did, moves along.
+    pub(super) async fn follow_clock(&mut self) -> Result<(), Error> {
+        let mut follower = self.follower;
+        let Some(moved_ms) = follower.moved(self.clock.read()) else { return Ok(()) };
+        let since = self.since;
+        self.write(move |tx| {
+            let running = meeting::running(tx)?;
+            let starts = running.iter().map(|kept| kept.window.start_at);
+            ledger::shift(tx, starts.fold(since, Timestamp::min), moved_ms)
+        })
+        .await?;
+        self.follower = follower;
+        self.since = since.plus_millis(moved_ms);
+        self.last_moved_ms = moved_ms;
+        for link in self.links.values_mut() {
+            link.last = link.last.moved(moved_ms);
+            link.stored = link.stored.map(|stored| stored.moved(moved_ms));
+        }
+        Ok(())
+    }
+}
