@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     About, Error, Handle, NewRecording, RECORDING_FAILED, Status,
     board::Board,
+    export::Exporter,
     folder,
     recorder::{ORDERS, Order, Recorder},
     salvage, store,
@@ -57,7 +58,9 @@ struct Running {
 pub fn new(floor: Floor) -> (Handle, Service) {
     let (sender, commands) = mpsc::channel(COMMANDS);
     let board = Board::default();
-    let handle = Handle { commands: sender, board: board.clone(), floor: floor.clone() };
+    let exporter = Exporter::new(floor.config.storage.clone(), floor.clock.clone());
+    let handle =
+        Handle { commands: sender, board: board.clone(), exporter, floor: floor.clone() };
     let recorders = JoinSet::new();
     (handle, Service { floor, board, commands, running: HashMap::new(), recorders })
 }
