@@ -73,8 +73,10 @@ impl Exporter {
         let turn = Arc::clone(&self.turn).try_acquire_owned().map_err(|_| Error::ExportBusy)?;
         let size_bytes: u64 = kept.segments.iter().map(|segment| segment.size_bytes).sum();
         self.check_room(size_bytes)?;
-        let plan = Plan::of(&self.storage.recordings_dir.join(&kept.about.storage_path), kept.segments);
-        let (extension, mime) = if plan.is_webm() { ("webm", "video/webm") } else { ("mp4", "video/mp4") };
+        let plan =
+            Plan::of(&self.storage.recordings_dir.join(&kept.about.storage_path), kept.segments);
+        let (extension, mime) =
+            if plan.is_webm() { ("webm", "video/webm") } else { ("mp4", "video/mp4") };
         let file_name = file_name(&kept.about, extension);
         let name = format!("{}.{extension}", self.clock.id::<uuid::Uuid>());
         let target = self.storage.recordings_dir.join(folder::SCRATCH).join(name);

@@ -10,14 +10,14 @@
 //!
 //! Pictures are not encoded again, but for [`convert`]. Where their format changes, the parameter
 //! sets travel in the stream (`avc3`; VP8 says its size in every keyframe anyway): Chromium, VLC,
-//! FFmpeg and GStreamer all play such a file, one after the other in its own size.
+//! `ffmpeg` and GStreamer all play such a file, one after the other in its own size.
 //! Each input is fed by a thread of its own, so that the muxer's waiting for one of them holds up
 //! nothing but this join; GStreamer's own threads wait for nobody.
 
 mod convert;
 mod feed;
 
-use std::{path::Path, thread, time::Duration};
+use std::{fmt::Write, path::Path, thread, time::Duration};
 
 use gstreamer::{self as gst, prelude::*};
 use gstreamer_app::AppSrc;
@@ -37,7 +37,11 @@ pub enum JoinError {
     #[error("GStreamer cannot join the files: {0}")]
     Failed(String),
     #[error("cannot read {path}")]
-    Read { path: String, #[source] source: Torn },
+    Read {
+        path: String,
+        #[source]
+        source: Torn,
+    },
     #[error("a thread of the join died")]
     Died,
     #[error("nobody wants the file any more")]
@@ -46,11 +50,7 @@ pub enum JoinError {
 
 /// Writes everything in `plan` into the file at `target`. Blocks until it is done, as long as
 /// reading and writing it all takes; ends early when `stop` is cancelled.
-pub(super) fn join(
-    plan: &Plan,
-    target: &Path,
-    stop: &CancellationToken,
-) -> Result<(), JoinError> {
+pub(super) fn join(plan: &Plan, target: &Path, stop: &CancellationToken) -> Result<(), JoinError> {
     let pipeline = launch(&describe(plan))?;
     named::<gst::Element>(&pipeline, "file")?
         .set_property("location", target.to_string_lossy().as_ref());
@@ -74,10 +74,8 @@ fn run(pipeline: &gst::Pipeline, plan: &Plan, stop: &CancellationToken) -> Resul
             .map_err(failed)
             .and_then(|_| wait(pipeline, stop));
         let _ = pipeline.set_state(gst::State::Null);
-        let fed = feeders.into_iter().map(|feeder| feeder.join());
-        let fed: Result<(), JoinError> = fed
-            .map(|fed| fed.unwrap_or_else(|_| Err(JoinError::Died)))
-            .collect();
+        let mut fed = feeders.into_iter().map(thread::ScopedJoinHandle::join);
+        let fed = fed.try_for_each(|fed| fed.unwrap_or(Err(JoinError::Died)));
         // What a feeder could not read explains whatever the pipeline says of it.
         fed.and(ended)
     })
@@ -115,7 +113,8 @@ fn describe(plan: &Plan) -> String {
     for (name, parts) in plan.inputs() {
         let is_video = parts.iter().any(|part| part.size.is_some());
         let to = if is_video { "mux.video_0" } else { into };
-        text += &format!(" {SOURCE} name={name} ! {to}");
+        // Writing to a String cannot fail.
+        let _ = write!(text, " {SOURCE} name={name} ! {to}");
     }
     text
 }

@@ -10,7 +10,11 @@ use gstreamer::{self as gst, prelude::*};
 use gstreamer_app::{AppSink, AppSrc};
 use tokio_util::sync::CancellationToken;
 
-use super::{JoinError, feed::{self, Timed}, launch, named};
+use super::{
+    JoinError,
+    feed::{self, Timed},
+    launch, named,
+};
 use crate::recording::{export::Part, media};
 
 /// Slides must stay readable, and the box has lessons to serve meanwhile.
@@ -31,7 +35,7 @@ pub(super) fn frames(
     into.set_caps(Some(&feed::picture("video/x-vp8", part)));
     let started = pipeline.set_state(gst::State::Playing);
     started.map_err(|error| JoinError::Failed(error.to_string()))?;
-    let converted = thread::scope(|threads| {
+    thread::scope(|threads| {
         let reading = threads.spawn(move || {
             let read = feed::frames(part, stop, |frame| into.push_buffer(frame.into()).is_ok());
             // Refused where the pipeline has ended already.
@@ -41,10 +45,9 @@ pub(super) fn frames(
         let converted = pull(&out, take);
         // Ends the reading, if nobody took all of it.
         let _ = pipeline.set_state(gst::State::Null);
-        let read = reading.join().unwrap_or_else(|_| Err(JoinError::Died));
+        let read = reading.join().unwrap_or(Err(JoinError::Died));
         read.and(converted)
-    });
-    converted
+    })
 }
 
 fn pull(out: &AppSink, mut take: impl FnMut(Timed) -> bool) -> Result<(), JoinError> {
@@ -66,5 +69,9 @@ fn pull(out: &AppSink, mut take: impl FnMut(Timed) -> bool) -> Result<(), JoinEr
             return Ok(());
         }
     }
-    if out.is_eos() { Ok(()) } else { Err(JoinError::Failed("the conversion broke off".to_owned())) }
+    if out.is_eos() {
+        Ok(())
+    } else {
+        Err(JoinError::Failed("the conversion broke off".to_owned()))
+    }
 }

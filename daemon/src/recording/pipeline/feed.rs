@@ -53,11 +53,7 @@ pub(super) fn feed(
     fed
 }
 
-fn feed_parts(
-    source: &AppSrc,
-    parts: &[Part],
-    stop: &CancellationToken,
-) -> Result<(), JoinError> {
+fn feed_parts(source: &AppSrc, parts: &[Part], stop: &CancellationToken) -> Result<(), JoinError> {
     let is_webm = parts.iter().all(Part::is_vp8);
     let push = |frame: Timed| source.push_buffer(frame.into()).is_ok();
     for (part, before) in parts.iter().zip(&head(parts)?.before_keyframes) {
@@ -108,7 +104,8 @@ pub(super) fn picture(codec: &str, part: &Part) -> gst::Caps {
 fn head(parts: &[Part]) -> Result<Head, JoinError> {
     let nothing = vec![Bytes::new(); parts.len()];
     let Some(h264) = parts.iter().find(|part| !part.is_vp8()) else {
-        let caps = parts.first().map_or_else(gst::Caps::new_empty, |part| picture("video/x-vp8", part));
+        let caps =
+            parts.first().map_or_else(gst::Caps::new_empty, |part| picture("video/x-vp8", part));
         return Ok(Head { caps, before_keyframes: nothing });
     };
     if h264.size.is_none() {

@@ -73,7 +73,9 @@ pub(super) async fn attachment(export: Export) -> io::Result<Response> {
 
 fn percent_encoded(byte: u8) -> String {
     match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
+            char::from(byte).to_string()
+        }
         other => format!("%{other:02X}"),
     }
 }
