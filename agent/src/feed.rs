@@ -21,7 +21,7 @@
 //!
 //! ```text
 //!   agent                                        player
-//!     │◀────────────────────────────── Ready ──────│
+//!     │◀────────────────────── Ready, Shown ───────│ where its counting begins
 //!     │── Stage or Idle ──────────────────────────▶│ always the first
 //!     │── Video (catch-up …, then the last) ──────▶│ what it missed since the keyframe
 //!     │── Video, Audio, Stage, Idle ──────────────▶│
@@ -216,7 +216,7 @@ const fn codec(number: u8) -> Result<Codec, FeedError> {
 pub enum FromPlayer {
     /// The first message: somebody can see the lesson now.
     Ready,
-    /// Frames on show since this player started.
+    /// Frames on show since this player started: at first right after `Ready`, then each second.
     Shown(u64),
 }
 

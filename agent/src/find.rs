@@ -33,28 +33,35 @@ impl Search {
         Self { heard: BTreeSet::new(), mdns }
     }
 
-    /// Tries `known` and everything heard so far at once; the first that proves itself is it.
+    /// Tries `known` and everything heard, before and meanwhile, at once; the first that proves
+    /// itself is it. Ends when all have failed.
     pub(crate) async fn attempt(
-        &self,
+        &mut self,
         known: &[String],
         tls: &Arc<ClientConfig>,
     ) -> Result<Secured, Vec<ChannelError>> {
-        let addresses: BTreeSet<&String> = known.iter().chain(&self.heard).collect();
-        let mut attempts: FuturesUnordered<_> =
-            addresses.into_iter().map(|address| secure(address, Arc::clone(tls))).collect();
+        let reach = |address: String| {
+            let tls = Arc::clone(tls);
+            async move { secure(&address, tls).await }
+        };
+        let addresses: BTreeSet<String> = known.iter().chain(&self.heard).cloned().collect();
+        let mut attempts: FuturesUnordered<_> = addresses.into_iter().map(reach).collect();
         let mut failures = Vec::new();
-        while let Some(result) = attempts.next().await {
-            match result {
-                Ok(secured) => return Ok(secured),
-                Err(error) => failures.push(error),
+        loop {
+            tokio::select! {
+                result = attempts.next() => match result {
+                    Some(Ok(secured)) => return Ok(secured),
+                    Some(Err(error)) => failures.push(error),
+                    None => return Err(failures),
+                },
+                fresh = self.hear() => attempts.extend(fresh.into_iter().map(reach)),
             }
         }
-        Err(failures)
     }
 
-    /// Waits until an address is heard that was not known to the search yet. For ever, if there
-    /// is nothing to listen to. Cancelling it loses nothing.
-    pub(crate) async fn hear(&mut self) {
+    /// Waits until addresses are heard that the search did not know yet. For ever, if there is
+    /// nothing to listen to. Cancelling it loses nothing.
+    pub(crate) async fn hear(&mut self) -> Vec<String> {
         loop {
             let Some(mdns) = &self.mdns else { return std::future::pending().await };
             let Ok(event) = mdns.events.recv_async().await else {
@@ -62,15 +69,15 @@ impl Search {
                 continue;
             };
             let ServiceEvent::ServiceResolved(service) = event else { continue };
-            let before = self.heard.len();
-            for address in &service.addresses {
-                if self.heard.len() < HEARD_AT_MOST && address.is_ipv4() {
-                    let ip = address.to_ip_addr();
-                    self.heard.insert(format!("{ip}:{}", service.port));
+            let mut fresh = Vec::new();
+            for ip in service.addresses.iter().filter(|address| address.is_ipv4()) {
+                let address = format!("{}:{}", ip.to_ip_addr(), service.port);
+                if self.heard.len() < HEARD_AT_MOST && self.heard.insert(address.clone()) {
+                    fresh.push(address);
                 }
             }
-            if self.heard.len() > before {
-                return;
+            if !fresh.is_empty() {
+                return fresh;
             }
         }
     }

@@ -132,7 +132,7 @@ impl Link {
                 None => sleep(wait).await,
                 Some(search) => tokio::select! {
                     () = sleep(wait) => {}
-                    () = search.hear() => {}
+                    _ = search.hear() => {}
                 },
             }
             let search = search.get_or_insert_with(|| Search::start(self.discovery));

@@ -135,7 +135,9 @@ struct Player {
     writer: JoinHandle<()>,
     reader: AbortHandle,
     ready: bool,
-    shown: u64,
+    /// What it said last; its first word is where counting begins, for it may be older than this
+    /// agent.
+    shown: Option<u64>,
 }
 
 impl Drop for Player {
@@ -254,7 +256,7 @@ impl Task {
         let (read, write) = stream.into_split();
         let writer = tokio::spawn(write_all(write, Arc::clone(&outbox)));
         let reader = tokio::spawn(read_all(read, id, self.report.clone())).abort_handle();
-        Player { id, user, outbox, writer, reader, ready: false, shown: 0 }
+        Player { id, user, outbox, writer, reader, ready: false, shown: None }
     }
 
     fn hear(&mut self, id: u64, report: Option<FromPlayer>) {
@@ -262,8 +264,8 @@ impl Task {
         match report {
             Some(FromPlayer::Ready) => player.ready = true,
             Some(FromPlayer::Shown(frames)) => {
-                let more = frames.saturating_sub(player.shown);
-                player.shown = frames;
+                let before = player.shown.replace(frames).unwrap_or(frames);
+                let more = frames.saturating_sub(before);
                 self.attached.send_modify(|attached| attached.shown += more);
             }
             None => {

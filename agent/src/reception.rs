@@ -12,15 +12,13 @@
 //! back and does not grant the lesson again, it is over.
 
 mod group;
+mod lesson;
 mod track;
 
-use std::{
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
-    time::Duration,
-};
+use std::{net::SocketAddr, time::Duration};
 
 use alfarid_protocol::{
-    control::{FIRST_PACKET_WAIT_MS, FromMachine, Report},
+    control::FromMachine,
     grant::{Grant, Stage},
     id::LessonId,
     kept::Kept,
@@ -31,16 +29,14 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
+use self::lesson::Lesson;
 use crate::{
     clock,
     feed::{Idle, ToPlayer},
     interface,
     players::{Attached, Players},
 };
-use group::{GroupError, GroupSocket};
-use track::TrackReceiver;
 
-const FIRST_PACKET_WAIT: Duration = Duration::from_millis(FIRST_PACKET_WAIT_MS);
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the last picture stays when the box is not in reach.
@@ -48,9 +44,6 @@ const AWAY_FOR_LONG: Duration = Duration::from_secs(10);
 
 /// How long a box that came back gets to grant the lesson again.
 const GRANTED_AGAIN_WITHIN: Duration = Duration::from_secs(3);
-
-/// Sound has the second pair of the grant's ports.
-const AUDIO_PORT: u16 = 2;
 
 /// What the box wants of reception, as the link hands it on.
 #[derive(Debug)]
@@ -81,35 +74,25 @@ pub struct Reception {
     local: Option<SocketAddr>,
     stage: Option<Stage>,
     lesson: Option<Lesson>,
-    /// When to give up on the lesson if nothing changes until then, and what to show instead.
-    deadline: Option<(Duration, Idle)>,
+    deadline: Option<Deadline>,
 }
 
-/// A granted lesson.
-#[derive(Debug)]
-struct Lesson {
-    grant: Grant,
-    video: Option<TrackReceiver>,
-    audio: Option<TrackReceiver>,
-    video_socket: Option<GroupSocket>,
-    audio_socket: Option<GroupSocket>,
-    /// The address joined on, once all sockets of the grant are.
-    joined_on: Option<Ipv4Addr>,
-    /// When to ask for the kept pictures at the latest; `None` once asked.
-    ask_at: Option<Duration>,
-    /// The kept pictures have all come.
-    caught_up: bool,
-    /// What the players had shown before this grant.
-    shown_before: u64,
+/// When to give up on the lesson if nothing changes until then.
+#[derive(Clone, Copy, Debug)]
+struct Deadline {
+    at: Duration,
+    /// What to show instead.
+    idle: Idle,
+    /// How much had been received when this was set: a lesson that goes on is not given up only
+    /// because the box does not answer.
+    received: u64,
 }
 
 /// What woke the task.
 enum Wake {
     Order(Option<Order>),
-    Video(Vec<Bytes>),
-    Audio(Vec<Bytes>),
     Report,
-    Time,
+    Look,
 }
 
 impl Reception {
@@ -138,29 +121,22 @@ impl Reception {
         report.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut attached = self.attached.clone();
         loop {
-            let until_timeout = self.until_timeout();
-            let attached_before = self.reported_player;
-            let (video, audio) = self.sockets();
+            let (until_timeout, reported) = (self.until_timeout(), self.reported_player);
             let wake = tokio::select! {
                 order = orders.recv() => Wake::Order(order),
-                datagrams = receive(video) => Wake::Video(datagrams),
-                datagrams = receive(audio) => Wake::Audio(datagrams),
+                () = take_in(&mut self.lesson) => Wake::Look,
+                () = sleep(until_timeout) => Wake::Look,
                 _ = report.tick() => Wake::Report,
-                Ok(_) = attached.wait_for(|now| now.user.is_some() != attached_before) => {
-                    Wake::Report
-                }
-                () = sleep(until_timeout) => Wake::Time,
+                Ok(_) = attached.wait_for(|now| now.user.is_some() != reported) => Wake::Report,
             };
             match wake {
                 Wake::Order(None) => return,
                 Wake::Order(Some(order)) => self.obey(order).await,
-                Wake::Video(datagrams) => self.take(&datagrams, |lesson| &mut lesson.video),
-                Wake::Audio(datagrams) => self.take(&datagrams, |lesson| &mut lesson.audio),
                 Wake::Report => {
                     self.join_if_needed();
                     self.report();
                 }
-                Wake::Time => {}
+                Wake::Look => {}
             }
             self.turn().await;
         }
@@ -169,8 +145,12 @@ impl Reception {
     /// What follows from the passing of time and from what has arrived.
     async fn turn(&mut self) {
         let now = clock::monotonic();
-        if let Some((_, idle)) = self.deadline.take_if(|(at, _)| *at <= now) {
-            self.end(idle).await;
+        if let Some(deadline) = self.deadline.take_if(|deadline| deadline.at <= now) {
+            if deadline.idle == Idle::NoBox && self.received() > deadline.received {
+                self.give_up_after(AWAY_FOR_LONG, Idle::NoBox);
+            } else {
+                self.end(deadline.idle).await;
+            }
         }
         let Some(lesson) = &mut self.lesson else { return };
         if let Some(wanted) = lesson.want_kept(now) {
@@ -178,11 +158,8 @@ impl Reception {
             // anew.
             let _ = self.outgoing.try_send(wanted);
         }
-        while let Some(frame) = lesson.video.as_mut().and_then(|track| track.poll(now)) {
-            self.players.send(ToPlayer::Video(frame)).await;
-        }
-        while let Some(frame) = lesson.audio.as_mut().and_then(|track| track.poll(now)) {
-            self.players.send(ToPlayer::Audio(frame)).await;
+        while let Some(frame) = lesson.poll(now) {
+            self.players.send(frame).await;
         }
     }
 
@@ -190,12 +167,10 @@ impl Reception {
         match order {
             Order::BoxReached { local } => {
                 self.local = Some(local);
-                let again = clock::monotonic() + GRANTED_AGAIN_WITHIN;
-                self.deadline = Some((again, Idle::NoLesson));
+                self.give_up_after(GRANTED_AGAIN_WITHIN, Idle::NoLesson);
             }
             Order::BoxLost => {
-                let long = clock::monotonic() + AWAY_FOR_LONG;
-                self.deadline = Some((long, Idle::NoBox));
+                self.give_up_after(AWAY_FOR_LONG, Idle::NoBox);
             }
             Order::Stage(stage) => {
                 self.deadline = None;
@@ -207,7 +182,9 @@ impl Reception {
                 self.admit(grant);
             }
             Order::Withdraw(lesson) => {
-                if self.lesson_id() == Some(lesson) {
+                self.lesson.take_if(|granted| granted.grant.lesson == lesson);
+                // Another lesson may have come to the stage meanwhile.
+                if self.stage.as_ref().is_none_or(|stage| stage.lesson == lesson) {
                     self.end(Idle::NoLesson).await;
                 }
             }
@@ -215,17 +192,23 @@ impl Reception {
         }
     }
 
-    /// Starts to receive what `grant` says. The same grant, said again on a new connection,
-    /// changes nothing but that the kept pictures are asked for if they never came.
+    fn give_up_after(&mut self, wait: Duration, idle: Idle) {
+        let at = clock::monotonic() + wait;
+        self.deadline = Some(Deadline { at, idle, received: self.received() });
+    }
+
+    fn received(&self) -> u64 {
+        self.lesson.as_ref().map(Lesson::received).unwrap_or_default()
+    }
+
+    /// Starts to receive what `grant` says, if it is not received already.
     fn admit(&mut self, grant: Grant) {
         let now = clock::monotonic();
-        match self.lesson.as_mut().filter(|lesson| lesson.is(&grant)) {
-            Some(lesson) if lesson.caught_up => {}
-            Some(lesson) => lesson.ask_at = Some(now),
-            None => {
-                let shown_before = self.attached.borrow().shown;
-                self.lesson = Some(Lesson::new(grant, now, shown_before));
-            }
+        if let Some(lesson) = self.lesson.as_mut().filter(|lesson| lesson.is(&grant)) {
+            lesson.granted_again(now);
+        } else {
+            let shown_before = self.attached.borrow().shown;
+            self.lesson = Some(Lesson::new(grant, now, shown_before));
         }
         self.join_if_needed();
     }
@@ -244,39 +227,11 @@ impl Reception {
         }
     }
 
-    fn take(
-        &mut self,
-        datagrams: &[Bytes],
-        track: impl Fn(&mut Lesson) -> &mut Option<TrackReceiver>,
-    ) {
-        let now = clock::monotonic();
-        if let Some(track) = self.lesson.as_mut().and_then(|lesson| track(lesson).as_mut()) {
-            for datagram in datagrams {
-                track.live(now, datagram);
-            }
-        }
-    }
-
     fn take_kept(&mut self, message: &[u8]) {
-        let kept = match Kept::parse(message) {
-            Ok(kept) => kept,
-            Err(error) => {
-                tracing::warn!(%error, "kept pictures were dropped");
-                return;
-            }
-        };
-        let now = clock::monotonic();
-        let Some(lesson) = &mut self.lesson else { return };
-        if kept.serial != lesson.grant.serial {
-            return;
-        }
-        let Some(video) = &mut lesson.video else { return };
-        for (index, packet) in kept.packets {
-            video.kept(now, index, packet);
-        }
-        if kept.last {
-            video.kept_ended();
-            lesson.caught_up = true;
+        match (Kept::parse(message), &mut self.lesson) {
+            (Ok(kept), Some(lesson)) => lesson.take_kept(clock::monotonic(), &kept),
+            (Ok(_), None) => {}
+            (Err(error), _) => tracing::warn!(%error, "kept pictures were dropped"),
         }
     }
 
@@ -295,111 +250,21 @@ impl Reception {
         self.players.send(ToPlayer::Idle(idle)).await;
     }
 
-    fn lesson_id(&self) -> Option<LessonId> {
-        let granted = self.lesson.as_ref().map(|lesson| lesson.grant.lesson);
-        granted.or_else(|| self.stage.as_ref().map(|stage| stage.lesson))
-    }
-
-    fn sockets(&mut self) -> (Option<&mut GroupSocket>, Option<&mut GroupSocket>) {
-        match &mut self.lesson {
-            Some(lesson) => (lesson.video_socket.as_mut(), lesson.audio_socket.as_mut()),
-            None => (None, None),
-        }
-    }
-
     fn until_timeout(&self) -> Duration {
-        let lesson = self.lesson.as_ref();
-        let tracks = lesson.iter().flat_map(|lesson| [&lesson.video, &lesson.audio]).flatten();
-        tracks
-            .filter_map(TrackReceiver::next_timeout)
-            .chain(lesson.filter(|lesson| lesson.joined_on.is_some()).and_then(|l| l.ask_at))
-            .chain(self.deadline.map(|(at, _)| at))
+        let lesson = self.lesson.as_ref().and_then(Lesson::next_timeout);
+        lesson
+            .into_iter()
+            .chain(self.deadline.map(|deadline| deadline.at))
             .min()
             // Without anything to wait for, waking up each report is often enough.
             .map_or(REPORT_EVERY, |at| at.saturating_sub(clock::monotonic()))
     }
 }
 
-impl Lesson {
-    fn new(grant: Grant, now: Duration, shown_before: u64) -> Self {
-        let receiver =
-            |track: &Option<_>| track.clone().map(|track| TrackReceiver::new(track, now));
-        Self {
-            video: receiver(&grant.video),
-            audio: receiver(&grant.audio),
-            grant,
-            video_socket: None,
-            audio_socket: None,
-            joined_on: None,
-            ask_at: Some(now + FIRST_PACKET_WAIT),
-            caught_up: false,
-            shown_before,
-        }
-    }
-
-    /// Whether `grant` is the one that is received already, perhaps said later.
-    fn is(&self, grant: &Grant) -> bool {
-        let next_index = |track: &Option<alfarid_protocol::grant::Track>| {
-            track.as_ref().map(|track| track.next_index)
-        };
-        let mut earlier = grant.clone();
-        for (track, own) in
-            [(&mut earlier.video, &self.grant.video), (&mut earlier.audio, &self.grant.audio)]
-        {
-            if let (Some(track), Some(next_index)) = (track, next_index(own)) {
-                track.next_index = next_index;
-            }
-        }
-        earlier == self.grant
-    }
-
-    /// Joins on the address `on` what is not joined there yet.
-    fn join(&mut self, on: Ipv4Addr) -> Result<(), GroupError> {
-        if self.joined_on == Some(on) {
-            return Ok(());
-        }
-        let Grant { group, port, source, .. } = self.grant;
-        let join = |port| GroupSocket::join(SocketAddrV4::new(group, port), source, on);
-        self.video_socket = self.video.is_some().then(|| join(port)).transpose()?;
-        let audio_port = port.wrapping_add(AUDIO_PORT);
-        self.audio_socket = self.audio.is_some().then(|| join(audio_port)).transpose()?;
-        self.joined_on = Some(on);
-        Ok(())
-    }
-
-    /// Asks for the kept pictures, once, when the first packet is here or the wait is over. After
-    /// joining and not before: a packet that comes between must not fall into a gap.
-    fn want_kept(&mut self, now: Duration) -> Option<FromMachine> {
-        self.joined_on?;
-        let first_live =
-            |track: &Option<TrackReceiver>| track.as_ref().and_then(TrackReceiver::first_live);
-        let (video_from, audio_from) = (first_live(&self.video), first_live(&self.audio));
-        self.ask_at.take_if(|at| *at <= now || video_from.is_some())?;
-        Some(FromMachine::WantKept { serial: self.grant.serial, video_from, audio_from })
-    }
-
-    fn report(&self, attached: Attached) -> Report {
-        let stats = |track: &Option<TrackReceiver>| {
-            track.as_ref().map(TrackReceiver::stats).unwrap_or_default()
-        };
-        let (video, audio) = (stats(&self.video), stats(&self.audio));
-        Report {
-            serial: self.grant.serial,
-            packets_received: video.received + audio.received,
-            packets_lost: video.lost + audio.lost,
-            frames_whole: video.frames,
-            frames_dropped: video.dropped,
-            frames_shown: attached.shown.saturating_sub(self.shown_before),
-            player: attached.user.is_some(),
-            wants_keyframe: self.video.as_ref().is_some_and(TrackReceiver::wants_keyframe),
-        }
-    }
-}
-
-/// What arrives on a socket; for ever nothing without one.
-async fn receive(socket: Option<&mut GroupSocket>) -> Vec<Bytes> {
-    match socket {
-        Some(socket) => socket.receive().await,
+/// Waits until the lesson has taken something in; for ever without one.
+async fn take_in(lesson: &mut Option<Lesson>) {
+    match lesson {
+        Some(lesson) => lesson.take_in().await,
         None => std::future::pending().await,
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     attendance, broadcast,
     clock::{Clock, Evidence, keep},
     config::Config,
-    db::{Db, Opened, Story},
+    db::{self, Db, Opened, Story},
     discovery::{self, Announcement},
     enrolment,
     events::Events,
@@ -130,12 +130,15 @@ async fn lay_floor(config: Arc<Config>, opened: Opened) -> anyhow::Result<Floor>
 /// Who this box is: made once, kept beside the database so that neither costs the other.
 fn box_id(state_dir: &Path, clock: &Clock) -> anyhow::Result<BoxId> {
     let path: PathBuf = state_dir.join("box-id");
-    if let Ok(text) = fs::read_to_string(&path) {
+    // A power cut at the first start may have left it empty.
+    let text = fs::read_to_string(&path).unwrap_or_default();
+    if !text.trim().is_empty() {
         let id = text.trim().parse::<Uuid>();
         return Ok(id.with_context(|| format!("{} holds no id", path.display()))?.into());
     }
     let id: BoxId = clock.id();
-    fs::write(&path, id.to_string()).with_context(|| format!("cannot write {}", path.display()))?;
+    enrolment::replace_file(&path, id.to_string().as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(id)
 }
 
@@ -165,6 +168,8 @@ async fn build(
     let (lesson, lessons) = lesson::new(&floor, settings.clone(), others, live.here());
 
     lifecycle.spawn("clock", keep::keep(floor.db.clone(), floor.clock.clone(), stopping()));
+    let backups = floor.config.storage.state_dir.join("backups");
+    lifecycle.spawn("backup", db::keep_backups(floor.db.clone(), backups, stopping()));
     lifecycle.spawn("disk", watch_disk(&floor, lifecycle));
     lifecycle.spawn("certificate", enrolment.clone().run(stopping()));
     lifecycle.spawn("broadcast", broadcasting.run(stopping()));

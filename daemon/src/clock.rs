@@ -147,7 +147,8 @@ impl Clock {
     /// time moved, `None` if it did not: an authority that would take us behind the saved time is
     /// wrong, and a browser does not overrule a clock that is sure.
     pub fn correct(&self, says: Timestamp, authority: Authority) -> Option<i64> {
-        let now = self.now();
+        let offset_ms = self.0.offset_ms.load(Ordering::Acquire);
+        let now = Timestamp(offset_ms + millis(self.0.ticks.read()));
         let moved = says.millis_since(now);
         if moved.abs() <= AGREES_WITHIN_MS {
             self.0.sure.store(true, Ordering::Release);
@@ -157,7 +158,16 @@ impl Clock {
         if overruled || says < self.saved() {
             return None;
         }
-        self.0.offset_ms.fetch_add(moved, Ordering::AcqRel);
+        // Two authorities at once: the first moves it, and the second would move it again.
+        let moved_by_us = self.0.offset_ms.compare_exchange(
+            offset_ms,
+            offset_ms + moved,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        if moved_by_us.is_err() {
+            return None;
+        }
         self.0.sure.store(true, Ordering::Release);
         Some(moved)
     }

@@ -12,6 +12,7 @@
 //! Dropping a future does not undo its write. A closure that panics loses its own transaction
 //! only.
 
+mod backup;
 pub mod column;
 mod migrate;
 mod open;
@@ -22,7 +23,10 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::open::{Opened, Story};
+pub use self::{
+    backup::keep_backups,
+    open::{Opened, Story},
+};
 
 /// Writes that may wait for the writer. A full queue makes the next writer wait: back-pressure,
 /// nothing is lost.
@@ -73,8 +77,10 @@ type Write = Box<dyn FnOnce(&mut Connection) + Send>;
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct Db {
-    writer: Arc<Writer>,
+    // Dropped in this order: whoever closes the file last puts the write-ahead log into it, and
+    // readers cannot.
     readers: Arc<Readers>,
+    writer: Arc<Writer>,
 }
 
 /// The thread that writes, and the way to it. The last handle waits until it has ended: whoever
@@ -216,8 +222,9 @@ mod tests {
     async fn a_damaged_database_is_set_aside_and_the_last_good_copy_takes_its_place() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("alfarid.db");
-        drop(open(dir.path()));
-        std::fs::copy(&path, dir.path().join("backups").join("schema-000-copy.db")).unwrap();
+        let opened = open(dir.path());
+        opened.db.back_up(dir.path().join("backups")).await.unwrap();
+        drop(opened);
         std::fs::write(&path, b"this is no database, it was torn by a power cut").unwrap();
         let opened = open(dir.path());
         assert!(matches!(opened.story, open::Story::Restored { .. }), "{:?}", opened.story);

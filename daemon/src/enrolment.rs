@@ -46,6 +46,7 @@ pub use self::{
     addresses::host_name,
     authority::AuthorityError,
     claim::Claim,
+    files::replace as replace_file,
     machines::{EnrolRequest, Issued, KnownMachine, MachineChange, Newcomer},
     routes::routes,
     site::{Description, Site, SiteError, spki_sha256},

@@ -1,10 +1,13 @@
 //! `alfarid-daemon`: the box.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use alfarid_daemon::{app, config::Config, logging};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+
+/// How long blocking work may go on once all tasks have ended.
+const LAST_WORK: Duration = Duration::from_secs(2);
 
 /// The classroom's box: serves the pages, the lessons and the machines.
 #[derive(Debug, Parser)]
@@ -52,9 +55,12 @@ fn serve() -> anyhow::Result<ExitCode> {
             None
         }
     };
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("cannot start the runtime")?
-        .block_on(app::run(config, reload))
+        .context("cannot start the runtime")?;
+    let ended = runtime.block_on(app::run(config, reload));
+    // Blocking work that is under way (a salvage reads gigabytes) is not waited for.
+    runtime.shutdown_timeout(LAST_WORK);
+    ended
 }

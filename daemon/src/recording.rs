@@ -1,7 +1,7 @@
 //! Recordings: what a lesson put on air, kept on the box's disk as it was sent.
 //!
-//! A recording is one stretch between switching on and off, with its own folder ([`folder`]) and
-//! its own row. It listens to the broadcast like any other receiver, before protection, and
+//! A recording is one stretch between switching on and off, with its own folder and its own
+//! row. It listens to the broadcast like any other receiver, before protection, and
 //! encodes nothing again. Picture, the screen's sound and the teacher's voice are tracks of their
 //! own; a track is a row of segments, each a file with one format.
 //!
@@ -10,6 +10,8 @@
 //!            │   one a recording                   one thread at a time
 //!            ├─▶ board: what is on disk this moment, for whoever watches it grow
 //!            └─▶ store: a row per segment, at most once a second
+//!
+//!   files ─▶ ranges (the page plays by MSE), hls, export (one file to take away)
 //! ```
 //!
 //! ```text
@@ -36,6 +38,8 @@ mod cutter;
 mod export;
 mod files;
 mod folder;
+mod handle;
+mod hls;
 mod media;
 mod metadata;
 mod pipeline;
@@ -46,7 +50,7 @@ mod store;
 mod timeline;
 mod track;
 
-use std::{fmt, io, path::PathBuf};
+use std::{fmt, io};
 
 use alfarid_protocol::{
     id::{LessonId, RecordingId, TeacherId},
@@ -55,7 +59,6 @@ use alfarid_protocol::{
 use alfarid_stream::Size;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -63,16 +66,10 @@ pub use self::{
     actor::{Service, new},
     container::Torn,
     export::Export,
+    handle::Handle,
     pipeline::JoinError,
 };
-use self::{actor::Command, board::Board, export::Exporter, store::Kept};
-use crate::{
-    broadcast::tap::{self, Tap},
-    db::{Db, DbError},
-    events::{Event, Fragment},
-    floor::Floor,
-    identity::Person,
-};
+use crate::{broadcast::tap, db::DbError, events::Fragment};
 
 /// The fault of a recording that ended early, on the health page.
 const RECORDING_FAILED: &str = "recording_failed";
@@ -108,7 +105,11 @@ pub enum Error {
     #[error("recording {0} has nothing to make a file of")]
     NothingToExport(RecordingId),
     #[error("cannot make one file of recording {recording}")]
-    Export { recording: RecordingId, #[source] source: JoinError },
+    Export {
+        recording: RecordingId,
+        #[source]
+        source: JoinError,
+    },
     #[error("cannot read segment {segment} of a recording")]
     ReadSegment {
         segment: SegmentId,
@@ -288,148 +289,4 @@ pub struct Opened {
     pub size_bytes: u64,
     pub is_closed: bool,
     pub file: tokio::fs::File,
-}
-
-/// Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Handle {
-    commands: mpsc::Sender<Command>,
-    board: Board,
-    exporter: Exporter,
-    floor: Floor,
-}
-
-impl Handle {
-    /// Begins to record what comes out of `tap`. Fails where there is no room, or the lesson is
-    /// being recorded already.
-    pub async fn start(&self, new: NewRecording, tap: Tap) -> Result<RecordingId, Error> {
-        self.ask(|reply| Command::Start { new, tap, reply }).await?
-    }
-
-    /// Ends the recording of `lesson`, if there is one. Its files are closed when this resolves.
-    pub async fn stop(&self, lesson: LessonId) -> Result<(), Error> {
-        self.ask(|reply| Command::Stop { lesson, reply }).await
-    }
-
-    /// Writes a line into the events of the recording of `lesson`, if there is one.
-    pub async fn append_event(
-        &self,
-        lesson: LessonId,
-        event: serde_json::Value,
-    ) -> Result<(), Error> {
-        self.commands.send(Command::Event { lesson, event }).await.map_err(|_| Error::Stopped)
-    }
-
-    /// The recording of `lesson` that is running at this moment. One that ended by itself (a full
-    /// disk) is none any more; `Event::RecordingChanged` says when to ask again.
-    pub fn running(&self, lesson: LessonId) -> Option<RecordingId> {
-        self.board.running(lesson)
-    }
-
-    /// The recordings of `lesson` become `teacher`'s, who took it over.
-    pub async fn hand_over(&self, lesson: LessonId, teacher: TeacherId) -> Result<(), Error> {
-        Ok(self.db().write(move |tx| store::hand_over(tx, lesson, teacher)).await?)
-    }
-
-    /// What `person` may see, newest first; of one lesson or of all. Without fragments.
-    pub async fn list(
-        &self,
-        person: &Person,
-        lesson: Option<LessonId>,
-    ) -> Result<Vec<Recording>, Error> {
-        let viewer = person.clone();
-        let kept = self.db().read(move |c| store::list(c, &viewer, lesson)).await?;
-        Ok(kept.into_iter().map(Kept::into_recording).collect())
-    }
-
-    /// One recording, with its fragments; of a running one, what is on disk this moment.
-    pub async fn get(&self, person: &Person, id: RecordingId) -> Result<Recording, Error> {
-        let mut kept = self.visible(person, id).await?;
-        kept.segments = match self.board.segments(id) {
-            Some(running) => running,
-            None => self.with_fragments(kept.segments).await?,
-        };
-        Ok(kept.into_recording())
-    }
-
-    /// Opens a segment's file for reading.
-    pub async fn open_segment(
-        &self,
-        person: &Person,
-        id: RecordingId,
-        segment: SegmentId,
-    ) -> Result<Opened, Error> {
-        let kept = self.visible(person, id).await?;
-        let running = self.board.segment(id, segment);
-        let in_row = || kept.segments.iter().find(|file| file.id == segment).cloned();
-        let file = running.or_else(in_row).ok_or(Error::NoSegment(segment))?;
-        let path = self.recordings_dir().join(&kept.about.storage_path).join(&file.path);
-        let opened = tokio::fs::File::open(path).await;
-        let opened = opened.map_err(|source| Error::ReadSegment { segment, source })?;
-        let SegmentFile { mime, size_bytes, is_closed, .. } = file;
-        Ok(Opened { segment, mime, size_bytes, is_closed, file: opened })
-    }
-
-    /// Makes one file of a recording: pictures as they were sent, the sounds mixed into one. Takes
-    /// as long as reading and writing all of it; dropping the future ends it.
-    pub async fn export(&self, person: &Person, id: RecordingId) -> Result<Export, Error> {
-        let mut kept = self.visible(person, id).await?;
-        match kept.status {
-            Status::Ready => {}
-            Status::Recording | Status::Processing => return Err(Error::StillRunning(id)),
-            Status::Failed => return Err(Error::NothingToExport(id)),
-        }
-        kept.segments = self.with_fragments(kept.segments).await?;
-        self.exporter.export(kept).await
-    }
-
-    /// Deletes a recording and its files. Its owner may, and an admin.
-    pub async fn delete(&self, person: &Person, id: RecordingId) -> Result<(), Error> {
-        let kept = self.visible(person, id).await?;
-        if !kept.belongs_to(person) {
-            return Err(Error::NotYours(id));
-        }
-        if matches!(kept.status, Status::Recording | Status::Processing) {
-            return Err(Error::StillRunning(id));
-        }
-        let failed = move |source| Error::DeleteFiles { recording: id, source };
-        let About { storage_path, lesson_id, .. } = kept.about;
-        let recordings = self.recordings_dir().clone();
-        // First out of sight in one step, then out of the database, then off the disk: a power cut
-        // between leaves nothing that comes back.
-        let away = move || folder::throw_away(&recordings, &storage_path, id);
-        let away = tokio::task::spawn_blocking(away).await.map_err(|_| Error::Stopped)?;
-        let away = away.map_err(failed)?;
-        self.db().write(move |tx| store::delete(tx, id)).await?;
-        tokio::fs::remove_dir_all(away).await.map_err(failed)?;
-        tracing::info!(recording.id = %id, teacher.id = %person.id, "recording {id} was deleted");
-        self.floor.events.tell(Event::RecordingChanged { recording_id: id, lesson_id });
-        Ok(())
-    }
-
-    async fn visible(&self, person: &Person, id: RecordingId) -> Result<Kept, Error> {
-        let kept = self.db().read(move |c| store::one(c, id)).await?;
-        kept.filter(|kept| kept.is_seen_by(person)).ok_or(Error::NotFound(id))
-    }
-
-    async fn with_fragments(&self, segments: Vec<SegmentFile>) -> Result<Vec<SegmentFile>, Error> {
-        Ok(self.db().read(move |c| store::load_fragments(c, segments)).await?)
-    }
-
-    fn recordings_dir(&self) -> &PathBuf {
-        &self.floor.config.storage.recordings_dir
-    }
-
-    async fn ask<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<T>) -> Command,
-    ) -> Result<T, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.map_err(|_| Error::Stopped)?;
-        answer.await.map_err(|_| Error::Stopped)
-    }
-
-    fn db(&self) -> &Db {
-        &self.floor.db
-    }
 }

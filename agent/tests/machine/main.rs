@@ -5,7 +5,6 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
-mod bench;
 mod display;
 mod enrol;
 mod enrolled;

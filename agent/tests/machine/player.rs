@@ -223,6 +223,9 @@ async fn a_player_outlives_the_agent_and_attaches_to_the_next() {
     let mut feed = Feed::open();
     let _player = feed.null_player();
     feed.attached().await;
+    feed.players.send(ToPlayer::Stage(stage())).await;
+    feed.send(media::video(Codec::H264, HD, 7)).await;
+    feed.shown(7).await;
     let mine = Seat { user: Some(getuid().as_raw()), ..Seat::default() };
     let (seat, follow) = watch::channel(mine);
     // The handles are gone and with them the task, as when the agent is restarted.

@@ -162,7 +162,6 @@ impl Connection {
     async fn accept(stream: TcpStream, tls: TlsAcceptor) -> Option<Self> {
         let stream = tls.accept(stream).await.ok()?;
         let has_certificate = stream.get_ref().1.peer_certificates().is_some();
-        #[expect(clippy::result_large_err, reason = "the library's own signature")]
         let check = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
             assert_eq!(request.uri().path(), PATH);
             Ok(response)

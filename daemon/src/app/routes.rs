@@ -1,7 +1,10 @@
 //! All routes in one place: the capabilities', the pages', the OpenAPI document.
 
 use axum::{Router, extract::DefaultBodyLimit, http::header, middleware, routing::get};
-use tower_http::compression::CompressionLayer;
+use tower_http::compression::{
+    CompressionLayer,
+    predicate::{DefaultPredicate, NotForContentType, Predicate},
+};
 use utoipa::{
     OpenApi,
     openapi::{Info, License, OpenApi as Document},
@@ -54,7 +57,7 @@ impl Web {
         router
             .fallback(assets::pages)
             .layer(DefaultBodyLimit::max(BODY))
-            .layer(CompressionLayer::new())
+            .layer(CompressionLayer::new().compress_when(text()))
             .layer(middleware::from_fn_with_state(self.names, guard::guard))
     }
 }
@@ -72,6 +75,14 @@ fn api() -> OpenApiRouter<AppState> {
         .merge(settings::routes())
         .merge(system::routes::routes())
         .merge(live::routes())
+}
+
+/// Pictures and sound are compressed already, and their length must stay known.
+fn text() -> impl Predicate {
+    DefaultPredicate::new()
+        .and(NotForContentType::new("video/"))
+        .and(NotForContentType::new("audio/"))
+        .and(NotForContentType::new("image/"))
 }
 
 fn about() -> Document {

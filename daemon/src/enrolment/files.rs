@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Writes a file that only the box's own user can read. Replaces an older one in one step.
-pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
     write_new(&beside, content)?;
     fs::rename(&beside, path)?;

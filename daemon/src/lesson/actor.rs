@@ -100,6 +100,8 @@ impl Actor {
         loop {
             let idle_for = self.state.idle_for(self.clock.read());
             tokio::select! {
+                // Everything stops at once: that a recording closes now says nothing of lessons.
+                biased;
                 () = stopping.cancelled() => return,
                 request = self.mailbox.recv() => match request {
                     Some(request) => self.answer(request).await,
@@ -113,7 +115,9 @@ impl Actor {
                     }
                 }
             }
-            self.notice_recordings().await;
+            if !stopping.is_cancelled() {
+                self.notice_recordings().await;
+            }
         }
     }
 

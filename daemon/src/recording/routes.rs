@@ -5,8 +5,8 @@ mod range;
 use alfarid_protocol::id::{LessonId, RecordingId};
 use axum::{
     extract::{FromRef, Query, State},
-    http::{HeaderMap, StatusCode},
-    response::Response,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -29,6 +29,8 @@ where
         .routes(routes!(get_one, delete))
         .routes(routes!(segment))
         .routes(routes!(download))
+        .routes(routes!(playlist))
+        .routes(routes!(piece))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -135,6 +137,54 @@ async fn download(
     let response = range::attachment(export).await;
     let unreadable = |error: std::io::Error| JoinError::Failed(error.to_string());
     response.map_err(|error| Error::Export { recording: id, source: unreadable(error) }.into())
+}
+
+/// An HLS playlist: `index.m3u8`, or of one track. Only where the picture is H.264.
+#[utoipa::path(
+    get,
+    path = "/api/v1/recordings/{id}/hls/{playlist}",
+    operation_id = "get_playlist",
+    tag = "recording",
+    params(("id" = RecordingId, Path), ("playlist" = String, Path, example = "index.m3u8")),
+    responses(
+        (status = 200, body = String, content_type = "application/vnd.apple.mpegurl"),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 404, description = "`recording_unknown`", body = Problem),
+    )
+)]
+async fn playlist(
+    State(recording): State<Handle>,
+    Signed(person): Signed,
+    Path((id, playlist)): Path<(RecordingId, String)>,
+) -> Result<Response, Problem> {
+    let text = recording.playlist(&person, id, &playlist).await?;
+    Ok(([(header::CONTENT_TYPE, "application/vnd.apple.mpegurl")], text).into_response())
+}
+
+/// A piece of media that a playlist names.
+#[utoipa::path(
+    get,
+    path = "/api/v1/recordings/{id}/hls/{segment_id}/{piece}",
+    operation_id = "get_piece",
+    tag = "recording",
+    params(
+        ("id" = RecordingId, Path),
+        ("segment_id" = SegmentId, Path),
+        ("piece" = String, Path, example = "0-3.m4s"),
+    ),
+    responses(
+        (status = 200, description = "Head or fragments", content_type = "video/mp4"),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 404, description = "`recording_unknown`, `segment_unknown`", body = Problem),
+    )
+)]
+async fn piece(
+    State(recording): State<Handle>,
+    Signed(person): Signed,
+    Path((id, segment_id, piece)): Path<(RecordingId, SegmentId, String)>,
+) -> Result<Response, Problem> {
+    let bytes = recording.piece(&person, id, segment_id, &piece).await?;
+    Ok(([(header::CONTENT_TYPE, "video/mp4")], bytes).into_response())
 }
 
 /// Deletes a recording and its files, for good.

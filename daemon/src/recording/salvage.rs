@@ -48,8 +48,10 @@ struct Wreck {
 /// Looks, and empties the trash. Quick: it opens no media file.
 pub(super) async fn survey(floor: &Floor) -> Survey {
     empty_trash(floor).await;
-    let rows =
-        floor.db.read(|c| Ok::<_, DbError>((store::unfinished(c)?, store::storage_paths(c)?)));
+    let rows = floor.db.write(|tx| {
+        store::mark_unfinished(tx)?;
+        Ok::<_, DbError>((store::unfinished(tx)?, store::storage_paths(tx)?))
+    });
     let (unfinished, known) = match rows.await {
         Ok(rows) => rows,
         Err(error) => {

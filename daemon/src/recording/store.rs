@@ -194,11 +194,18 @@ pub(super) fn load_fragments(
     Ok(segments)
 }
 
+/// Nothing is running yet: what looks as if it were is to be read back.
+pub(super) fn mark_unfinished(tx: &Transaction<'_>) -> Result<(), DbError> {
+    tx.execute(
+        "UPDATE lesson_recordings SET status = 'processing' WHERE status = 'recording'",
+        [],
+    )?;
+    Ok(())
+}
+
 /// Recordings that were running when the box stopped.
 pub(super) fn unfinished(c: &Connection) -> Result<Vec<Kept>, DbError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM lesson_recordings WHERE status IN ('recording', 'processing')"
-    );
+    let sql = format!("SELECT {COLUMNS} FROM lesson_recordings WHERE status = 'processing'");
     let mut statement = c.prepare_cached(&sql)?;
     let mut kept = statement.query_map([], read)?.collect::<Result<Vec<_>, _>>()?;
     for recording in &mut kept {

@@ -202,7 +202,8 @@ impl Studio {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, found).await.expect("what must come did not")
+        let found = tokio::time::timeout(PATIENCE, found).await;
+        found.unwrap_or_else(|_| panic!("what must come did not within {PATIENCE:?}"))
     }
 
     /// Where a recording's files lie.
@@ -321,9 +322,10 @@ pub(crate) fn on_a_small_disk(name: &str, size: &str) -> Option<PathBuf> {
 
 fn floor(dir: &Path, clock: &Clock, min_free_mb: u64) -> Floor {
     let settings = dir.join("alfarid.toml");
+    let dir_text = dir.display();
     let text = format!(
-        "[storage]\nstate_dir = {dir:?}\nrecordings_dir = {:?}\nmin_free_mb = {min_free_mb}\n",
-        dir.join("recordings"),
+        "[storage]\nstate_dir = \"{dir_text}\"\nrecordings_dir = \"{dir_text}/recordings\"\n\
+         min_free_mb = {min_free_mb}\n"
     );
     std::fs::write(&settings, text).unwrap();
     let events = Events::default();

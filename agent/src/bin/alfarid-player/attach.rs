@@ -76,6 +76,7 @@ fn converse(
 ) -> FeedError {
     let writer = stream.try_clone().and_then(|mut writer| {
         writer.write_all(&FromPlayer::Ready.encode())?;
+        writer.write_all(&FromPlayer::Shown(receivers.screen.shown()).encode())?;
         Ok(writer)
     });
     match writer {

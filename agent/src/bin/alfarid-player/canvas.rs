@@ -40,14 +40,13 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Puts a picture of `BGRx` pixels at `area`, which has its size and lies within the canvas.
-    pub(crate) fn put(&mut self, area: Area, picture: &[u8]) {
-        let (left, top) = (area.x as usize, area.y as usize);
-        let width = area.width as usize;
-        let rows = self.pixels.chunks_exact_mut(self.width).skip(top);
-        for (row, picture) in rows.zip(picture.chunks_exact(width * 4)) {
-            bytemuck::cast_slice_mut(&mut row[left..left + width]).copy_from_slice(picture);
-        }
+    /// The bytes (blue, green, red, unused) of `area`, which lies within the canvas, and how many
+    /// lie between the beginnings of two rows.
+    pub(crate) fn bytes(&mut self, area: Area) -> (&mut [u8], usize) {
+        let first = area.y as usize * self.width + area.x as usize;
+        let last = first + (area.height as usize).saturating_sub(1) * self.width;
+        let pixels = &mut self.pixels[first..last + area.width as usize];
+        (bytemuck::cast_slice_mut(pixels), self.width * 4)
     }
 
     /// Puts text with its upper left corner at (x, y); what does not fit is cut off.
@@ -122,7 +121,9 @@ mod tests {
         let area = Area { x: 1, y: 1, width: 2, height: 1 };
         let pixels = draw((4, 3), |canvas| {
             canvas.fill_around(area, 7);
-            canvas.put(area, &[0x30, 0x20, 0x10, 0, 0x33, 0x22, 0x11, 0]);
+            let (bytes, row) = canvas.bytes(area);
+            assert_eq!(row, 16);
+            bytes.copy_from_slice(&[0x30, 0x20, 0x10, 0, 0x33, 0x22, 0x11, 0]);
         });
         assert_eq!(pixels, [7, 7, 7, 7, 7, 0x10_2030, 0x11_2233, 7, 7, 7, 7, 7]);
     }

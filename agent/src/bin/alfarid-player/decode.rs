@@ -25,7 +25,7 @@ use alfarid_agent::feed::Frame;
 use alfarid_protocol::grant::Codec;
 use gstreamer::{self as gst, prelude::*};
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
-use gstreamer_video::VideoInfo;
+use gstreamer_video::{VideoInfo, VideoMeta};
 use thiserror::Error;
 
 /// Encoded frames inside the pipeline. When full, the feed waits, and then the agent's outbox
@@ -262,6 +262,7 @@ fn build(
         .build();
     sink.set_enable_last_sample(false);
     sink.set_callbacks(callbacks(tags, output));
+    take_pictures_as_they_are(&sink);
 
     elements.extend([decoder, sink.upcast::<gst::Element>()]);
     let pipeline = gst::Pipeline::new();
@@ -309,6 +310,21 @@ fn callbacks(tags: Tags, output: Output) -> AppSinkCallbacks {
             Ok(gst::FlowSuccess::Ok)
         })
         .build()
+}
+
+/// Says that rows may lie apart in memory, as decoders like them. Otherwise they would copy each
+/// picture to bring its rows together.
+fn take_pictures_as_they_are(sink: &AppSink) {
+    let Some(pad) = sink.static_pad("sink") else { return };
+    pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {
+        if let Some(gst::QueryViewMut::Allocation(allocation)) =
+            info.query_mut().map(gst::QueryRef::view_mut)
+        {
+            allocation.add_allocation_meta::<VideoMeta>(None);
+            return gst::PadProbeReturn::Handled;
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 /// The picture in `sample`, unless it is one that is only decoded for those after it.

@@ -159,9 +159,9 @@ fn start_threads(
 
 /// Readable text on standard error; under systemd that is the journal, which has its own clock.
 fn start_log() {
-    // What the window library says of each display is nothing to act upon.
+    // What the window libraries say of each display is nothing to act upon.
     let filter = EnvFilter::try_from_env("ALFARID_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("info,winit=error"));
+        .unwrap_or_else(|_| EnvFilter::new("info,winit=error,sctk_adwaita=off"));
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     let registry = tracing_subscriber::registry().with(filter);
     if std::env::var_os("JOURNAL_STREAM").is_some() {

@@ -9,7 +9,6 @@ use std::{
 };
 
 use alfarid_agent::clock;
-use gstreamer_video::VideoFormat;
 use thiserror::Error;
 
 use crate::{
@@ -74,7 +73,7 @@ impl Trace {
             .create(true)
             .open(path)
             .map_err(|source| NullError::Open { path: path.to_owned(), source })?;
-        Ok(Self { file, scaler: Scaler::to(VideoFormat::Gray8) })
+        Ok(Self { file, scaler: Scaler::default() })
     }
 
     /// One write for each record: a reader never sees half of one.
@@ -88,7 +87,9 @@ impl Trace {
         record.extend_from_slice(&short(width));
         record.extend_from_slice(&short(height));
         let whole = Area { x: 0, y: 0, width, height };
-        record.extend_from_slice(&self.scaler.scale(picture, whole, SMALL)?);
+        for row in self.scaler.scale(picture, whole, SMALL)?.grey() {
+            record.extend_from_slice(row);
+        }
         self.file.write_all(&record).map_err(NullError::Write)
     }
 }

@@ -1,7 +1,5 @@
 //! A scene onto the pixels of a window.
 
-use gstreamer_video::VideoFormat;
-
 use crate::{
     canvas::{Canvas, Colour},
     catalogue::{Language, Line},
@@ -31,7 +29,7 @@ pub(crate) struct Painter {
 
 impl Painter {
     pub(crate) fn new(language: Language) -> Self {
-        Self { language, text: Renderer::default(), scaler: Scaler::to(VideoFormat::Bgrx) }
+        Self { language, text: Renderer::default(), scaler: Scaler::default() }
     }
 
     /// Paints all of `pixels`, which are `size` large.
@@ -73,13 +71,15 @@ impl Painter {
             return canvas.fill(BARS);
         }
         canvas.fill_around(to, BARS);
-        match self.scaler.scale(picture, placement.from, (to.width, to.height)) {
-            Ok(pixels) => canvas.put(to, &pixels),
-            Err(error) => {
-                canvas.fill(BARS);
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "a picture could not be shown");
-            }
+        let (pixels, row) = canvas.bytes(to);
+        let painted = self
+            .scaler
+            .scale(picture, placement.from, (to.width, to.height))
+            .and_then(|scaled| scaled.paint(pixels, row));
+        if let Err(error) = painted {
+            canvas.fill(BARS);
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "a picture could not be shown");
         }
     }
 

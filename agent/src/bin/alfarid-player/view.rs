@@ -105,18 +105,18 @@ impl View {
     }
 }
 
-/// One axis of a placement: (from, length) in the picture and (to, length) in the window. The
-/// part of the picture begins and ends at even pixels, where chroma samples do.
+/// One axis of a placement: (from, length) in the picture and (to, length) in the window. Parts
+/// begin and end at even pixels, where chroma samples do.
 fn axis(picture: u32, window: u32, centre: f64, scale: f64) -> (u32, u32, u32, u32) {
     let shown = f64::from(window) / scale;
     if shown >= f64::from(picture) {
-        let length = whole(f64::from(picture) * scale).min(window);
+        let length = whole(f64::from(picture) * scale).min(window) & !1;
         return (0, picture, (window - length) / 2, length);
     }
     let start = centre * f64::from(picture) - shown / 2.0;
     let from = whole(start).min(picture.saturating_sub(1)) & !1;
     let end = ((whole(start + shown) + 1) & !1).clamp(from + 1, picture);
-    (from, end - from, 0, window)
+    (from, end - from, 0, window & !1)
 }
 
 /// Rounds to the nearest whole pixel; never below zero.

@@ -46,6 +46,9 @@ pub(super) async fn show_state(
     visitor: Visitor,
 ) -> Json<BoxState> {
     let floor = &enrolment.0.floor;
+    let is_known = visitor.0.is_some();
+    // A stranger learns that something is wrong, not what: details name files and lessons.
+    let detail = |detail: String| if is_known { detail } else { String::new() };
     let faults = floor.health.faults().into_iter();
     Json(BoxState {
         claimed: enrolment.is_claimed(),
@@ -54,6 +57,6 @@ pub(super) async fn show_state(
         version: env!("CARGO_PKG_VERSION"),
         clock: ClockState { now: floor.clock.now(), sure: floor.clock.is_sure() },
         session: visitor.0,
-        faults: faults.map(|f| FaultState { code: f.code, detail: f.detail }).collect(),
+        faults: faults.map(|f| FaultState { code: f.code, detail: detail(f.detail) }).collect(),
     })
 }

@@ -6,7 +6,7 @@ mod read;
 use alfarid_stream::Size;
 use bytes::BufMut;
 
-pub(in crate::recording) use self::read::{configuration, in_band};
+pub(in crate::recording) use self::read::{configuration, in_band, shift};
 pub(super) use self::read::{entries, head_bytes, next_fragment};
 use super::Sample;
 use crate::recording::media::Format;

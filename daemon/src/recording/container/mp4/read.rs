@@ -100,6 +100,20 @@ pub(in crate::recording) fn configuration(head: &Bytes) -> Result<Bytes, Torn> {
     Ok(head.slice_ref(inner))
 }
 
+/// Adds `ticks` to the time of the fragment that `bytes` begin with, and gives its length.
+pub(in crate::recording) fn shift(bytes: &mut [u8], ticks: u64) -> Result<usize, Torn> {
+    // A fragment is always written the same up to here: `moof`, `mfhd`, `traf`, `tfhd`, `tfdt`.
+    const TFDT: usize = 8 + 16 + 8 + 16;
+    const TIME: usize = TFDT + 12;
+    let moof = Header::read(bytes)?.expect(*b"moof")?;
+    let moof = usize::try_from(moof).map_err(|_| Torn::End)?;
+    let mdat = Header::read(bytes.get(moof..).ok_or(Torn::End)?)?.expect(*b"mdat")?;
+    Header::read(bytes.get(TFDT..).ok_or(Torn::End)?)?.expect(*b"tfdt")?;
+    let time = bytes[TIME..].first_chunk_mut::<8>().ok_or(Torn::End)?;
+    *time = u64::from_be_bytes(*time).saturating_add(ticks).to_be_bytes();
+    Ok(moof + usize::try_from(mdat).map_err(|_| Torn::End)?)
+}
+
 /// The parameter sets of a configuration as they stand in a stream, behind their lengths.
 pub(in crate::recording) fn in_band(configuration: &Bytes) -> Bytes {
     let mut out = BytesMut::new();
