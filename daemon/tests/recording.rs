@@ -369,10 +369,9 @@ async fn a_recording_is_taken_up_again_without_its_database() {
     studio.recording.stop(on_air.lesson).await.unwrap();
     let before = studio.ended(on_air.id).await;
     studio.close().await;
-    for name in ["alfarid.db", "alfarid.db-wal", "alfarid.db-shm"] {
-        let _ = fs::remove_file(dir.path().join(name));
-    }
-    let mut studio = Studio::open(dir.path()).await;
+    let other = tempfile::tempdir().unwrap();
+    copy_tree(&dir.path().join("recordings"), &other.path().join("recordings"));
+    let mut studio = Studio::open(other.path()).await;
     let id = before.id;
     studio.event(|event| matches!(event, Event::RecordingChanged { .. }).then_some(())).await;
     assert_eq!(studio.ended(id).await, before);

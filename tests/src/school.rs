@@ -73,8 +73,7 @@ impl School {
         let token = site_token(&teacher, &room_id).await?;
         let mut seats = Vec::new();
         for (n, host) in classroom.machines().iter().enumerate() {
-            let student =
-                json!({ "student_id": format!("{:03}", n + 1), "full_name": format!("Student {}", n + 1) });
+            let student = json!({ "student_id": format!("{:03}", n + 1), "full_name": format!("Student {}", n + 1) });
             let path = format!("/api/v1/classes/{class_id}/students");
             let student_id = made(&teacher, &path, &student).await?;
             let machine_id = enrol(host, &token).await?;
