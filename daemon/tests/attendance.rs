@@ -173,6 +173,18 @@ async fn the_teacher_sees_people_come_and_go() {
 }
 
 #[tokio::test]
+async fn an_older_connections_late_end_makes_nobody_leave() {
+    let (school, lesson, mut machines) = begun(1).await;
+    machines[0].say(&school, MarkKind::Opened).await;
+    machines[0].connect(&school).await;
+    machines[0].disconnect(&school).await;
+    assert_eq!(states(&school, lesson).await, ["machine_off"]);
+    machines[0].ping(&school).await;
+    machines[0].say(&school, MarkKind::Until).await;
+    assert_eq!(states(&school, lesson).await, ["present"]);
+}
+
+#[tokio::test]
 async fn two_students_at_one_machine_are_both_there() {
     let (school, lesson, mut machines) = begun(2).await;
     let shares = json!({
@@ -496,7 +508,6 @@ impl Courier {
                 self.machine.reboot(school);
                 // Every boot is heard of once; one that never is counts for nothing.
                 self.connect(school).await;
-                self.machine.send(school, Vec::new()).await;
             }
             Step::Use | Step::Leave => {}
         }

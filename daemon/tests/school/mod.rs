@@ -231,8 +231,15 @@ impl School {
         answer.expect(StatusCode::CREATED)["id"].as_str().unwrap().parse().unwrap()
     }
 
+    /// Returns when it was heard.
     pub(crate) async fn tell(&self, message: PresenceMessage) {
         self.opened.presence.send(message).await.unwrap();
+        // What is told is heard in order: an empty batch after it is answered after it.
+        let (applied, heard) = oneshot::channel();
+        let nothing =
+            PresenceMessage::Marks { machine: self.machines[0], marks: Vec::new(), applied };
+        self.opened.presence.send(nothing).await.unwrap();
+        heard.await.unwrap();
     }
 }
 
@@ -294,7 +301,8 @@ impl Machine {
     /// Sends marks and waits for the acknowledgement.
     pub(crate) async fn send(&self, school: &School, marks: Vec<Mark>) -> u64 {
         let (applied, acknowledged) = oneshot::channel();
-        school.tell(PresenceMessage::Marks { machine: self.id, marks, applied }).await;
+        let marks = PresenceMessage::Marks { machine: self.id, marks, applied };
+        school.opened.presence.send(marks).await.unwrap();
         acknowledged.await.unwrap()
     }
 
