@@ -55,20 +55,32 @@ pub struct AppState {
     pub lesson: lesson::Handle,
 }
 
-/// Runs the box until it is told to stop. `reload` runs at each SIGHUP.
-pub async fn run(config: Config, reload: impl FnMut()) -> anyhow::Result<ExitCode> {
+/// Runs the box until it is told to stop. At each SIGHUP `reload` reads the settings again; what of
+/// them can change while the box runs does, the rest waits for the next start.
+pub async fn run(
+    config: Config,
+    mut reload: impl FnMut() -> Option<Config>,
+) -> anyhow::Result<ExitCode> {
     let ports = Ports::bind(&config).await?;
     let config = Arc::new(config);
     prepare(&config.storage.state_dir)?;
     let lifecycle = Lifecycle::default();
-    match open_database(&config).await {
+    let lessons = match open_database(&config).await {
         Ok(opened) => {
             let floor = lay_floor(config, opened).await?;
-            build(floor, ports, &lifecycle).await?;
+            Some(build(floor, ports, &lifecycle).await?)
         }
-        Err(error) => degraded::serve(&config, ports.web, &error, &lifecycle)?,
-    }
-    Ok(lifecycle.run(reload).await?)
+        Err(error) => {
+            degraded::serve(&config, ports.web, &error, &lifecycle)?;
+            None
+        }
+    };
+    let hang_up = move || {
+        if let (Some(config), Some(lessons)) = (reload(), &lessons) {
+            lessons.set_end_after_minutes(config.lesson.end_after_minutes);
+        }
+    };
+    Ok(lifecycle.run(hang_up).await?)
 }
 
 /// Directories that only the box itself may look into.
@@ -128,7 +140,11 @@ fn box_id(state_dir: &Path, clock: &Clock) -> anyhow::Result<BoxId> {
 }
 
 /// Builds every capability, from the lowest up, and starts what runs.
-async fn build(floor: Floor, ports: Ports, lifecycle: &Lifecycle) -> anyhow::Result<()> {
+async fn build(
+    floor: Floor,
+    ports: Ports,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<lesson::Handle> {
     let stopping = || lifecycle.stopping();
     let identity = identity::Handle::new(floor.db.clone(), floor.clock.clone());
     let enrolment = enrolment::Handle::open(floor.clone(), identity.clone()).await?;
@@ -179,10 +195,11 @@ async fn build(floor: Floor, ports: Ports, lifecycle: &Lifecycle) -> anyhow::Res
         attendance,
         lesson,
     };
+    let lessons = state.lesson.clone();
     let pages = Web::new(&state.floor.config).router(state);
     lifecycle.spawn("agent port", http::serve(ports.agents, agent_tls, agents, stopping()));
     lifecycle.spawn("pages", http::serve(ports.web, web_tls, pages, stopping()));
-    Ok(())
+    Ok(lessons)
 }
 
 fn watch_disk(floor: &Floor, lifecycle: &Lifecycle) -> impl Future<Output = ()> + use<> {

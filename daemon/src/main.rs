@@ -40,11 +40,17 @@ fn serve() -> anyhow::Result<ExitCode> {
     let verbosity = logging::start(&config.log.level)?;
     let file = arguments.config;
     let reload = move || match Config::load(file.as_deref()) {
-        Ok(config) => match verbosity.set(&config.log.level) {
-            Ok(()) => tracing::info!("settings read again"),
-            Err(error) => tracing::error!(error = %error, "the new log level is not used"),
-        },
-        Err(error) => tracing::error!(error = %error, "the new settings are not used"),
+        Ok(config) => {
+            match verbosity.set(&config.log.level) {
+                Ok(()) => tracing::info!("settings read again"),
+                Err(error) => tracing::error!(error = %error, "the new log level is not used"),
+            }
+            Some(config)
+        }
+        Err(error) => {
+            tracing::error!(error = %error, "the new settings are not used");
+            None
+        }
     };
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -33,10 +33,12 @@ mod actor;
 mod board;
 mod container;
 mod cutter;
+mod export;
 mod files;
 mod folder;
 mod media;
 mod metadata;
+mod pipeline;
 mod recorder;
 pub mod routes;
 mod salvage;
@@ -57,8 +59,13 @@ use tokio::sync::{mpsc, oneshot};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub use self::actor::{Service, new};
-use self::{actor::Command, board::Board, store::Kept};
+pub use self::{
+    actor::{Service, new},
+    container::Torn,
+    export::Export,
+    pipeline::JoinError,
+};
+use self::{actor::Command, board::Board, export::Exporter, store::Kept};
 use crate::{
     broadcast::tap::{self, Tap},
     db::{Db, DbError},
@@ -96,6 +103,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    #[error("another recording is being made into one file")]
+    ExportBusy,
+    #[error("recording {0} has nothing to make a file of")]
+    NothingToExport(RecordingId),
+    #[error("cannot make one file of recording {recording}")]
+    Export { recording: RecordingId, #[source] source: JoinError },
     #[error("cannot read segment {segment} of a recording")]
     ReadSegment {
         segment: SegmentId,
@@ -282,6 +295,7 @@ pub struct Opened {
 pub struct Handle {
     commands: mpsc::Sender<Command>,
     board: Board,
+    exporter: Exporter,
     floor: Floor,
 }
 
@@ -331,10 +345,9 @@ impl Handle {
     /// One recording, with its fragments; of a running one, what is on disk this moment.
     pub async fn get(&self, person: &Person, id: RecordingId) -> Result<Recording, Error> {
         let mut kept = self.visible(person, id).await?;
-        let segments = std::mem::take(&mut kept.segments);
         kept.segments = match self.board.segments(id) {
             Some(running) => running,
-            None => self.db().read(move |c| store::load_fragments(c, segments)).await?,
+            None => self.with_fragments(kept.segments).await?,
         };
         Ok(kept.into_recording())
     }
@@ -355,6 +368,19 @@ impl Handle {
         let opened = opened.map_err(|source| Error::ReadSegment { segment, source })?;
         let SegmentFile { mime, size_bytes, is_closed, .. } = file;
         Ok(Opened { segment, mime, size_bytes, is_closed, file: opened })
+    }
+
+    /// Makes one file of a recording: pictures as they were sent, the sounds mixed into one. Takes
+    /// as long as reading and writing all of it; dropping the future ends it.
+    pub async fn export(&self, person: &Person, id: RecordingId) -> Result<Export, Error> {
+        let mut kept = self.visible(person, id).await?;
+        match kept.status {
+            Status::Ready => {}
+            Status::Recording | Status::Processing => return Err(Error::StillRunning(id)),
+            Status::Failed => return Err(Error::NothingToExport(id)),
+        }
+        kept.segments = self.with_fragments(kept.segments).await?;
+        self.exporter.export(kept).await
     }
 
     /// Deletes a recording and its files. Its owner may, and an admin.
@@ -384,6 +410,10 @@ impl Handle {
     async fn visible(&self, person: &Person, id: RecordingId) -> Result<Kept, Error> {
         let kept = self.db().read(move |c| store::one(c, id)).await?;
         kept.filter(|kept| kept.is_seen_by(person)).ok_or(Error::NotFound(id))
+    }
+
+    async fn with_fragments(&self, segments: Vec<SegmentFile>) -> Result<Vec<SegmentFile>, Error> {
+        Ok(self.db().read(move |c| store::load_fragments(c, segments)).await?)
     }
 
     fn recordings_dir(&self) -> &PathBuf {

@@ -520,3 +520,61 @@ async fn a_recording_looks_like_this() {
     });
     assert_eq!(found, expected);
 }
+
+/// One file holds it all, in step: pictures as they were sent, whatever their size, and every
+/// sound.
+#[tokio::test]
+async fn a_download_is_one_file_of_everything() {
+    for (film, extension) in [(footage::h264 as fn(_) -> _, "mp4"), (footage::vp8, "webm")] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut studio = Studio::open(dir.path()).await;
+        let small = Picture { frames: 90, ..Picture::default() };
+        let large = Picture { width: 640, height: 360, ..small };
+        let picture = film(small).followed_by(Duration::from_secs(4), &film(large));
+        let programme = footage::sound(Kind::ScreenAudio, 3);
+        let voice = footage::sound(Kind::PersonAudio, 8);
+        let mut on_air = studio.record(LESSON).await;
+        on_air.play(&[&picture, &programme, &voice]).await;
+        let path = format!("/api/v1/recordings/{}/download", on_air.id);
+        let early = studio.get("teacher", &path).await.expect(StatusCode::CONFLICT);
+        assert_eq!(early["code"], "recording_running");
+        studio.recording.stop(on_air.lesson).await.unwrap();
+        studio.ended(on_air.id).await;
+
+        let answer = studio.get("teacher", &path).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        let name = format!("attachment; filename*=UTF-8''2027-01-15%20Fractions.{extension}");
+        assert_eq!(answer.header(header::CONTENT_DISPOSITION), name);
+        let file = dir.path().join("download");
+        fs::write(&file, &answer.body).unwrap();
+        if let Some(keep) = std::env::var_os("KEEP_DOWNLOAD") {
+            fs::copy(&file, Path::new(&keep).join(format!("download.{extension}"))).unwrap();
+        }
+        let (shown, heard) = projector::play_both(&file);
+        assert_eq!(shown.count, 180);
+        assert!(shown.last.abs_diff(picture.last()) < Duration::from_millis(20), "{shown:?}");
+        assert!(heard.last.abs_diff(voice.last()) < Duration::from_millis(40), "{heard:?}");
+        assert_eq!(fs::read_dir(dir.path().join("recordings/.scratch")).unwrap().count(), 0);
+    }
+}
+
+/// A teacher who goes on in another browser: no file holds both codecs, so one is made the other.
+#[tokio::test]
+async fn a_download_of_two_codecs_is_still_one_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut studio = Studio::open(dir.path()).await;
+    let picture = Picture { frames: 60, ..Picture::default() };
+    let mut on_air = studio.record(LESSON).await;
+    for film in [footage::vp8, footage::h264, footage::vp8] {
+        on_air.play(&[&film(picture)]).await;
+    }
+    studio.recording.stop(on_air.lesson).await.unwrap();
+    let recording = studio.ended(on_air.id).await;
+    assert_eq!(segments(&recording, TrackKind::ScreenVideo).len(), 3);
+    let path = format!("/api/v1/recordings/{}/download", on_air.id);
+    let answer = studio.get("teacher", &path).await;
+    assert_eq!(answer.header(header::CONTENT_TYPE), "video/mp4");
+    let file = dir.path().join("download");
+    fs::write(&file, &answer.body).unwrap();
+    assert_eq!(projector::play(&file).count, 180);
+}

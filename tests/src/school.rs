@@ -74,7 +74,7 @@ impl School {
         let mut seats = Vec::new();
         for (n, host) in classroom.machines().iter().enumerate() {
             let student =
-                json!({ "student_id": format!("{n:03}"), "full_name": format!("Student {n}") });
+                json!({ "student_id": format!("{:03}", n + 1), "full_name": format!("Student {}", n + 1) });
             let path = format!("/api/v1/classes/{class_id}/students");
             let student_id = made(&teacher, &path, &student).await?;
             let machine_id = enrol(host, &token).await?;

@@ -11,10 +11,12 @@ use tokio::{
     task::{Id, JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{
     About, Error, Handle, NewRecording, RECORDING_FAILED, Status,
     board::Board,
+    export::Exporter,
     folder,
     recorder::{ORDERS, Order, Recorder},
     salvage, store,
@@ -57,7 +59,8 @@ struct Running {
 pub fn new(floor: Floor) -> (Handle, Service) {
     let (sender, commands) = mpsc::channel(COMMANDS);
     let board = Board::default();
-    let handle = Handle { commands: sender, board: board.clone(), floor: floor.clone() };
+    let exporter = Exporter::new(floor.config.storage.clone(), floor.clock.clone());
+    let handle = Handle { commands: sender, board: board.clone(), exporter, floor: floor.clone() };
     let recorders = JoinSet::new();
     (handle, Service { floor, board, commands, running: HashMap::new(), recorders })
 }
@@ -131,7 +134,10 @@ impl Service {
         let recording = about.recording_id;
         let recorder = Recorder::new(self.floor.clone(), self.board.clone(), about, start);
         let (orders, waiting) = mpsc::channel(ORDERS);
-        let task = self.recorders.spawn(recorder.run(tap, waiting)).id();
+        let span = tracing::info_span!(
+            "recording", recording.id = %recording, lesson.id = %new.lesson,
+        );
+        let task = self.recorders.spawn(recorder.run(tap, waiting).instrument(span)).id();
         self.running.insert(new.lesson, Running { recording, task, orders, waiting: Vec::new() });
         Ok(recording)
     }

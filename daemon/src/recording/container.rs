@@ -10,7 +10,7 @@
 //! nothing on disk when the power goes. They also stretch the last packet of sound over a pause.
 //! Both formats are a few boxes; and they are read back here anyway, when a file was torn.
 
-mod mp4;
+pub(super) mod mp4;
 mod webm;
 
 use std::{
@@ -58,7 +58,7 @@ pub(super) struct Contents {
 
 /// Why a file cannot be read, or not from here on.
 #[derive(Debug, Error)]
-pub(super) enum Torn {
+pub enum Torn {
     #[error("the file ends too early")]
     End,
     #[error("the file is not as it was written: {0}")]

@@ -70,9 +70,10 @@ pub(super) enum Job {
 impl Job {
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Describe(bytes) | Self::Event(bytes) => bytes.len(),
-            Self::Open { head, .. } => head.len(),
-            Self::Append { bytes, .. } => bytes.len(),
+            Self::Describe(bytes)
+            | Self::Event(bytes)
+            | Self::Open { head: bytes, .. }
+            | Self::Append { bytes, .. } => bytes.len(),
             Self::Close { .. } => 0,
         }
     }
@@ -115,7 +116,9 @@ impl Files {
             .try_for_each(|job| self.write(job, &mut touched))
             .and_then(|()| touched.iter().try_for_each(|which| self.sync(*which)));
         if done.is_err() {
-            touched.iter().for_each(|which| self.cut_back(*which));
+            for which in touched {
+                self.cut_back(which);
+            }
             return done;
         }
         for job in jobs {

@@ -26,7 +26,11 @@ pub(super) const METADATA: &str = "metadata.json";
 pub(super) const EVENTS: &str = "events/events.jsonl";
 
 /// Recordings that were deleted go here first, so that a power cut in the middle brings none back.
+/// A teacher's folder never begins with a dot.
 const TRASH: &str = ".trash";
+
+/// Files that are made for a download.
+pub(super) const SCRATCH: &str = ".scratch";
 
 /// Stretches of one lesson: nobody presses the switch more often.
 const MAX_STRETCHES: u32 = 1_000;
@@ -62,7 +66,7 @@ pub(super) fn create(
 /// The folders below `recordings` that have a [`METADATA`], relative to it.
 pub(super) fn find(recordings: &Path) -> Vec<String> {
     let mut found: Vec<_> = subdirectories(recordings)
-        .filter(|(name, _)| name != TRASH)
+        .filter(|(name, _)| !name.starts_with('.'))
         .flat_map(|(teacher, path)| {
             subdirectories(&path).map(move |(lesson, path)| (format!("{teacher}/{lesson}"), path))
         })
@@ -124,6 +128,15 @@ pub(super) fn throw_away(
 pub(super) fn trashed(recordings: &Path) -> Vec<(RecordingId, PathBuf)> {
     let entries = subdirectories(&recordings.join(TRASH));
     entries.filter_map(|(name, path)| Some((name.parse().ok()?, path))).collect()
+}
+
+/// An empty directory for files that live for minutes. What an earlier process left in it is gone.
+pub(super) fn clear_scratch(recordings: &Path) -> io::Result<()> {
+    let scratch = recordings.join(SCRATCH);
+    match fs::remove_dir_all(&scratch) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => fs::create_dir_all(&scratch),
+    }
 }
 
 fn subdirectories(path: &Path) -> impl Iterator<Item = (String, PathBuf)> + use<> {

@@ -77,10 +77,16 @@ impl Format {
 /// The frame as its container stores it. H.264 loses its start codes for lengths, and what stands
 /// in the file's head already.
 pub(super) fn stored(codec: Codec, frame: &Bytes) -> Bytes {
+    let in_head = |kind| matches!(kind, kind::SPS | kind::PPS | kind::DELIMITER);
     match codec {
-        Codec::H264 => length_prefixed(frame),
+        Codec::H264 => length_prefixed(frame, in_head),
         Codec::Vp8 | Codec::Opus => frame.clone(),
     }
+}
+
+/// The same with its parameter sets, for a file whose head does not have them.
+pub(super) fn stored_with_sets(frame: &Bytes) -> Bytes {
+    length_prefixed(frame, |kind| kind == kind::DELIMITER)
 }
 
 /// How long a frame lasts by itself: only sound knows. RFC 6716 §3.1.
@@ -130,15 +136,12 @@ fn start_code(bytes: &[u8]) -> Option<(usize, usize)> {
     Some((at - zeros, at + 3))
 }
 
-/// ISO/IEC 14496-15: each NAL unit behind its length; parameter sets and delimiters are left out
-/// where the sample entry is `avc1`.
-fn length_prefixed(frame: &[u8]) -> Bytes {
+/// ISO/IEC 14496-15: each NAL unit behind its length, but for the kinds that are left out.
+fn length_prefixed(frame: &[u8], is_left_out: impl Fn(u8) -> bool) -> Bytes {
     let mut sample = BytesMut::with_capacity(frame.len() + 16);
-    for unit in nal_units(frame) {
-        if !matches!(unit[0] & 0x1f, kind::SPS | kind::PPS | kind::DELIMITER) {
-            sample.put_u32(u32::try_from(unit.len()).unwrap_or(u32::MAX));
-            sample.put_slice(unit);
-        }
+    for unit in nal_units(frame).filter(|unit| !is_left_out(unit[0] & 0x1f)) {
+        sample.put_u32(u32::try_from(unit.len()).unwrap_or(u32::MAX));
+        sample.put_slice(unit);
     }
     sample.freeze()
 }
@@ -152,7 +155,8 @@ mod tests {
         let frame = [0, 0, 0, 1, 0x67, 1, 2, 0, 0, 1, 0x68, 3, 0, 0, 0, 0, 1, 0x65, 0, 0, 3, 7];
         let units: Vec<_> = nal_units(&frame).collect();
         assert_eq!(units, [&[0x67, 1, 2][..], &[0x68, 3], &[0x65, 0, 0, 3, 7]]);
-        assert_eq!(length_prefixed(&frame)[..], [0, 0, 0, 5, 0x65, 0, 0, 3, 7]);
+        let stored = stored(Codec::H264, &Bytes::copy_from_slice(&frame));
+        assert_eq!(stored[..], [0, 0, 0, 5, 0x65, 0, 0, 3, 7]);
         assert_eq!(nal_units(&[]).count(), 0);
         assert_eq!(nal_units(&[0, 0, 1]).count(), 0);
     }

@@ -2,8 +2,8 @@
 //! over, or the disk gives up.
 //!
 //! ```text
-//!   tap ─▶ tracks ─▶ waiting jobs ─▶ batch in flight (a blocking thread) ─▶ board, Event
-//!                       bounded          one at a time                    └─▶ rows, 1 a second
+//!   tap ─▶ tracks ─▶ waiting jobs ─▶ batch in flight (a blocking thread) ─▶ ledger
+//!                       bounded          one at a time
 //! ```
 //!
 //! The slower the disk, the larger the batches: a batch is whatever came while the last one was
@@ -11,12 +11,9 @@
 //! ends with [`Fault::DiskTooSlow`], for a fragment left out would tear the file. The loop itself
 //! waits for nothing but its inputs, so that the tap is always emptied.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    future::pending,
-    sync::Arc,
-    time::Duration,
-};
+mod ledger;
+
+use std::{collections::HashMap, future::pending, time::Duration};
 
 use serde_json::json;
 use tokio::{
@@ -25,22 +22,20 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+use self::ledger::{Ledger, report};
 use super::{
-    About, Fault, SegmentFile, SegmentId, Status, TrackKind,
+    About, Fault, SegmentFile, SegmentId, TrackKind,
     board::Board,
     container::whole_ms,
     files::{Files, FilesError, Job},
     folder,
-    metadata::{Metadata, Standing},
-    store,
+    media::Format,
     track::{Cut, Output, Track},
 };
 use crate::{
     broadcast::tap::{Tap, Tapped, TappedTrack, TrackId},
-    db::DbError,
-    events::{Event, Fragment},
+    clock::Clock,
     floor::Floor,
-    health::Severity,
     http::problem::chain,
 };
 
@@ -66,21 +61,15 @@ pub(super) const ORDERS: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct Recorder {
-    floor: Floor,
-    board: Board,
-    about: Arc<About>,
-    /// By the clock's monotonic time.
+    clock: Clock,
+    /// The recording's, by the clock's monotonic time.
     start: Duration,
     tracks: HashMap<TrackId, Live>,
-    /// Every segment so far, as it was when it was opened.
-    opened: Vec<SegmentFile>,
     waiting: Waiting,
     /// `None` while a batch is in flight.
     files: Option<Files>,
     flight: Option<JoinHandle<Landed>>,
-    saving: Option<JoinHandle<Result<(), DbError>>>,
-    /// Segments whose row is behind.
-    unsaved: BTreeSet<SegmentId>,
+    ledger: Ledger,
 }
 
 #[derive(Debug)]
@@ -126,34 +115,27 @@ impl Recorder {
         let storage = &floor.config.storage;
         let folder = storage.recordings_dir.join(&about.storage_path);
         let files = Files::new(folder, storage.min_free_mb << 20);
-        board.open(about.recording_id, about.lesson_id);
         Self {
-            floor,
-            board,
-            about: Arc::new(about),
+            clock: floor.clock.clone(),
             start,
             tracks: HashMap::new(),
-            opened: Vec::new(),
             waiting: Waiting::default(),
             files: Some(files),
             flight: None,
-            saving: None,
-            unsaved: BTreeSet::new(),
+            ledger: Ledger::new(floor, board, about),
         }
     }
 
     /// Ends when everything is closed and written down.
-    #[tracing::instrument(name = "recording", skip_all, fields(
-        recording.id = %self.about.recording_id, lesson.id = %self.about.lesson_id))]
     pub(super) async fn run(mut self, tap: Tap, orders: mpsc::Receiver<Order>) {
-        tracing::info!("recording to {}", self.about.storage_path);
-        self.describe();
+        tracing::info!("recording begins");
+        self.waiting.push(Job::Describe(self.ledger.description()));
         let fault = match self.follow(tap, orders).await {
             End::Stopped | End::LessonOver => None,
             End::Fault(fault) => Some(fault),
         };
         let fault = self.close(fault).await;
-        self.conclude(fault).await;
+        self.ledger.conclude(fault).await;
     }
 
     async fn follow(&mut self, mut tap: Tap, mut orders: mpsc::Receiver<Order>) -> End {
@@ -172,7 +154,7 @@ impl Recorder {
                         return End::Fault(fault);
                     }
                 }
-                saved = finished(&mut self.saving) => report(saved),
+                saved = finished(&mut self.ledger.saving) => report(saved),
                 order = orders.recv() => match order {
                     Some(Order::Event(event)) => self.note(&event),
                     Some(Order::Stop) | None => {
@@ -185,7 +167,7 @@ impl Recorder {
                     until_save -= 1;
                     if until_save == 0 {
                         until_save = SAVE_EVERY;
-                        self.save();
+                        self.ledger.save();
                     }
                 }
             }
@@ -205,117 +187,76 @@ impl Recorder {
     }
 
     fn take(&mut self, tapped: Tapped) {
-        let now = self.floor.clock.monotonic();
         match tapped {
             Tapped::Started(TappedTrack { id, kind, codec, .. }) => {
                 let kind = TrackKind::from(kind);
-                // One track of a kind at a time, whatever the broadcast says.
-                self.end_tracks(now, |live| live.kind == kind);
-                let track = Track::new(codec, self.start, now);
+                // One track of a kind at a time: word of the last one's end may have been lost.
+                self.end_tracks(|_, live| live.kind == kind);
+                let track = Track::new(codec, self.start, self.clock.monotonic());
                 self.tracks.insert(id, Live { kind, track, segment: None });
             }
-            Tapped::Packet(packet) => {
-                let id = packet.track;
-                if let Some(live) = self.tracks.get_mut(&id) {
-                    let outputs = live.track.push(packet);
-                    self.put(id, outputs);
-                }
-            }
-            Tapped::Ended(id) => {
-                if let Some(live) = self.tracks.get_mut(&id) {
-                    let outputs = live.track.finish(now);
-                    self.put(id, outputs);
-                    self.forget(id);
-                }
-            }
-        }
-    }
-
-    fn end_tracks(&mut self, now: Duration, which: impl Fn(&Live) -> bool) {
-        let ids: Vec<_> =
-            self.tracks.iter().filter(|(_, live)| which(live)).map(|(id, _)| *id).collect();
-        for id in ids {
-            if let Some(live) = self.tracks.get_mut(&id) {
-                let outputs = live.track.finish(now);
-                self.put(id, outputs);
-                self.forget(id);
-            }
-        }
-    }
-
-    fn forget(&mut self, id: TrackId) {
-        let Some(live) = self.tracks.remove(&id) else { return };
-        let (lost, dropped) = live.track.losses();
-        if lost > 0 {
-            let kind = live.kind;
-            tracing::warn!(lost, dropped, "{kind:?}: {lost} packets did not reach the recorder");
+            Tapped::Packet(packet) => self.hear(packet.track, |track| track.push(packet)),
+            Tapped::Ended(ended) => self.end_tracks(|id, _| id == ended),
         }
     }
 
     fn tick(&mut self) {
-        let now = self.floor.clock.monotonic();
+        let now = self.clock.monotonic();
         let ids: Vec<_> = self.tracks.keys().copied().collect();
         for id in ids {
-            if let Some(live) = self.tracks.get_mut(&id) {
-                let outputs = live.track.tick(now);
-                self.put(id, outputs);
+            self.hear(id, |track| track.tick(now));
+        }
+    }
+
+    fn end_tracks(&mut self, which: impl Fn(TrackId, &Live) -> bool) {
+        let now = self.clock.monotonic();
+        let ending = self.tracks.iter().filter(|(id, live)| which(**id, live));
+        let ids: Vec<_> = ending.map(|(id, _)| *id).collect();
+        for id in ids {
+            self.hear(id, |track| track.finish(now));
+            let Some(live) = self.tracks.remove(&id) else { continue };
+            let (lost, dropped) = live.track.losses();
+            if lost > 0 {
+                let kind = live.kind;
+                tracing::warn!(
+                    lost,
+                    dropped,
+                    "{kind:?}: {lost} packets did not reach the recorder"
+                );
             }
         }
     }
 
-    /// Makes jobs of what a track gave.
-    fn put(&mut self, id: TrackId, outputs: Vec<Output>) {
-        for output in outputs {
-            let Some(live) = self.tracks.get_mut(&id) else { return };
-            match output {
-                Output::Open { format, start_us, head } => {
-                    let kind = live.kind;
-                    let number = 1 + self.opened.iter().filter(|file| file.kind == kind).count();
-                    let file = SegmentFile {
-                        id: self.floor.clock.id(),
-                        kind,
-                        path: folder::segment_path(kind, number, format.extension()),
-                        mime: format.mime(),
-                        size: format.size(),
-                        offset_ms: whole_ms(start_us),
-                        duration_ms: 0,
-                        size_bytes: head.len() as u64,
-                        init_bytes: head.len() as u64,
-                        frame_count: 0,
-                        is_closed: false,
-                        fragments: Vec::new(),
-                    };
+    /// Makes jobs of what a track gives.
+    fn hear(&mut self, id: TrackId, give: impl FnOnce(&mut Track) -> Vec<Output>) {
+        let Some(live) = self.tracks.get_mut(&id) else { return };
+        for output in give(&mut live.track) {
+            match (output, live.segment) {
+                (Output::Open { format, start_us, head }, _) => {
+                    let path = numbered(&self.ledger, live.kind, &format);
+                    let file = opened(self.clock.id(), live.kind, path, &format, start_us, &head);
                     live.segment = Some(file.id);
-                    self.open(file, head);
+                    // The description goes first: a file that lies there is always described.
+                    self.ledger.open(file.clone());
+                    self.waiting.push(Job::Describe(self.ledger.description()));
+                    self.waiting.open(file, head);
                 }
-                Output::Append(cut) => {
-                    if let Some(segment) = live.segment {
-                        self.waiting.append(segment, cut);
-                    }
+                (Output::Append(cut), Some(segment)) => self.waiting.append(segment, cut),
+                (Output::Close, Some(segment)) => {
+                    live.segment = None;
+                    self.waiting.push(Job::Close { segment });
+                    self.waiting.done.push(Done::Closed(segment));
                 }
-                Output::Close => {
-                    if let Some(segment) = live.segment.take() {
-                        self.waiting.push(Job::Close { segment });
-                        self.waiting.done.push(Done::Closed(segment));
-                    }
-                }
+                // A track opens before it does anything else.
+                (Output::Append(_) | Output::Close, None) => {}
             }
         }
-    }
-
-    /// The description goes first: a file that lies there is always described.
-    fn open(&mut self, file: SegmentFile, head: Vec<u8>) {
-        self.opened.push(file.clone());
-        self.describe();
-        self.waiting.push(Job::Open { segment: file.id, path: file.path.clone(), head });
-        self.waiting.done.push(Done::Opened(file));
     }
 
     fn note(&mut self, event: &serde_json::Value) {
-        let clock = &self.floor.clock;
-        let offset = clock.monotonic().saturating_sub(self.start);
+        let offset = self.clock.monotonic().saturating_sub(self.start);
         let line = json!({
-            "at": clock.now(),
+            "at": self.clock.now(),
             "offset_ms": whole_ms(u64::try_from(offset.as_micros()).unwrap_or(0)),
             "event": event,
         });
@@ -344,67 +285,20 @@ impl Recorder {
             tracing::error!(error = %chain(&error), "recording cannot go on: {}", chain(&error));
             return Err(error.fault());
         }
-        done.into_iter().for_each(|done| self.tell(done));
+        for done in done {
+            self.ledger.tell(done);
+        }
         Ok(())
     }
 
-    fn tell(&mut self, done: Done) {
-        let recording = self.about.recording_id;
-        match done {
-            Done::Opened(file) => {
-                self.unsaved.insert(file.id);
-                self.board.add(recording, file);
-                self.changed();
-            }
-            Done::Closed(id) => {
-                self.unsaved.insert(id);
-                self.board.change(recording, id, |segment| segment.is_closed = true);
-            }
-            Done::Grew { segment: id, at_us, end_us, length, frames, keyframe } => {
-                self.unsaved.insert(id);
-                let grown = self.board.change(recording, id, |segment| {
-                    let at_ms = whole_ms(at_us);
-                    let fragment = Fragment { at_ms, offset: segment.size_bytes, length, keyframe };
-                    segment.fragments.push(fragment);
-                    segment.size_bytes += length;
-                    segment.duration_ms = whole_ms(end_us);
-                    segment.frame_count += frames;
-                    fragment
-                });
-                if let Some(fragment) = grown {
-                    self.floor.events.tell(Event::RecordingGrew {
-                        recording_id: recording,
-                        lesson_id: self.about.lesson_id,
-                        segment_id: id.to_string(),
-                        fragment,
-                    });
-                }
-            }
-        }
-    }
-
-    /// Brings the rows up to the board, unless that is under way already.
-    fn save(&mut self) {
-        if self.saving.is_some() || self.unsaved.is_empty() {
-            return;
-        }
-        let (db, recording) = (self.floor.db.clone(), self.about.recording_id);
-        let unsaved = std::mem::take(&mut self.unsaved);
-        let segments = self.board.rows(recording, &unsaved);
-        self.saving = Some(tokio::spawn(async move {
-            db.write(move |tx| store::save_segments(tx, recording, &segments)).await
-        }));
-    }
-
     /// Closes the files. A fault on the way there is the recording's.
-    async fn close(&mut self, fault: Option<Fault>) -> Option<Fault> {
+    async fn close(&mut self, mut fault: Option<Fault>) -> Option<Fault> {
         if fault.is_some() {
             // No room for more, or no order in it: what is on disk is what there is.
             self.waiting = Waiting::default();
         } else {
-            self.end_tracks(self.floor.clock.monotonic(), |_| true);
+            self.end_tracks(|_, _| true);
         }
-        let mut fault = fault;
         loop {
             self.take_off();
             if self.flight.is_none() {
@@ -417,88 +311,17 @@ impl Recorder {
             }
         }
     }
-
-    /// Writes down how it ended.
-    async fn conclude(&mut self, fault: Option<Fault>) {
-        let recording = self.about.recording_id;
-        let mut segments = self.segments();
-        segments.iter_mut().for_each(|segment| segment.is_closed = true);
-        let plays = segments.iter().any(|segment| segment.frame_count > 0);
-        let standing = Standing {
-            status: if plays { Status::Ready } else { Status::Failed },
-            fault: fault.or((!plays).then_some(Fault::NothingRecorded)),
-            ended_at: Some(self.floor.clock.now()),
-        };
-        self.raise(fault);
-        let processing = Standing { status: Status::Processing, ..standing };
-        self.stand(processing, segments.clone()).await;
-        let text = self.metadata(standing, &segments);
-        let path = self.folder().join(folder::METADATA);
-        let replaced = tokio::task::spawn_blocking(move || folder::replace(&path, &text)).await;
-        if !matches!(replaced, Ok(Ok(()))) {
-            tracing::warn!("the recording's description is out of date: {replaced:?}");
-        }
-        self.stand(standing, Vec::new()).await;
-        self.board.close(recording);
-        self.changed();
-        tracing::info!("recording ended: {:?}, fault {:?}", standing.status, standing.fault);
-    }
-
-    async fn stand(&mut self, standing: Standing, segments: Vec<SegmentFile>) {
-        report(finished_or_none(&mut self.saving).await);
-        let recording = self.about.recording_id;
-        let written = self.floor.db.write(move |tx| {
-            store::set_standing(tx, recording, standing)?;
-            store::save_segments(tx, recording, &segments)
-        });
-        report(Some(written.await));
-        self.changed();
-    }
-
-    fn raise(&self, fault: Option<Fault>) {
-        let health = &self.floor.health;
-        let lesson = self.about.lesson_id;
-        let detail = match fault {
-            None | Some(Fault::Interrupted | Fault::NothingRecorded) => return,
-            Some(Fault::DiskFull) => {
-                let detail = "No room is left for recordings: lessons go on, but are not recorded.";
-                return health.raise("disk_full", Severity::Error, detail);
-            }
-            Some(Fault::DiskFailed) => "the disk could not be written to",
-            Some(Fault::DiskTooSlow) => "the disk was too slow for it",
-        };
-        let detail = format!("The recording of lesson {lesson} ended early: {detail}.");
-        health.raise(super::RECORDING_FAILED, Severity::Error, detail);
-    }
-
-    fn describe(&mut self) {
-        let standing = Standing { status: Status::Recording, fault: None, ended_at: None };
-        let text = self.metadata(standing, &self.opened);
-        self.waiting.push(Job::Describe(text));
-    }
-
-    fn metadata(&self, standing: Standing, segments: &[SegmentFile]) -> Vec<u8> {
-        Metadata::new(self.floor.box_id, &self.about, standing, segments).to_bytes()
-    }
-
-    fn folder(&self) -> std::path::PathBuf {
-        self.floor.config.storage.recordings_dir.join(&self.about.storage_path)
-    }
-
-    fn segments(&self) -> Vec<SegmentFile> {
-        self.board.segments(self.about.recording_id).unwrap_or_default()
-    }
-
-    fn changed(&self) {
-        let (recording_id, lesson_id) = (self.about.recording_id, self.about.lesson_id);
-        self.floor.events.tell(Event::RecordingChanged { recording_id, lesson_id });
-    }
 }
 
 impl Waiting {
     fn push(&mut self, job: Job) {
         self.bytes += job.bytes();
         self.jobs.push(job);
+    }
+
+    fn open(&mut self, file: SegmentFile, head: Vec<u8>) {
+        self.push(Job::Open { segment: file.id, path: file.path.clone(), head });
+        self.done.push(Done::Opened(file));
     }
 
     fn append(&mut self, segment: SegmentId, cut: Cut) {
@@ -509,22 +332,41 @@ impl Waiting {
     }
 }
 
+/// The path of the next segment of this kind.
+fn numbered(ledger: &Ledger, kind: TrackKind, format: &Format) -> String {
+    let before = ledger.opened().iter().filter(|file| file.kind == kind).count();
+    folder::segment_path(kind, before + 1, format.extension())
+}
+
+/// A file with nothing but its head.
+fn opened(
+    id: SegmentId,
+    kind: TrackKind,
+    path: String,
+    format: &Format,
+    start_us: u64,
+    head: &[u8],
+) -> SegmentFile {
+    SegmentFile {
+        id,
+        kind,
+        path,
+        mime: format.mime(),
+        size: format.size(),
+        offset_ms: whole_ms(start_us),
+        duration_ms: 0,
+        size_bytes: head.len() as u64,
+        init_bytes: head.len() as u64,
+        frame_count: 0,
+        is_closed: false,
+        fragments: Vec::new(),
+    }
+}
+
 /// What the task gave, `None` if it panicked; never while there is none. Cancel-safe.
 async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {
     let Some(running) = task else { return pending().await };
     let result = running.await;
     *task = None;
     result.ok()
-}
-
-/// The same, but at once where there is none.
-async fn finished_or_none<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {
-    if task.is_none() { None } else { finished(task).await }
-}
-
-/// Rows that are behind do no harm: the next start's salvage reads the files.
-fn report(saved: Option<Result<(), DbError>>) {
-    if let Some(Err(error)) = saved {
-        tracing::warn!(error = %chain(&error), "recording's rows are behind: {}", chain(&error));
-    }
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Error, Handle, Recording, SegmentId};
+use super::{Error, Handle, JoinError, Recording, SegmentId};
 use crate::{
     http::{Json, List, Path, Problem},
     identity::{self, Signed},
@@ -28,6 +28,7 @@ where
         .routes(routes!(list))
         .routes(routes!(get_one, delete))
         .routes(routes!(segment))
+        .routes(routes!(download))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -109,6 +110,33 @@ async fn segment(
     response.map_err(|source| Error::ReadSegment { segment: segment_id, source }.into())
 }
 
+/// The recording as one file to keep. It is made for the asking, which takes a while.
+#[utoipa::path(
+    get,
+    path = "/api/v1/recordings/{id}/download",
+    operation_id = "download_recording",
+    tag = "recording",
+    params(("id" = RecordingId, Path)),
+    responses(
+        (status = 200, description = "MP4, or WebM where the picture is VP8", content_type = "video/mp4"),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 404, description = "`recording_unknown`", body = Problem),
+        (status = 409, description = "`recording_running`, `nothing_recorded`", body = Problem),
+        (status = 503, description = "`download_busy`", body = Problem),
+        (status = 507, description = "`disk_full`", body = Problem),
+    )
+)]
+async fn download(
+    State(recording): State<Handle>,
+    Signed(person): Signed,
+    Path(id): Path<RecordingId>,
+) -> Result<Response, Problem> {
+    let export = recording.export(&person, id).await?;
+    let response = range::attachment(export).await;
+    let unreadable = |error: std::io::Error| JoinError::Failed(error.to_string());
+    response.map_err(|error| Error::Export { recording: id, source: unreadable(error) }.into())
+}
+
 /// Deletes a recording and its files, for good.
 #[utoipa::path(
     delete,
@@ -153,6 +181,13 @@ impl From<Error> for Problem {
             Error::AlreadyRecording(_) => {
                 Self::conflict("already_recording", "The lesson is being recorded already.")
             }
+            Error::ExportBusy => Self::unavailable(
+                "download_busy",
+                "Another download is being made. Try again in a minute.",
+            ),
+            Error::NothingToExport(_) => {
+                Self::conflict("nothing_recorded", "Nothing of this recording plays.")
+            }
             Error::DiskFull { free_mb } => Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,
                 "disk_full",
@@ -162,6 +197,7 @@ impl From<Error> for Problem {
             Error::CreateFolder { .. }
             | Error::DeleteFiles { .. }
             | Error::ReadSegment { .. }
+            | Error::Export { .. }
             | Error::Db(_) => Self::internal(&error),
         }
     }

@@ -58,7 +58,13 @@ pub(super) async fn survey(floor: &Floor) -> Survey {
         }
     };
     let recordings = floor.config.storage.recordings_dir.clone();
-    let found = tokio::task::spawn_blocking(move || folder::find(&recordings)).await;
+    let found = tokio::task::spawn_blocking(move || {
+        if let Err(error) = folder::clear_scratch(&recordings) {
+            tracing::warn!(error = %error, "cannot clear the scratch directory: {error}");
+        }
+        folder::find(&recordings)
+    })
+    .await;
     let unknown = found.unwrap_or_default().into_iter().filter(|path| !known.contains(path));
     Survey { unfinished, unknown: unknown.collect() }
 }

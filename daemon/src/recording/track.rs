@@ -99,7 +99,7 @@ impl Track {
         self.assembler.push(at, index, packet, Origin::Live);
         let mut out = Vec::new();
         while let Some(frame) = self.assembler.poll(at) {
-            self.take(frame, at, &mut out);
+            self.take(&frame, at, &mut out);
         }
         out
     }
@@ -125,7 +125,7 @@ impl Track {
         (stats.lost, stats.dropped)
     }
 
-    fn take(&mut self, frame: assemble::Frame, now: Duration, out: &mut Vec<Output>) {
+    fn take(&mut self, frame: &assemble::Frame, now: Duration, out: &mut Vec<Output>) {
         let arrival = self.arrival(frame.timestamp, now);
         let place_us = self.timeline.place(arrival, frame.timestamp);
         if frame.is_keyframe

@@ -18,16 +18,37 @@ pub(crate) struct Shown {
 
 /// Decodes a file to its end. Panics where any part of it cannot be decoded.
 pub(crate) fn play(path: &Path) -> Shown {
-    try_play(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-pub(crate) fn try_play(path: &Path) -> Result<Shown, String> {
-    gst::init().unwrap();
     let text =
         format!("filesrc location={} ! decodebin ! appsink name=sink sync=false", path.display());
-    let pipeline = gst::parse::launch(&text).unwrap().downcast::<gst::Pipeline>().unwrap();
-    let sink = pipeline.by_name("sink").unwrap().downcast::<AppSink>().unwrap();
-    pipeline.set_state(gst::State::Playing).map_err(|error| error.to_string())?;
+    let pipeline = start(&text);
+    let shown = drain(&pipeline, "sink");
+    finish(&pipeline, path);
+    shown
+}
+
+/// Decodes picture and sound of one file to their ends.
+pub(crate) fn play_both(path: &Path) -> (Shown, Shown) {
+    let text = format!(
+        "filesrc location={} ! decodebin name=both both. ! video/x-raw ! appsink name=sink sync=false \
+         both. ! audio/x-raw ! appsink name=sound sync=false",
+        path.display()
+    );
+    let pipeline = start(&text);
+    let both = (drain(&pipeline, "sink"), drain(&pipeline, "sound"));
+    finish(&pipeline, path);
+    both
+}
+
+fn start(text: &str) -> gst::Pipeline {
+    gst::init().unwrap();
+    let pipeline = gst::parse::launch(text).unwrap().downcast::<gst::Pipeline>().unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    pipeline
+}
+
+/// Takes everything until the end, or until the pipeline gives up.
+fn drain(pipeline: &gst::Pipeline, sink: &str) -> Shown {
+    let sink = pipeline.by_name(sink).unwrap().downcast::<AppSink>().unwrap();
     let mut shown = Shown::default();
     while let Ok(sample) = sink.pull_sample() {
         let at = sample.buffer().and_then(gst::BufferRef::pts).unwrap_or_default();
@@ -39,10 +60,11 @@ pub(crate) fn try_play(path: &Path) -> Result<Shown, String> {
         }
         shown.count += 1;
     }
+    shown
+}
+
+fn finish(pipeline: &gst::Pipeline, path: &Path) {
     let error = pipeline.bus().unwrap().pop_filtered(&[gst::MessageType::Error]);
     pipeline.set_state(gst::State::Null).unwrap();
-    match error {
-        Some(error) => Err(format!("{error:?}")),
-        None => Ok(shown),
-    }
+    assert!(error.is_none(), "{}: {error:?}", path.display());
 }

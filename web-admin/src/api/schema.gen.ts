@@ -99,6 +99,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** The lessons of a class, counted, as CSV. */
         get: operations["export_class_attendance_csv"];
         put?: never;
         post?: never;
@@ -115,6 +116,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** The lessons of a class, counted, as XLSX. */
         get: operations["export_class_attendance_xlsx"];
         put?: never;
         post?: never;
@@ -133,6 +135,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Import a file: all of it, or nothing. */
         post: operations["import_students"];
         delete?: never;
         options?: never;
@@ -149,6 +152,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** See what a file would change, and change nothing. */
         post: operations["preview_import"];
         delete?: never;
         options?: never;
@@ -199,6 +203,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** The class's students as CSV, as Excel opens it in the language of whoever asks. */
         get: operations["export_students_csv"];
         put?: never;
         post?: never;
@@ -215,6 +220,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** The class's students as XLSX. */
         get: operations["export_students_xlsx"];
         put?: never;
         post?: never;
@@ -318,7 +324,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["export_attendance_csv"];
+        /** The attendance of a lesson as CSV, as Excel opens it in the language of whoever asks. */
+        get: operations["export_lesson_attendance_csv"];
         put?: never;
         post?: never;
         delete?: never;
@@ -334,7 +341,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["export_attendance_xlsx"];
+        /** The attendance of a lesson as XLSX. */
+        get: operations["export_lesson_attendance_xlsx"];
         put?: never;
         post?: never;
         delete?: never;
@@ -709,6 +717,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** The recording as one file to keep. It is made for the asking, which takes a while. */
         get: operations["download_recording"];
         put?: never;
         post?: never;
@@ -796,6 +805,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** All settings, as they are in force. */
         get: operations["list_settings"];
         put?: never;
         post?: never;
@@ -813,7 +823,8 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        put: operations["update_setting"];
+        /** Set one. In force at once. */
+        put: operations["replace_setting"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1022,6 +1033,8 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @enum {string} */
+        Action: "add" | "update" | "same";
         /** @description What a person made of a record. The newest stands; all of them are kept. */
         AttendanceCorrection: {
             at: components["schemas"]["Timestamp"];
@@ -1088,11 +1101,20 @@ export interface components {
             student_id: components["schemas"]["StudentId"];
             student_number: string;
         };
+        /** @description A line that keeps the file from being imported. */
         BadLine: {
-            /** Format: int32 */
-            line: number;
+            /**
+             * @description Stable: `number_missing`, `name_missing`, `number_twice`, `cell_unreadable`,
+             *     `in_other_class`, or what is wrong with a field: `too_long`, `not_one_line`,
+             *     `email_malformed`.
+             */
             code: string;
             detail: string;
+            /**
+             * Format: int32
+             * @description As the file's own program counts, from 1.
+             */
+            line: number;
         };
         /**
          * Format: uuid
@@ -1161,10 +1183,14 @@ export interface components {
         };
         /** @enum {string} */
         Codec: "h264" | "vp8" | "opus";
+        /** @enum {string} */
+        Column: "student_id" | "full_name" | "last_name" | "first_name" | "patronymic" | "email" | "ignored";
         CreatedSiteToken: components["schemas"]["SiteTokenRow"] & {
             /** @description The line for `alfarid-agent enrol`. Shown this once. */
             token: string;
         };
+        /** @enum {string} */
+        Delimiter: "," | ";";
         /** @description Room on the disk that recordings go to. */
         Disk: {
             /** Format: int64 */
@@ -1172,6 +1198,8 @@ export interface components {
             /** Format: int64 */
             total_bytes: number;
         };
+        /** @enum {string} */
+        Encoding: "utf-8" | "windows-1251" | "xlsx";
         /** @description Pushed to pages as JSON, tagged by `type`. */
         Event: {
             now: components["schemas"]["Timestamp"];
@@ -1277,38 +1305,29 @@ export interface components {
             uptime_seconds: number;
             version: string;
         };
-        /** @enum {string} */
-        ImportAction: "add" | "update" | "same";
-        /** @enum {string} */
-        ImportEncoding: "utf-8" | "windows-1251" | "xlsx";
+        /** @description What a file would change. */
         ImportPreview: {
-            encoding: components["schemas"]["ImportEncoding"];
-            delimiter?: string | null;
-            columns: string[];
-            rows: components["schemas"]["ImportRow"][];
-            bad_lines: components["schemas"]["BadLine"][];
             /** Format: int32 */
             add: number;
-            /** Format: int32 */
-            update: number;
+            /** @description With one of these nothing is imported. */
+            bad_lines: components["schemas"]["BadLine"][];
+            /** @description What each column was taken for, from the left. */
+            columns: components["schemas"]["Column"][];
+            delimiter?: null | components["schemas"]["Delimiter"];
+            encoding: components["schemas"]["Encoding"];
+            rows: components["schemas"]["PlannedRow"][];
             /** Format: int32 */
             same: number;
+            /** Format: int32 */
+            update: number;
         };
-        ImportResult: {
+        Imported: {
             /** Format: int32 */
             added: number;
             /** Format: int32 */
-            updated: number;
-            /** Format: int32 */
             unchanged: number;
-        };
-        ImportRow: {
             /** Format: int32 */
-            line: number;
-            student_id: string;
-            full_name: string;
-            email?: string | null;
-            action: components["schemas"]["ImportAction"];
+            updated: number;
         };
         JoinForm: components["schemas"]["Claimant"] & {
             passphrase: components["schemas"]["Secret"];
@@ -1552,6 +1571,17 @@ export interface components {
             }[];
         };
         /** @description The body of every list. */
+        List_Setting: {
+            items: {
+                default: unknown;
+                description: string;
+                /** @example lesson.default_minutes */
+                key: string;
+                updated_at?: null | components["schemas"]["Timestamp"];
+                value: unknown;
+            }[];
+        };
+        /** @description The body of every list. */
         List_SiteTokenRow: {
             items: {
                 created_at: components["schemas"]["Timestamp"];
@@ -1702,6 +1732,17 @@ export interface components {
          * @enum {string}
          */
         Picture: "live" | "blank" | "frozen";
+        PlannedRow: {
+            action: components["schemas"]["Action"];
+            email?: string | null;
+            full_name: string;
+            /**
+             * Format: int32
+             * @description As the file's own program counts, from 1.
+             */
+            line: number;
+            student_id: string;
+        };
         /** @description The body of every error response, `application/problem+json`. */
         Problem: {
             /**
@@ -1877,17 +1918,16 @@ export interface components {
          * @description One file of a recording.
          */
         SegmentId: string;
+        /** @description One setting as the page shows it. */
         Setting: {
+            default: unknown;
+            description: string;
+            /** @example lesson.default_minutes */
             key: string;
+            updated_at?: null | components["schemas"]["Timestamp"];
             value: unknown;
-            description?: string | null;
-            /** Format: int64 */
-            updated_at: number;
         };
-        SettingList: {
-            items: components["schemas"]["Setting"][];
-        };
-        SettingPut: {
+        SettingForm: {
             value: unknown;
         };
         /** @enum {string} */
@@ -2501,12 +2541,14 @@ export interface operations {
     export_class_attendance_csv: {
         parameters: {
             query?: {
-                from?: number;
-                to?: number;
+                /** @description Lessons that began at this time or later. */
+                from?: components["schemas"]["Timestamp"];
+                /** @description Lessons that began before this time. */
+                to?: components["schemas"]["Timestamp"];
             };
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["ClassId"];
             };
             cookie?: never;
         };
@@ -2520,13 +2562,31 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_class` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_class` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2534,12 +2594,14 @@ export interface operations {
     export_class_attendance_xlsx: {
         parameters: {
             query?: {
-                from?: number;
-                to?: number;
+                /** @description Lessons that began at this time or later. */
+                from?: components["schemas"]["Timestamp"];
+                /** @description Lessons that began before this time. */
+                to?: components["schemas"]["Timestamp"];
             };
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["ClassId"];
             };
             cookie?: never;
         };
@@ -2550,34 +2612,50 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_class` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_class` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
     import_students: {
         parameters: {
-            query?: {
-                filename?: string;
-            };
+            query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["ClassId"];
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/octet-stream": string;
+                "application/octet-stream": number[];
             };
         };
         responses: {
@@ -2586,34 +2664,78 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ImportResult"];
+                    "application/json": components["schemas"]["Imported"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_class` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_class` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `class_full` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `import_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `import_has_bad_lines`, and what `preview_import` may say */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
     preview_import: {
         parameters: {
-            query?: {
-                filename?: string;
-            };
+            query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["ClassId"];
             };
             cookie?: never;
         };
+        /** @description CSV (UTF-8 or Windows-1251, comma or semicolon) or XLSX, up to 2 MB and 2000 lines */
         requestBody: {
             content: {
-                "application/octet-stream": string;
+                "application/octet-stream": number[];
             };
         };
         responses: {
@@ -2625,13 +2747,49 @@ export interface operations {
                     "application/json": components["schemas"]["ImportPreview"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_class` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_class` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `import_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `import_column_missing`, `import_empty`, `import_not_a_table`, `import_old_excel`, `import_too_many_rows`, `import_utf16` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2855,7 +3013,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["ClassId"];
             };
             cookie?: never;
         };
@@ -2869,13 +3027,22 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_class` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2885,7 +3052,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["ClassId"];
             };
             cookie?: never;
         };
@@ -2896,16 +3063,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_class` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3240,12 +3416,15 @@ export interface operations {
             };
         };
     };
-    export_attendance_csv: {
+    export_lesson_attendance_csv: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description How far the reader's clock is from UTC, eastwards; the box's own, if nothing is said. */
+                utc_offset_minutes?: number;
+            };
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["LessonId"];
             };
             cookie?: never;
         };
@@ -3259,23 +3438,44 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_lesson` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_lesson` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    export_attendance_xlsx: {
+    export_lesson_attendance_xlsx: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description How far the reader's clock is from UTC, eastwards; the box's own, if nothing is said. */
+                utc_offset_minutes?: number;
+            };
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["LessonId"];
             };
             cookie?: never;
         };
@@ -3286,16 +3486,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_lesson` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_lesson` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4476,27 +4694,64 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                id: string;
+                id: components["schemas"]["RecordingId"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
+            /** @description MP4, or WebM where the picture is VP8 */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": string;
+                    "video/mp4": unknown;
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `recording_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `recording_running`, `nothing_recorded` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `download_busy` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk_full` */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -4856,21 +5111,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SettingList"];
+                    "application/json": components["schemas"]["List_Setting"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    update_setting: {
+    replace_setting: {
         parameters: {
             query?: never;
             header?: never;
@@ -4881,7 +5136,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["SettingPut"];
+                "application/json": components["schemas"]["SettingForm"];
             };
         };
         responses: {
@@ -4893,13 +5148,40 @@ export interface operations {
                     "application/json": components["schemas"]["Setting"];
                 };
             };
-            /** @description The problem. */
-            default: {
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `admins_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_setting` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };

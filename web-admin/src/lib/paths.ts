@@ -23,8 +23,9 @@ export const paths = {
 export const files = {
   preview: (lessonId: string, version: number) =>
     `/api/v1/lessons/${lessonId}/preview.jpg?v=${version}`,
-  attendance: (lessonId: string, kind: 'csv' | 'xlsx') =>
-    `/api/v1/lessons/${lessonId}/attendance.${kind}`,
+  /** The sheet has times of day: the reader's, as they were on the day of the lesson. */
+  attendance: (lesson: { id: string; start_at: number }, kind: 'csv' | 'xlsx') =>
+    `/api/v1/lessons/${lesson.id}/attendance.${kind}?utc_offset_minutes=${utcOffsetMinutes(lesson.start_at)}`,
   classAttendance: (classId: string, kind: 'csv' | 'xlsx') =>
     `/api/v1/classes/${classId}/attendance.${kind}`,
   students: (classId: string, kind: 'csv' | 'xlsx') =>
@@ -40,3 +41,8 @@ export const files = {
 /** Where WHIP offers go. */
 export const whipEndpoint = (lessonId: string, publication: 'screen' | 'person') =>
   `/api/v1/lessons/${lessonId}/whip/${publication}`;
+
+/** Eastwards, as the box counts; the browser counts the other way. */
+function utcOffsetMinutes(at: number): number {
+  return -new Date(at).getTimezoneOffset();
+}

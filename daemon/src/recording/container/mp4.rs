@@ -6,6 +6,7 @@ mod read;
 use alfarid_stream::Size;
 use bytes::BufMut;
 
+pub(in crate::recording) use self::read::{configuration, in_band};
 pub(super) use self::read::{entries, head_bytes, next_fragment};
 use super::Sample;
 use crate::recording::media::Format;
@@ -68,14 +69,18 @@ pub(super) fn fragment(timescale: u32, number: u32, samples: &[Sample]) -> Vec<u
                 out.put_u32(saturate(samples.len()));
                 offset_at = out.len();
                 out.put_u32(0); // The data's offset, known when the moof is whole.
-                samples.iter().for_each(|sample| put_run_entry(out, timescale, sample));
+                for sample in samples {
+                    put_run_entry(out, timescale, sample);
+                }
             });
         });
     });
     let data_offset = saturate(out.len() + BOX_HEADER);
     out[offset_at..offset_at + 4].copy_from_slice(&data_offset.to_be_bytes());
     put_box(&mut out, *b"mdat", |out| {
-        samples.iter().for_each(|sample| out.put_slice(&sample.data));
+        for sample in samples {
+            out.put_slice(&sample.data);
+        }
     });
     out
 }

@@ -14,7 +14,10 @@ use tokio::{
 };
 use tokio_util::codec::{BytesCodec, FramedRead};
 
-use crate::{http::Problem, recording::Opened};
+use crate::{
+    http::Problem,
+    recording::{Export, Opened},
+};
 
 /// Bytes read from disk at once.
 const CHUNK: usize = 64 * 1024;
@@ -56,8 +59,29 @@ pub(super) async fn respond(opened: Opened, headers: &HeaderMap) -> io::Result<R
     Ok(response)
 }
 
+/// A file to be kept under its name.
+pub(super) async fn attachment(export: Export) -> io::Result<Response> {
+    let Export { file_name, mime, size_bytes, file } = export;
+    let mut response = body(file, 0, size_bytes).await?;
+    insert(&mut response, header::CONTENT_TYPE, mime);
+    // RFC 6266 with RFC 8187: a name that is not ASCII goes percent-encoded.
+    let name: String = file_name.bytes().map(percent_encoded).collect();
+    let disposition = format!("attachment; filename*=UTF-8''{name}");
+    insert(&mut response, header::CONTENT_DISPOSITION, &disposition);
+    Ok(response)
+}
+
+fn percent_encoded(byte: u8) -> String {
+    match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
+            char::from(byte).to_string()
+        }
+        other => format!("%{other:02X}"),
+    }
+}
+
 /// `length` bytes of the file from `first` on.
-pub(super) async fn body(mut file: File, first: u64, length: u64) -> io::Result<Response> {
+async fn body(mut file: File, first: u64, length: u64) -> io::Result<Response> {
     file.seek(io::SeekFrom::Start(first)).await?;
     let chunks = FramedRead::with_capacity(file.take(length), BytesCodec::new(), CHUNK);
     let chunks = futures_util::StreamExt::map(chunks, |chunk| chunk.map(BytesMut::freeze));

@@ -48,7 +48,8 @@ function Sheet({ lessonId, lesson, items }: SheetProps) {
             variant="subtle"
             size="compact-md"
             component="a"
-            href={files.attendance(lessonId, 'csv')}
+            download
+            href={files.attendance(lesson, 'csv')}
             leftSection={<IconDownload size={16} aria-hidden />}
           >
             {t('ui.csv')}
@@ -57,7 +58,8 @@ function Sheet({ lessonId, lesson, items }: SheetProps) {
             variant="subtle"
             size="compact-md"
             component="a"
-            href={files.attendance(lessonId, 'xlsx')}
+            download
+            href={files.attendance(lesson, 'xlsx')}
             leftSection={<IconDownload size={16} aria-hidden />}
           >
             {t('ui.xlsx')}

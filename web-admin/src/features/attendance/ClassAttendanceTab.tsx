@@ -22,6 +22,7 @@ export function ClassAttendanceTab() {
         <Button
           variant="subtle"
           component="a"
+          download
           href={files.classAttendance(id, 'csv')}
           leftSection={<IconDownload size={18} aria-hidden />}
         >
@@ -30,6 +31,7 @@ export function ClassAttendanceTab() {
         <Button
           variant="subtle"
           component="a"
+          download
           href={files.classAttendance(id, 'xlsx')}
           leftSection={<IconDownload size={18} aria-hidden />}
         >

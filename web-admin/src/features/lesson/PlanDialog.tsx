@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { $api } from '../../api/client';
+import { fieldProblem } from '../../api/problem';
 import { refresh } from '../../api/refresh';
 import { FormDialog } from '../../ui/FormDialog';
 import { classesQuery, roomsQuery } from './queries';
@@ -17,17 +18,18 @@ export function PlanDialog({ onClose }: { onClose: () => void }) {
   const [classId, setClassId] = useState(classes.data.items[0]?.id ?? null);
   const [roomId, setRoomId] = useState(rooms.data.items[0]?.id ?? null);
   const [startsAt, setStartsAt] = useState('');
-  const [minutes, setMinutes] = useState('45');
+  const [minutes, setMinutes] = useState('');
   const plan = $api.useMutation('post', '/api/v1/lessons', {
     onSuccess: async () => {
       await refresh({ queryKey: ['get', '/api/v1/lessons'] });
       onClose();
     },
   });
+  const isTimeRefused = fieldProblem(t, plan.error, 'start_at') !== undefined;
   const submit = () => {
     if (classId === null || roomId === null) return;
     const start_at = new Date(startsAt).getTime();
-    const planned_end_at = start_at + Number(minutes) * MINUTE_MS;
+    const planned_end_at = minutes === '' ? null : start_at + Number(minutes) * MINUTE_MS;
     plan.mutate({ body: { class_id: classId, room_id: roomId, start_at, planned_end_at } });
   };
 
@@ -37,7 +39,7 @@ export function PlanDialog({ onClose }: { onClose: () => void }) {
       title={t('lessons.plan')}
       submit={t('lessons.plan_yes')}
       isBusy={plan.isPending}
-      error={plan.error}
+      error={isTimeRefused ? null : plan.error}
       onSubmit={submit}
       onClose={onClose}
     >
@@ -59,6 +61,7 @@ export function PlanDialog({ onClose }: { onClose: () => void }) {
         required
         withAsterisk={false}
         value={startsAt}
+        error={isTimeRefused && t('lessons.not_possible')}
         onChange={(event) => setStartsAt(event.currentTarget.value)}
       />
       <TextInput
@@ -66,8 +69,7 @@ export function PlanDialog({ onClose }: { onClose: () => void }) {
         type="number"
         min={5}
         max={480}
-        required
-        withAsterisk={false}
+        description={t('lessons.minutes_about')}
         value={minutes}
         onChange={(event) => setMinutes(event.currentTarget.value)}
       />

@@ -74,6 +74,7 @@ function Actions({ recording }: { recording: Recording }) {
       {recording.status === 'ready' && (
         <Button
           component="a"
+          download
           href={files.download(recording.id)}
           leftSection={<IconDownload size={18} aria-hidden />}
         >

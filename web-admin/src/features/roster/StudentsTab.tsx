@@ -46,6 +46,7 @@ export function StudentsTab() {
         <Button
           variant="subtle"
           component="a"
+          download
           href={files.students(id, 'csv')}
           leftSection={<IconDownload size={18} aria-hidden />}
         >
@@ -54,6 +55,7 @@ export function StudentsTab() {
         <Button
           variant="subtle"
           component="a"
+          download
           href={files.students(id, 'xlsx')}
           leftSection={<IconDownload size={18} aria-hidden />}
         >

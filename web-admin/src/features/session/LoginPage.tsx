@@ -29,10 +29,7 @@ export function LoginPage() {
   };
 
   return (
-    <Doorstep
-      title={state.site_name ?? t('login.title')}
-      lead={t('login.lead', { box: state.box_name })}
-    >
+    <Doorstep title={state.site_name ?? t('login.title')} lead={t('login.lead')}>
       <form onSubmit={submit}>
         <Stack>
           <TextInput

@@ -23,6 +23,7 @@ export function HealthPage() {
     refetchInterval: HEALTH_EVERY_MS,
   }).data;
   const { disk } = health;
+  const hours = Math.floor(health.uptime_seconds / 3600);
 
   return (
     <Page title={t('health.title')}>
@@ -61,7 +62,7 @@ export function HealthPage() {
         <Card title={t('health.version')}>
           <Fact>{health.version}</Fact>
           <Text size="sm" c="dimmed">
-            {t('health.up', { count: Math.floor(health.uptime_seconds / 3600) })}
+            {hours === 0 ? t('health.up_short') : t('health.up', { count: hours })}
           </Text>
         </Card>
       </SimpleGrid>

@@ -5,7 +5,7 @@ use std::{
     ops::Range,
 };
 
-use bytes::Buf;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::{BOX_HEADER, KEYFRAME, RUN_FLAGS};
 use crate::recording::container::{Entry, Torn, read_at};
@@ -79,6 +79,47 @@ fn read_moof(timescale: u32, moof: &[u8]) -> Result<Vec<Entry>, Torn> {
         (ticks, start) = (next, end);
     }
     Ok(entries)
+}
+
+/// The decoder configuration of an H.264 file's head (ISO/IEC 14496-15 §5.3.3.1).
+pub(in crate::recording) fn configuration(head: &Bytes) -> Result<Bytes, Torn> {
+    // What stands before the boxes in each: `stsd` its flags and a count, `avc1` its fixed fields.
+    const WAY: [([u8; 4], usize); 8] = [
+        (*b"moov", 0),
+        (*b"trak", 0),
+        (*b"mdia", 0),
+        (*b"minf", 0),
+        (*b"stbl", 0),
+        (*b"stsd", 8),
+        (*b"avc1", 78),
+        (*b"avcC", 0),
+    ];
+    let inner = WAY.iter().try_fold(&head[..], |boxes, (kind, skip)| {
+        child(boxes, *kind)?.get(*skip..).ok_or(Torn::End)
+    })?;
+    Ok(head.slice_ref(inner))
+}
+
+/// The parameter sets of a configuration as they stand in a stream, behind their lengths.
+pub(in crate::recording) fn in_band(configuration: &Bytes) -> Bytes {
+    let mut out = BytesMut::new();
+    // Only what was written here is read; what is not complete is left out.
+    let _ = copy_sets(&configuration[..], &mut out);
+    out.freeze()
+}
+
+fn copy_sets(mut configuration: &[u8], out: &mut BytesMut) -> Result<(), Torn> {
+    configuration = configuration.get(5..).ok_or(Torn::End)?;
+    for mask in [0x1f, 0xff] {
+        for _ in 0..configuration.try_get_u8()? & mask {
+            let length = usize::from(configuration.try_get_u16()?);
+            let (set, rest) = configuration.split_at_checked(length).ok_or(Torn::End)?;
+            out.put_u32(u32::try_from(length).unwrap_or(0));
+            out.put_slice(set);
+            configuration = rest;
+        }
+    }
+    Ok(())
 }
 
 fn micros(timescale: u32, ticks: u64) -> u64 {

@@ -25,7 +25,7 @@ pub(in super::super) fn head_bytes(
     if segment.id != id::SEGMENT || segment.length.is_some() {
         return Err(Torn::Unexpected("no segment without a length"));
     }
-    let mut at = ebml + segment.header_bytes as u64;
+    let mut at = ebml + segment.own_bytes as u64;
     for id in [id::INFO, id::TRACKS] {
         at += header_at(file, at, file_bytes)?.expect(id)?;
     }
@@ -49,14 +49,14 @@ pub(in super::super) fn entries(fragment: &[u8]) -> Result<Vec<Entry>, Torn> {
     }
     let mut start_ms = None;
     let mut entries = Vec::new();
-    let mut at = cluster.header_bytes;
+    let mut at = cluster.own_bytes;
     while at < fragment.len() {
         let (header, body) = element(fragment, at..fragment.len())?;
         at = body.end;
         match (header.id, start_ms) {
             (id::TIMESTAMP, None) => start_ms = Some(number(&fragment[body])?),
             (id::BLOCK_GROUP, Some(start_ms)) => {
-                entries.push(read_group(fragment, body, start_ms)?)
+                entries.push(read_group(fragment, body, start_ms)?);
             }
             _ => return Err(Torn::Unexpected("an element of another kind")),
         }
@@ -96,7 +96,7 @@ fn read_group(fragment: &[u8], group: Range<usize>, start_ms: u64) -> Result<Ent
 fn element(bytes: &[u8], range: Range<usize>) -> Result<(Header, Range<usize>), Torn> {
     let header = Header::read(&bytes[range.clone()])?;
     let length = header.length.and_then(|length| usize::try_from(length).ok()).ok_or(Torn::End)?;
-    let start = range.start + header.header_bytes;
+    let start = range.start + header.own_bytes;
     let end = start.checked_add(length).filter(|&end| end <= range.end).ok_or(Torn::End)?;
     Ok((header, start..end))
 }
@@ -112,7 +112,7 @@ struct Header {
     id: u32,
     /// `None`: to the end of the file.
     length: Option<u64>,
-    header_bytes: usize,
+    own_bytes: usize,
 }
 
 impl Header {
@@ -123,14 +123,14 @@ impl Header {
         Ok(Self {
             id: u32::try_from(id).unwrap_or(0),
             length: (length != UNKNOWN_LENGTH).then_some(length & (marker - 1)),
-            header_bytes: id_bytes + length_bytes,
+            own_bytes: id_bytes + length_bytes,
         })
     }
 
     /// Its size with this header, if it is the element `id`.
     fn expect(&self, id: u32) -> Result<u64, Torn> {
         match self.length {
-            Some(length) if self.id == id => Ok(self.header_bytes as u64 + length),
+            Some(length) if self.id == id => Ok(self.own_bytes as u64 + length),
             _ => Err(Torn::Unexpected("an element of another kind")),
         }
     }
@@ -152,7 +152,7 @@ fn header_at(file: &mut (impl Read + Seek), offset: u64, limit: u64) -> Result<H
     let left = limit.saturating_sub(offset);
     let header = Header::read(&read_at(file, offset, MAX_HEADER.min(left))?)?;
     match header.length {
-        Some(length) if header.header_bytes as u64 + length > left => Err(Torn::End),
+        Some(length) if header.own_bytes as u64 + length > left => Err(Torn::End),
         _ => Ok(header),
     }
 }

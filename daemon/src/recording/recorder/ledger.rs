@@ -1,0 +1,181 @@
+//! What a recorder writes down of itself: on the board at once, in the rows once a second, in
+//! `metadata.json` when something begins or ends; and whom it tells.
+
+use std::collections::BTreeSet;
+
+use tokio::task::JoinHandle;
+
+use super::{Done, finished};
+use crate::{
+    db::DbError,
+    events::{Event, Fragment},
+    floor::Floor,
+    health::Severity,
+    http::problem::chain,
+    recording::{
+        About, Fault, RECORDING_FAILED, SegmentFile, SegmentId, Status,
+        board::Board,
+        container::whole_ms,
+        folder,
+        metadata::{Metadata, Standing},
+        store,
+    },
+};
+
+#[derive(Debug)]
+pub(super) struct Ledger {
+    floor: Floor,
+    board: Board,
+    about: About,
+    /// Every segment so far, as it was when it was opened.
+    opened: Vec<SegmentFile>,
+    /// Segments whose row is behind.
+    unsaved: BTreeSet<SegmentId>,
+    /// The rows that are being written.
+    pub(super) saving: Option<JoinHandle<Result<(), DbError>>>,
+}
+
+impl Ledger {
+    pub(super) fn new(floor: Floor, board: Board, about: About) -> Self {
+        board.open(about.recording_id, about.lesson_id);
+        Self { floor, board, about, opened: Vec::new(), unsaved: BTreeSet::new(), saving: None }
+    }
+
+    /// The segments that were opened so far.
+    pub(super) fn opened(&self) -> &[SegmentFile] {
+        &self.opened
+    }
+
+    pub(super) fn open(&mut self, file: SegmentFile) {
+        self.opened.push(file);
+    }
+
+    /// The description of a running recording.
+    pub(super) fn description(&self) -> Vec<u8> {
+        let standing = Standing { status: Status::Recording, fault: None, ended_at: None };
+        Metadata::new(self.floor.box_id, &self.about, standing, &self.opened).to_bytes()
+    }
+
+    /// Tells of something that is on disk now.
+    pub(super) fn tell(&mut self, done: Done) {
+        let recording = self.about.recording_id;
+        match done {
+            Done::Opened(file) => {
+                self.unsaved.insert(file.id);
+                self.board.add(recording, file);
+                self.changed();
+            }
+            Done::Closed(id) => {
+                self.unsaved.insert(id);
+                self.board.change(recording, id, |segment| segment.is_closed = true);
+            }
+            Done::Grew { segment: id, at_us, end_us, length, frames, keyframe } => {
+                self.unsaved.insert(id);
+                let grown = self.board.change(recording, id, |segment| {
+                    let at_ms = whole_ms(at_us);
+                    let fragment = Fragment { at_ms, offset: segment.size_bytes, length, keyframe };
+                    segment.fragments.push(fragment);
+                    segment.size_bytes += length;
+                    segment.duration_ms = whole_ms(end_us);
+                    segment.frame_count += frames;
+                    fragment
+                });
+                if let Some(fragment) = grown {
+                    self.floor.events.tell(Event::RecordingGrew {
+                        recording_id: recording,
+                        lesson_id: self.about.lesson_id,
+                        segment_id: id.to_string(),
+                        fragment,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Brings the rows up to the board, unless that is under way already.
+    pub(super) fn save(&mut self) {
+        if self.saving.is_some() || self.unsaved.is_empty() {
+            return;
+        }
+        let (db, recording) = (self.floor.db.clone(), self.about.recording_id);
+        let unsaved = std::mem::take(&mut self.unsaved);
+        let segments = self.board.rows(recording, &unsaved);
+        self.saving = Some(tokio::spawn(async move {
+            db.write(move |tx| store::save_segments(tx, recording, &segments)).await
+        }));
+    }
+
+    /// Writes down how it ended. The files are closed.
+    pub(super) async fn conclude(mut self, fault: Option<Fault>) {
+        let recording = self.about.recording_id;
+        let mut segments = self.board.segments(recording).unwrap_or_default();
+        for segment in &mut segments {
+            segment.is_closed = true;
+        }
+        let plays = segments.iter().any(|segment| segment.frame_count > 0);
+        let standing = Standing {
+            status: if plays { Status::Ready } else { Status::Failed },
+            fault: fault.or((!plays).then_some(Fault::NothingRecorded)),
+            ended_at: Some(self.floor.clock.now()),
+        };
+        if let Some(fault) = fault {
+            self.raise(fault);
+        }
+        if self.saving.is_some() {
+            report(finished(&mut self.saving).await);
+        }
+        let text = Metadata::new(self.floor.box_id, &self.about, standing, &segments).to_bytes();
+        self.stand(Standing { status: Status::Processing, ..standing }, segments).await;
+        self.describe(text).await;
+        self.stand(standing, Vec::new()).await;
+        self.board.close(recording);
+        self.changed();
+        tracing::info!("recording ended: {:?}, fault {:?}", standing.status, standing.fault);
+    }
+
+    async fn stand(&self, standing: Standing, segments: Vec<SegmentFile>) {
+        let recording = self.about.recording_id;
+        let written = self.floor.db.write(move |tx| {
+            store::set_standing(tx, recording, standing)?;
+            store::save_segments(tx, recording, &segments)
+        });
+        report(Some(written.await));
+        self.changed();
+    }
+
+    async fn describe(&self, text: Vec<u8>) {
+        let recordings = &self.floor.config.storage.recordings_dir;
+        let path = recordings.join(&self.about.storage_path).join(folder::METADATA);
+        let replaced = tokio::task::spawn_blocking(move || folder::replace(&path, &text)).await;
+        if !matches!(replaced, Ok(Ok(()))) {
+            tracing::warn!("the recording's description is out of date: {replaced:?}");
+        }
+    }
+
+    fn raise(&self, fault: Fault) {
+        let cause = match fault {
+            Fault::Interrupted | Fault::NothingRecorded => return,
+            Fault::DiskFull => {
+                let detail = "No room is left for recordings: lessons go on, but are not recorded.";
+                return self.floor.health.raise("disk_full", Severity::Error, detail);
+            }
+            Fault::DiskFailed => "the disk could not be written to",
+            Fault::DiskTooSlow => "the disk was too slow for it",
+        };
+        let lesson = self.about.lesson_id;
+        let detail = format!("The recording of lesson {lesson} ended early: {cause}.");
+        self.floor.health.raise(RECORDING_FAILED, Severity::Error, detail);
+    }
+
+    fn changed(&self) {
+        let (recording_id, lesson_id) = (self.about.recording_id, self.about.lesson_id);
+        self.floor.events.tell(Event::RecordingChanged { recording_id, lesson_id });
+    }
+}
+
+/// Rows that are behind do no harm: the next start's salvage reads the files.
+pub(super) fn report(saved: Option<Result<(), DbError>>) {
+    if let Some(Err(error)) = saved {
+        tracing::warn!(error = %chain(&error), "recording's rows are behind: {}", chain(&error));
+    }
+}
