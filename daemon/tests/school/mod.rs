@@ -343,7 +343,7 @@ pub(crate) async fn until(listener: &mut Listener, wanted: impl Fn(&Event) -> bo
             }
         }
     };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("the event never came");
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap();
 }
 
 fn floor(dir: &tempfile::TempDir, clock: &Clock, set: impl FnOnce(&mut Config)) -> Floor {
@@ -352,7 +352,7 @@ fn floor(dir: &tempfile::TempDir, clock: &Clock, set: impl FnOnce(&mut Config)) 
     let settings = dir.path().join("alfarid.toml");
     std::fs::write(&settings, "").unwrap();
     let mut config = Config::load(Some(&settings)).unwrap();
-    config.storage.state_dir = dir.path().to_owned();
+    dir.path().clone_into(&mut config.storage.state_dir);
     config.storage.recordings_dir = dir.path().join("recordings");
     config.storage.min_free_mb = 0;
     config.media.whip_listen = ([127, 0, 0, 1], 0).into();
