@@ -1,5 +1,7 @@
 //! Attendance from what machines say to what pages show: a real database, a clock in hand.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 mod school;
 
 use alfarid_daemon::{
@@ -170,6 +172,18 @@ async fn the_teacher_sees_people_come_and_go() {
     assert_eq!(states(&school, lesson).await, ["left", "present", "machine_off"]);
     assert_eq!(people[1]["since_at"], NINE.0 + 5 * 60_000);
     assert_eq!(people[1]["machine_name"], "pc-01");
+}
+
+#[tokio::test]
+async fn an_older_connections_late_end_makes_nobody_leave() {
+    let (school, lesson, mut machines) = begun(1).await;
+    machines[0].say(&school, MarkKind::Opened).await;
+    machines[0].connect(&school).await;
+    machines[0].disconnect(&school).await;
+    assert_eq!(states(&school, lesson).await, ["machine_off"]);
+    machines[0].ping(&school).await;
+    machines[0].say(&school, MarkKind::Until).await;
+    assert_eq!(states(&school, lesson).await, ["present"]);
 }
 
 #[tokio::test]
@@ -496,7 +510,6 @@ impl Courier {
                 self.machine.reboot(school);
                 // Every boot is heard of once; one that never is counts for nothing.
                 self.connect(school).await;
-                self.machine.send(school, Vec::new()).await;
             }
             Step::Use | Step::Leave => {}
         }

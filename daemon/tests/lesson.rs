@@ -1,6 +1,8 @@
 //! Lessons by their routes: a real database, a real broadcast and recording beside them, a clock
 //! in hand.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 mod school;
 
 use alfarid_daemon::events::Event;

@@ -109,11 +109,11 @@ impl Actor {
                 },
                 here = changed(&mut self.pages) => self.notice_pages(here).await,
                 Some(event) = self.changes.next() => self.hear_all(event).await,
-                () = tokio::time::sleep(idle_for) => {
-                    if self.state.is_due(self.clock.read()) {
-                        self.notice(Command::Tick).await;
-                    }
-                }
+                () = tokio::time::sleep(idle_for) => {}
+            }
+            // However busy it is, what is due is done.
+            if self.state.is_due(self.clock.read()) {
+                self.notice(Command::Tick).await;
             }
             if !stopping.is_cancelled() {
                 self.notice_recordings().await;

@@ -14,6 +14,7 @@ use super::{Lesson, command::Effect, event::Entry, quality::Profile};
 use crate::{
     attendance::{self, Meeting},
     broadcast::{self, Airing, Limits, SourceKind},
+    db::column::Word,
     events::{Event, Events},
     http::problem::chain,
     recording::{self, NewRecording},
@@ -149,6 +150,8 @@ impl Others {
 
     /// The events of a lesson lie beside its recording too, for whoever has only the folder.
     async fn note(&self, entry: Entry) {
+        let kind = entry.kind.word();
+        tracing::info!(lesson.id = %entry.lesson, event = kind, "lesson {}: {kind}", entry.lesson);
         if self.recording.running(entry.lesson).is_some() {
             let line = json!({
                 "event_type": entry.kind,

@@ -231,8 +231,15 @@ impl School {
         answer.expect(StatusCode::CREATED)["id"].as_str().unwrap().parse().unwrap()
     }
 
+    /// Returns when it was heard.
     pub(crate) async fn tell(&self, message: PresenceMessage) {
         self.opened.presence.send(message).await.unwrap();
+        // What is told is heard in order: an empty batch after it is answered after it.
+        let (applied, heard) = oneshot::channel();
+        let nothing =
+            PresenceMessage::Marks { machine: self.machines[0], marks: Vec::new(), applied };
+        self.opened.presence.send(nothing).await.unwrap();
+        heard.await.unwrap();
     }
 }
 
@@ -294,7 +301,8 @@ impl Machine {
     /// Sends marks and waits for the acknowledgement.
     pub(crate) async fn send(&self, school: &School, marks: Vec<Mark>) -> u64 {
         let (applied, acknowledged) = oneshot::channel();
-        school.tell(PresenceMessage::Marks { machine: self.id, marks, applied }).await;
+        let marks = PresenceMessage::Marks { machine: self.id, marks, applied };
+        school.opened.presence.send(marks).await.unwrap();
         acknowledged.await.unwrap()
     }
 
@@ -335,7 +343,7 @@ pub(crate) async fn until(listener: &mut Listener, wanted: impl Fn(&Event) -> bo
             }
         }
     };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("the event never came");
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap();
 }
 
 fn floor(dir: &tempfile::TempDir, clock: &Clock, set: impl FnOnce(&mut Config)) -> Floor {
@@ -344,7 +352,7 @@ fn floor(dir: &tempfile::TempDir, clock: &Clock, set: impl FnOnce(&mut Config)) 
     let settings = dir.path().join("alfarid.toml");
     std::fs::write(&settings, "").unwrap();
     let mut config = Config::load(Some(&settings)).unwrap();
-    config.storage.state_dir = dir.path().to_owned();
+    dir.path().clone_into(&mut config.storage.state_dir);
     config.storage.recordings_dir = dir.path().join("recordings");
     config.storage.min_free_mb = 0;
     config.media.whip_listen = ([127, 0, 0, 1], 0).into();

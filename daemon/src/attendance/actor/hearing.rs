@@ -40,7 +40,8 @@ impl Actor {
         self.follow_clock().await?;
         match message {
             PresenceMessage::Connected { machine, now, box_time } => {
-                self.connected(machine, now, box_time).await
+                self.refused.remove(&machine);
+                self.exchanged(machine, now, box_time).await
             }
             PresenceMessage::Clock { machine, moment, box_time } => {
                 self.exchanged(machine, moment, box_time).await
@@ -52,37 +53,27 @@ impl Actor {
         }
     }
 
-    async fn connected(
-        &mut self,
-        machine: MachineId,
-        now: Moment,
-        box_time: Timestamp,
-    ) -> Result<(), Error> {
-        let stored = self.read(move |c| Ok(heard::last_exchange(c, machine, now.boot)?)).await?;
-        let last = self.exchange(now, box_time);
-        self.links.insert(machine, Link { boot: now.boot, last, stored });
-        self.refused.remove(&machine);
-        self.exchanged(machine, now, box_time).await?;
-        self.people_changed(machine).await
-    }
-
+    /// Whoever exchanges clocks is connected, even if its older connection's end is heard of after
+    /// the newer one's beginning.
     async fn exchanged(
         &mut self,
         machine: MachineId,
         moment: Moment,
         box_time: Timestamp,
     ) -> Result<(), Error> {
-        let exchange = self.exchange(moment, box_time);
-        let Some(link) = self.links.get_mut(&machine).filter(|link| link.boot == moment.boot)
-        else {
-            return Ok(());
+        let boot = moment.boot;
+        let last = self.exchange(moment, box_time);
+        let known = self.links.get(&machine).filter(|link| link.boot == boot).copied();
+        let stored = match known {
+            Some(link) => link.stored,
+            None => self.read(move |c| Ok(heard::last_exchange(c, machine, boot)?)).await?,
         };
-        link.last = exchange;
-        if exchange.is_news(link.stored) {
-            link.stored = Some(exchange);
-            self.keep(machine, moment.boot, exchange).await?;
+        self.links.insert(machine, Link { boot, last, stored });
+        if last.is_news(stored) {
+            self.keep(machine, boot, last).await?;
+            self.links.insert(machine, Link { boot, last, stored: Some(last) });
         }
-        Ok(())
+        if known.is_none() { self.people_changed(machine).await } else { Ok(()) }
     }
 
     /// The box's part of an exchange may have been read before the last correction of its clock
