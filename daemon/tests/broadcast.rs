@@ -1,6 +1,12 @@
 //! Publishing by WHIP, and what reaches machines, taps and pages: a real publisher, a real UDP
 //! port, real multicast on the loopback interface.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot be set up has failed"
+)]
+
 mod publisher;
 mod reception;
 mod stage;

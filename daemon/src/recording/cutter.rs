@@ -148,7 +148,7 @@ mod tests {
     }
 
     fn at(ms: u64) -> Duration {
-        Duration::from_secs(60) + Duration::from_millis(ms)
+        Duration::from_mins(1) + Duration::from_millis(ms)
     }
 
     /// When each frame of a fragment starts and ends, in milliseconds.

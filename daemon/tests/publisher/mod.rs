@@ -8,6 +8,8 @@
 //!
 //! It knows nothing of the daemon: whoever uses it carries the offer there and the answer back.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 pub(crate) mod encoder;
 
 use std::{

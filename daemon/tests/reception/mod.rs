@@ -1,5 +1,11 @@
 //! What a machine hears in the group.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot be set up has failed"
+)]
+
 use std::{
     net::{Ipv4Addr, SocketAddrV4},
     time::Duration,

@@ -3,6 +3,11 @@
 
 // Each test file uses its own part of this.
 #![expect(dead_code, reason = "shared by several test files")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 pub(crate) mod machine;
 
@@ -239,7 +244,7 @@ fn floor(dir: &Path) -> Floor {
     let settings = dir.join("alfarid.toml");
     std::fs::write(&settings, "[media]\nwhip_listen = \"127.0.0.1:0\"\n").unwrap();
     let mut config = Config::load(Some(&settings)).unwrap();
-    config.storage.state_dir = dir.to_owned();
+    dir.clone_into(&mut config.storage.state_dir);
     // Media runs by the real clock.
     let clock = Clock::start(Evidence { system: Timestamp(0), saved: None, vouched: true });
     Floor {

@@ -6,11 +6,7 @@ use classroom::school::School;
 use http::{Request, StatusCode, header::CONTENT_TYPE};
 use str0m::format::Codec;
 
-#[expect(
-    clippy::unwrap_used,
-    dead_code,
-    reason = "the daemon's tests use the same publisher, and more of it"
-)]
+#[expect(dead_code, reason = "the daemon's tests use the same publisher, and more of it")]
 #[path = "../../../../../daemon/tests/publisher/mod.rs"]
 mod publisher;
 
