@@ -31,6 +31,7 @@ use crate::{
     discovery::{self, Announcement},
     enrolment,
     events::Events,
+    files,
     floor::Floor,
     health::{Health, Severity},
     http::{self, live},
@@ -137,7 +138,7 @@ fn box_id(state_dir: &Path, clock: &Clock) -> anyhow::Result<BoxId> {
         return Ok(id.with_context(|| format!("{} holds no id", path.display()))?.into());
     }
     let id: BoxId = clock.id();
-    enrolment::replace_file(&path, id.to_string().as_bytes())
+    files::replace(&path, id.to_string().as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(id)
 }

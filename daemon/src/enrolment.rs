@@ -20,7 +20,6 @@ mod authority;
 mod claim;
 mod claim_code;
 mod export;
-mod files;
 mod machines;
 mod renewal;
 mod routes;
@@ -46,7 +45,6 @@ pub use self::{
     addresses::host_name,
     authority::AuthorityError,
     claim::Claim,
-    files::replace as replace_file,
     machines::{EnrolRequest, Issued, KnownMachine, MachineChange, Newcomer},
     routes::routes,
     site::{Description, Site, SiteError, spki_sha256},

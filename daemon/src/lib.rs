@@ -11,6 +11,7 @@ pub mod config;
 pub mod db;
 pub mod events;
 pub mod field;
+pub mod files;
 pub mod floor;
 pub mod health;
 pub mod http;

@@ -23,7 +23,7 @@ use std::{
 
 use subtle::ConstantTimeEq;
 
-use super::files;
+use crate::files;
 
 /// No 0 or O, no 1 or I: what people read from a screen and type.
 const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";

@@ -34,10 +34,8 @@ use thiserror::Error;
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 use zeroize::Zeroizing;
 
-use super::{
-    authority::{self, AuthorityError, Certified, Names},
-    files,
-};
+use super::authority::{self, AuthorityError, Certified, Names};
+use crate::files;
 
 #[derive(Debug, Error)]
 pub enum SiteError {

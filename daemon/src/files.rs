@@ -16,19 +16,19 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// A directory that only the box's own user can enter. It may exist already.
-pub(super) fn private_dir(path: &Path) -> io::Result<()> {
+pub fn private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Puts the directory `fresh` in the place of `path`, where nothing is.
-pub(super) fn place_dir(fresh: &Path, path: &Path) -> io::Result<()> {
+pub fn place_dir(fresh: &Path, path: &Path) -> io::Result<()> {
     File::open(fresh)?.sync_all()?;
     fs::rename(fresh, path)?;
     sync_parent(path)
 }
 
 /// Removes a file, for good as far as the file system goes. It may be gone already.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
+pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => sync_parent(path),
