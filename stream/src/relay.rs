@@ -17,6 +17,7 @@
 //! Rules:
 //! - A gate opens only at the first packet of a keyframe. The present source goes on until an
 //!   announced one's gate opens; from then on its packets are dropped. Sound knows no gates.
+//!   Announced sources do not stand in each other's way: each takes over at its own keyframe.
 //! - **A frame cut short is never continued.** When the head of a frame was sent and the rest is
 //!   lost, the next packet sent starts a keyframe: the numbers go on, but the timestamp changes and
 //!   no marker came. Receivers drop such a frame by that (see [`assemble`](crate::assemble)), and
@@ -51,6 +52,10 @@ use crate::{
     rtcp::SenderReport,
     rtp::Packet,
 };
+
+/// Sources that may be announced at a time: the next publication, and the present one that starts
+/// over meanwhile. Full: the one announced first is forgotten.
+pub const MAX_ANNOUNCED: usize = 2;
 
 /// A name for one source of a track, chosen by the caller and not used twice for one relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -117,8 +122,9 @@ pub struct Relay {
     codec: Codec,
     /// The source on air.
     present: Option<Feed>,
-    /// The one that takes over at its first keyframe.
-    announced: Option<Feed>,
+    /// Those that take over at their first keyframe, in the order of their announcement. At most
+    /// [`MAX_ANNOUNCED`].
+    announced: Vec<Feed>,
     numbering: Numbering,
     format: Option<Arc<Format>>,
     stats: Stats,
@@ -129,7 +135,7 @@ impl Relay {
         Self {
             codec: outgoing.codec,
             present: None,
-            announced: None,
+            announced: Vec::with_capacity(MAX_ANNOUNCED),
             numbering: Numbering::new(outgoing),
             format: None,
             stats: Stats::default(),
@@ -137,34 +143,33 @@ impl Relay {
     }
 
     /// Announces a source. It takes over at its first keyframe (sound: at its first packet); until
-    /// then the present one goes on. One announced earlier that has not taken over is forgotten.
+    /// then the present one goes on. One that is announced already begins anew.
     pub fn announce(&mut self, source: SourceId) {
-        self.announced = Some(Feed::new(self.codec, source));
+        self.announced.retain(|feed| feed.source != source);
+        if self.announced.len() == MAX_ANNOUNCED {
+            self.announced.remove(0);
+        }
+        self.announced.push(Feed::new(self.codec, source));
     }
 
     /// Forgets a source. If it was on air, the track is silent until another takes over.
     pub fn withdraw(&mut self, source: SourceId) {
         self.present.take_if(|feed| feed.source == source);
-        self.announced.take_if(|feed| feed.source == source);
+        self.announced.retain(|feed| feed.source != source);
     }
 
     /// Takes what a source's [`Reorder`](crate::reorder::Reorder) gives, and gives what goes on air
     /// because of it, in order: often one packet, sometimes none or a few. What comes from a source
     /// that is neither on air nor announced is dropped.
     pub fn push(&mut self, now: Duration, source: SourceId, ordered: Ordered) -> Vec<Sent> {
-        let Some(feed) = [&mut self.present, &mut self.announced]
-            .into_iter()
-            .flatten()
-            .find(|feed| feed.source == source)
-        else {
-            return Vec::new();
-        };
+        let mut feeds = self.present.iter_mut().chain(&mut self.announced);
+        let Some(feed) = feeds.find(|feed| feed.source == source) else { return Vec::new() };
         let passed = feed.push(ordered, &mut self.stats);
         if let Some(first) = passed.first()
-            && let Some(announced) = self.announced.take_if(|feed| feed.source == source)
+            && let Some(announced) = self.announced.iter().position(|feed| feed.source == source)
         {
             self.numbering.change_source(now, first.packet.header.timestamp);
-            self.present = Some(announced);
+            self.present = Some(self.announced.remove(announced));
         }
         passed.into_iter().map(|passed| self.send(now, passed)).collect()
     }
@@ -176,10 +181,8 @@ impl Relay {
 
     /// Nothing of this source can be sent before its next keyframe. Never so for sound.
     pub fn wants_keyframe(&self, source: SourceId) -> bool {
-        [&self.present, &self.announced]
-            .into_iter()
-            .flatten()
-            .any(|feed| feed.source == source && feed.is_closed())
+        let mut feeds = self.present.iter().chain(&self.announced);
+        feeds.any(|feed| feed.source == source && feed.is_closed())
     }
 
     /// Index of the packet that is sent next.

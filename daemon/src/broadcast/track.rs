@@ -8,7 +8,10 @@
 //!
 //! While one codec lasts, sources come and go behind one unbroken stream. Another codec is a new
 //! stream with its own SSRC, which waits for its first keyframe beside the old one. A sender that
-//! starts over with another SSRC is a new source of its publication.
+//! starts over with another SSRC is a new source of its publication; it keeps nobody out who is to
+//! take over meanwhile.
+//!
+//! A publication whose place was taken is over, even if it sends on until it hears of that.
 
 use std::time::Duration;
 
@@ -86,6 +89,8 @@ struct Input {
     asked: Option<Duration>,
     /// Losses of earlier SSRCs.
     lost_before: u64,
+    /// Another publication has taken its place.
+    is_over: bool,
 }
 
 struct Stream {
@@ -141,9 +146,7 @@ impl Track {
             return;
         };
         let input = self.inputs.swap_remove(index);
-        for stream in [&mut self.live, &mut self.next].into_iter().flatten() {
-            stream.relay.withdraw(input.source);
-        }
+        self.forget(input.source);
         if self.on_air == Some(publication) {
             self.on_air = None;
             if let Some(live) = &mut self.live {
@@ -161,12 +164,10 @@ impl Track {
         packet: Packet,
         out: &mut Vec<Happened>,
     ) {
-        let Some(index) = self.inputs.iter().position(|i| i.publication == publication) else {
-            return;
-        };
+        let is_from = |input: &Input| input.publication == publication && !input.is_over;
+        let Some(index) = self.inputs.iter().position(is_from) else { return };
         if self.inputs[index].ssrc.is_some_and(|ssrc| ssrc != packet.header.ssrc) {
-            let source = self.fresh_source();
-            self.inputs[index].start_over(source);
+            self.start_over(index);
         }
         let input = &mut self.inputs[index];
         input.ssrc = Some(packet.header.ssrc);
@@ -240,6 +241,33 @@ impl Track {
         SourceId(self.last_source)
     }
 
+    fn forget(&mut self, source: SourceId) {
+        for stream in [&mut self.live, &mut self.next].into_iter().flatten() {
+            stream.relay.withdraw(source);
+        }
+    }
+
+    /// An input's sender has a new SSRC: nothing more comes from the source that it was.
+    fn start_over(&mut self, index: usize) {
+        let source = self.fresh_source();
+        let old = self.inputs[index].start_over(source);
+        self.forget(old);
+    }
+
+    /// Whoever was on air, or was to be, before this publication took over is not any more.
+    fn end_others(&mut self, publication: PublicationId) {
+        for index in 0..self.inputs.len() {
+            let input = &mut self.inputs[index];
+            if input.publication != publication {
+                input.is_over = true;
+                // What it holds back would be waited for in vain.
+                input.reorder = Reorder::new();
+                let source = input.source;
+                self.forget(source);
+            }
+        }
+    }
+
     /// Moves what an input has in order into its stream.
     fn relay_from(&mut self, now: Duration, index: usize, out: &mut Vec<Happened>) {
         while let Some(ordered) = self.inputs[index].reorder.poll(now) {
@@ -284,9 +312,12 @@ impl Track {
         if is_next {
             self.change_over(publication, out);
         }
+        let has_taken_over = self.on_air.replace(publication) != Some(publication);
+        if has_taken_over {
+            self.end_others(publication);
+        }
         let Some(live) = &mut self.live else { return };
-        if self.on_air != Some(publication) {
-            self.on_air = Some(publication);
+        if has_taken_over {
             out.push(Happened::TookOver { ssrc: live.ssrc, publication });
         }
         for sent in sent {
@@ -329,6 +360,9 @@ impl Track {
     /// When a publication is to be asked for a keyframe next: by the policy where it is on air,
     /// otherwise again and again until it takes over.
     fn ask_at(&self, input: &Input) -> Option<Duration> {
+        if input.is_over {
+            return None;
+        }
         let stream = [&self.live, &self.next]
             .into_iter()
             .flatten()
@@ -351,15 +385,17 @@ impl Input {
             announced_to: None,
             asked: None,
             lost_before: 0,
+            is_over: false,
         }
     }
 
     /// The sender has a new SSRC: nothing it sent before says anything about what it sends now.
-    fn start_over(&mut self, source: SourceId) {
+    /// Returns the source that it was.
+    fn start_over(&mut self, source: SourceId) -> SourceId {
         self.lost_before += self.reorder.stats().lost;
         self.reorder = Reorder::new();
-        self.source = source;
         self.announced_to = None;
+        std::mem::replace(&mut self.source, source)
     }
 }
 
@@ -410,172 +446,4 @@ impl Stream {
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use uuid::Uuid;
-
-    use super::*;
-
-    const FIRST: PublicationId = PublicationId(Uuid::from_u128(1));
-    const SECOND: PublicationId = PublicationId(Uuid::from_u128(2));
-
-    /// A VP8 frame in one packet (RFC 7741 §4.2, RFC 6386 §9.1): 16 by 16 pixels.
-    const KEYFRAME: &[u8] = &[0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 16, 0, 16, 0];
-    const DELTA: &[u8] = &[0x10, 0x11, 0, 0];
-
-    /// A publisher with its own numbers, and the track that it feeds.
-    struct Lab {
-        track: Track,
-        now: Duration,
-    }
-
-    struct Sender {
-        publication: PublicationId,
-        ssrc: u32,
-        sequence: u16,
-    }
-
-    impl Sender {
-        fn new(publication: PublicationId, ssrc: u32) -> Self {
-            Self { publication, ssrc, sequence: 7 }
-        }
-    }
-
-    impl Lab {
-        fn new() -> Self {
-            let mut last = 0;
-            let random = Box::new(move || {
-                last += 1;
-                last
-            });
-            Self { track: Track::new(random), now: Duration::from_secs(1) }
-        }
-
-        fn frame(
-            &mut self,
-            sender: &mut Sender,
-            codec: Codec,
-            payload: &'static [u8],
-        ) -> Vec<Happened> {
-            self.now += Duration::from_millis(33);
-            sender.sequence += 1;
-            let header = alfarid_stream::rtp::Header {
-                marker: true,
-                payload_type: feed::payload_type(codec),
-                sequence: sender.sequence,
-                timestamp: u32::from(sender.sequence) * 3_000,
-                ssrc: sender.ssrc,
-            };
-            let packet = Packet { header, payload: Bytes::from_static(payload) };
-            let mut out = Vec::new();
-            self.track.push(self.now, sender.publication, packet, &mut out);
-            out
-        }
-
-        fn asked(&mut self) -> Vec<PublicationId> {
-            let mut out = Vec::new();
-            self.track.poll(self.now, &mut out);
-            let asked = |happened| match happened {
-                Happened::Ask(publication) => Some(publication),
-                _ => None,
-            };
-            out.into_iter().filter_map(asked).collect()
-        }
-    }
-
-    fn indices(happened: &[Happened]) -> Vec<u64> {
-        let index = |happened: &Happened| match happened {
-            Happened::Sent(sent) => Some(sent.index),
-            _ => None,
-        };
-        happened.iter().filter_map(index).collect()
-    }
-
-    #[test]
-    fn packets_of_nobody_and_pictures_without_a_keyframe_go_nowhere() {
-        let mut lab = Lab::new();
-        let mut sender = Sender::new(FIRST, 1);
-        assert!(lab.frame(&mut sender, Codec::Vp8, KEYFRAME).is_empty());
-        lab.track.announce(FIRST);
-        assert!(lab.frame(&mut sender, Codec::Vp8, DELTA).is_empty());
-        assert_eq!(lab.asked(), [FIRST]);
-        assert_eq!(lab.asked(), [], "not at once again");
-    }
-
-    #[test]
-    fn a_second_publication_takes_over_at_its_keyframe_in_the_same_stream() {
-        let mut lab = Lab::new();
-        let (mut first, mut second) = (Sender::new(FIRST, 1), Sender::new(SECOND, 2));
-        lab.track.announce(FIRST);
-        let begun = lab.frame(&mut first, Codec::Vp8, KEYFRAME);
-        assert!(matches!(begun[..2], [Happened::Started { .. }, Happened::TookOver { .. }]));
-        let start = indices(&begun)[0];
-        lab.track.announce(SECOND);
-        assert!(lab.frame(&mut second, Codec::Vp8, DELTA).is_empty());
-        assert_eq!(indices(&lab.frame(&mut first, Codec::Vp8, DELTA)), [start + 1]);
-        let taken = lab.frame(&mut second, Codec::Vp8, KEYFRAME);
-        assert!(matches!(taken[0], Happened::TookOver { publication: SECOND, .. }));
-        assert_eq!(indices(&taken), [start + 2]);
-        assert!(lab.frame(&mut first, Codec::Vp8, KEYFRAME).is_empty());
-        assert_eq!(lab.track.on_air(), Some(SECOND));
-    }
-
-    #[test]
-    fn a_sender_that_starts_over_is_followed_from_its_keyframe_on() {
-        let mut lab = Lab::new();
-        lab.track.announce(FIRST);
-        let mut sender = Sender::new(FIRST, 1);
-        let start = indices(&lab.frame(&mut sender, Codec::Vp8, KEYFRAME))[0];
-        let mut again = Sender::new(FIRST, 99);
-        assert!(lab.frame(&mut again, Codec::Vp8, DELTA).is_empty());
-        assert_eq!(indices(&lab.frame(&mut again, Codec::Vp8, KEYFRAME)), [start + 1]);
-    }
-
-    #[test]
-    fn while_a_keyframe_is_awaited_it_is_asked_for_once_a_second_and_not_more() {
-        let mut lab = Lab::new();
-        lab.track.announce(FIRST);
-        lab.frame(&mut Sender::new(FIRST, 1), Codec::Vp8, KEYFRAME);
-        let mut again = Sender::new(FIRST, 99);
-        lab.frame(&mut again, Codec::Vp8, DELTA);
-        let mut times = Vec::new();
-        for _ in 0..1_000 {
-            if !lab.asked().is_empty() {
-                times.push(lab.now);
-            }
-            let next = lab.track.next_timeout().unwrap();
-            assert!(next > lab.now, "it would turn on the spot");
-            lab.now = lab.now.max(next.min(lab.now + Duration::from_millis(10)));
-        }
-        assert!((9..=11).contains(&times.len()), "{times:?}");
-    }
-
-    #[test]
-    fn nobody_is_shown_what_was_on_air_before() {
-        let mut lab = Lab::new();
-        lab.track.announce(FIRST);
-        let mut sender = Sender::new(FIRST, 1);
-        lab.frame(&mut sender, Codec::Vp8, KEYFRAME);
-        lab.frame(&mut sender, Codec::Vp8, DELTA);
-        assert_eq!(lab.track.kept(None).len(), 2);
-        let ssrc = lab.track.live().unwrap().ssrc;
-        lab.track.withdraw(FIRST);
-        assert_eq!((lab.track.on_air(), lab.track.kept(None).len()), (None, 0));
-        lab.track.announce(SECOND);
-        let mut sender = Sender::new(SECOND, 2);
-        lab.frame(&mut sender, Codec::Vp8, KEYFRAME);
-        assert_eq!(lab.track.live().unwrap().ssrc, ssrc, "the stream goes on");
-    }
-
-    #[test]
-    fn sound_that_is_expected_has_its_stream_before_its_first_packet() {
-        let mut lab = Lab::new();
-        lab.track.announce(FIRST);
-        let mut out = Vec::new();
-        lab.track.expect(lab.now, Codec::Opus, FIRST, &mut out);
-        assert!(matches!(out[..], [Happened::Started { codec: Codec::Opus, .. }]));
-        let mut sender = Sender::new(FIRST, 1);
-        let heard = lab.frame(&mut sender, Codec::Opus, &[1, 2, 3]);
-        assert!(matches!(heard[..], [Happened::TookOver { .. }, Happened::Sent(_)]));
-    }
-}
+mod tests;

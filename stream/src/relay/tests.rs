@@ -240,6 +240,36 @@ fn a_new_source_takes_over_at_its_first_keyframe_and_the_stream_goes_on() {
 }
 
 #[test]
+fn announced_sources_do_not_stand_in_each_others_way() {
+    for style in [Style::X264, Style::LibWebRtc] {
+        let mut relay = relay(style.codec());
+        let mut publishers = [1, 2, 3].map(|name| Publisher::new(style, name));
+        let [present, again, next] = [1, 2, 3].map(SourceId);
+        relay.announce(present);
+        send(&mut relay, ms(0), present, &publishers[0].frame(true, 50).packets);
+        relay.announce(next);
+        relay.announce(again);
+        assert!(relay.wants_keyframe(next) && relay.wants_keyframe(again), "{style:?}");
+        let taken = send(&mut relay, ms(40), again, &publishers[1].frame(true, 50).packets);
+        assert!(taken[0].keyframe.is_some() && relay.source() == Some(again), "{style:?}");
+        let taken = send(&mut relay, ms(80), next, &publishers[2].frame(true, 50).packets);
+        assert!(taken[0].keyframe.is_some() && relay.source() == Some(next), "{style:?}");
+        assert!(send(&mut relay, ms(90), again, &publishers[1].frame(true, 50).packets).is_empty());
+    }
+}
+
+#[test]
+fn no_more_sources_are_kept_than_may_be_announced() {
+    let mut relay = relay(Codec::Vp8);
+    for source in 0..100 {
+        relay.announce(SourceId(source));
+        relay.announce(SourceId(source));
+    }
+    let announced = (0..100).filter(|source| relay.wants_keyframe(SourceId(*source)));
+    assert_eq!(announced.collect::<Vec<_>>(), [98, 99]);
+}
+
+#[test]
 fn a_withdrawn_source_leaves_silence() {
     let mut relay = relay(Codec::Opus);
     let mut publisher = Publisher::new(Style::Opus, 1);
