@@ -50,9 +50,9 @@ impl Sequence {
         Self::default()
     }
 
-    /// Expects `index` next, as a grant says it.
+    /// Expects `index` next, as a grant says it; beyond [`MAX_INDEX`] there is none.
     pub fn near(index: u64) -> Self {
-        Self { newest: Some(index), proof: None }
+        Self { newest: Some(index.min(MAX_INDEX)), proof: None }
     }
 
     /// The index of the packet numbered `sequence`, or `None` while that number is doubted.
@@ -131,6 +131,15 @@ mod tests {
         assert_eq!(sequence.index(60_000), None);
         assert_eq!(sequence.index(60_001), Some(65_536 + 60_001));
         assert_eq!(sequence.index(60_002), Some(65_536 + 60_002));
+    }
+
+    #[test]
+    fn an_index_that_cannot_be_breaks_nothing() {
+        let mut sequence = Sequence::near(u64::MAX);
+        assert_eq!(sequence.index(0xffff), Some(MAX_INDEX));
+        for far in [0x8000, 0x8001] {
+            assert!(sequence.index(far).is_none_or(|index| index <= 2 * MAX_INDEX));
+        }
     }
 
     #[test]

@@ -31,6 +31,10 @@ use crate::files;
 /// out; the beginning and the end of each span are always written.
 const ROOM: usize = 100_000;
 
+/// The largest number that a box can have on disk, where integers are signed. A box that says more
+/// is not believed: no number would be left for the next mark.
+const LAST_SEQ: u64 = i64::MAX.unsigned_abs();
+
 /// The file is begun anew when everything is acknowledged and it has this many lines.
 const COMPACT_AFTER: usize = 64;
 
@@ -108,7 +112,7 @@ impl Journal {
                     self.last = last;
                 }
                 Line::Mark(mark) => {
-                    self.next_seq = mark.seq + 1;
+                    self.next_seq = mark.seq.saturating_add(1);
                     self.last = Some(mark);
                     self.pending.push_back(mark);
                 }
@@ -149,7 +153,7 @@ impl Journal {
         }
         self.lines += marks.len();
         if let Some(last) = marks.last() {
-            self.next_seq = last.seq + 1;
+            self.next_seq = last.seq.saturating_add(1);
             self.last = Some(*last);
         }
         self.pending.extend(marks);
@@ -170,6 +174,9 @@ impl Journal {
 
     /// The box has everything up to the number `through`.
     pub fn acknowledge(&mut self, through: u64) -> Result<(), JournalError> {
+        if through > LAST_SEQ {
+            return Ok(());
+        }
         while self.pending.front().is_some_and(|mark| mark.seq <= through) {
             self.pending.pop_front();
         }
@@ -269,6 +276,17 @@ mod tests {
         assert_eq!(journal.last().unwrap().at.monotonic_ms, 199);
         journal.append(&[draft(5, MarkKind::Closed)]).unwrap();
         assert_eq!(numbers(&journal), [201]);
+    }
+
+    #[test]
+    fn an_acknowledgement_of_what_cannot_be_is_not_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let mut journal = Journal::open(&path).unwrap();
+        journal.append(&[draft(1, MarkKind::Opened)]).unwrap();
+        journal.acknowledge(u64::MAX).unwrap();
+        journal.append(&[draft(2, MarkKind::Closed)]).unwrap();
+        assert_eq!(numbers(&journal), [1, 2]);
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl Exchange {
         stored.is_none_or(|stored| {
             let change = self.box_time.millis_since(stored.box_time_at(self.monotonic_ms));
             self.monotonic_ms.saturating_sub(stored.monotonic_ms) >= STORE_EVERY_MS
-                || change.abs() > STORE_CHANGE_MS
+                || change.saturating_abs() > STORE_CHANGE_MS
         })
     }
 

@@ -115,7 +115,8 @@ impl Reports {
     }
 }
 
-/// How counters grew. A counter that went back (the agent started over) has not grown.
+/// How counters grew. A counter that went back (the agent started over) has not grown. They are a
+/// machine's own words: any number may stand there.
 struct Growth {
     span: Duration,
     received: u64,
@@ -137,7 +138,7 @@ impl Growth {
             whole: newest.frames_whole.saturating_sub(first.frames_whole),
             shown,
             shown_fps: if span.is_zero() { 0.0 } else { shown as f32 / span.as_secs_f32() },
-            lost_ratio: if lost == 0 { 0.0 } else { lost as f32 / (received + lost) as f32 },
+            lost_ratio: lost as f32 / received.saturating_add(lost).max(1) as f32,
         }
     }
 }
@@ -188,6 +189,26 @@ mod tests {
         }
         let verdict = reports.judge(Duration::from_secs(5), Some(0.2));
         assert_eq!((verdict.state, verdict.cause), (Reception::Receiving, None));
+    }
+
+    #[test]
+    fn whatever_a_machine_counts_its_loss_is_a_share() {
+        let most = Report {
+            packets_received: u64::MAX,
+            packets_lost: u64::MAX,
+            frames_whole: u64::MAX,
+            frames_shown: u64::MAX,
+            player: true,
+            ..Report::default()
+        };
+        for (first, last) in [(Report::default(), most.clone()), (most, Report::default())] {
+            let mut reports = Reports::new(Duration::ZERO);
+            reports.note(Duration::ZERO, first);
+            reports.note(Duration::from_secs(4), last);
+            let verdict = reports.judge(Duration::from_secs(4), Some(30.0));
+            assert!((0.0..=1.0).contains(&verdict.lost_ratio), "{verdict:?}");
+            assert!(verdict.fps.is_finite() && verdict.fps >= 0.0, "{verdict:?}");
+        }
     }
 
     #[test]
