@@ -22,7 +22,8 @@
 //!
 //! **Joining.** With [`Config::kept_wait`], live packets are held until the kept ones are there,
 //! [`Assembler::kept_ended`] was called, or the time is over. A live keyframe ends the wait: what
-//! is before it is of no more use.
+//! is before it is of no more use, and what has come of it is not given out either, for decoding
+//! seconds of pictures that nobody will see would only keep the first live one waiting.
 //!
 //! Invariants: `first_index` of a frame is above `last_index` of the one before; a frame of video
 //! is a keyframe or follows the one before without a gap.
@@ -174,6 +175,7 @@ impl Assembler {
         if self.kept_until.is_some_and(|until| until <= now) || self.buffer.is_full() {
             self.kept_until = None;
         }
+        self.skip_to_live_keyframe();
         loop {
             let step = match self.position {
                 Position::Seeking => self.seek(now),
@@ -204,6 +206,20 @@ impl Assembler {
 
     pub fn stats(&self) -> Stats {
         self.stats
+    }
+
+    /// While catching up: begins with a live keyframe instead, once one is whole.
+    fn skip_to_live_keyframe(&mut self) {
+        let Some(live) = self.first_live.filter(|_| self.codec.is_video()) else { return };
+        if self.buffer.next().is_some_and(|next| next >= live) {
+            return;
+        }
+        if let Some(start) = self.buffer.whole_keyframe_from(live) {
+            // What is passed over was not lost.
+            self.buffer.remove_below(start);
+            self.position = Position::AtKeyframe;
+            self.kept_until = None;
+        }
     }
 
     fn seek(&mut self, now: Duration) -> Step {

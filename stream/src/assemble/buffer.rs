@@ -113,7 +113,21 @@ impl Buffer {
     /// The first packet of the oldest keyframe that can be recognised.
     pub(super) fn keyframe_start(&self) -> Option<u64> {
         let (&opening, held) = self.packets.iter().find(|(_, held)| held.opens_keyframe)?;
-        // A delimiter or SEI may stand before the packet that gives it away.
+        Some(self.start_of(opening, held))
+    }
+
+    /// The first packet of the newest keyframe not below `index`, if all of it is there.
+    pub(super) fn whole_keyframe_from(&self, index: u64) -> Option<u64> {
+        let mut newest_first = self.packets.range(index..).rev();
+        let (&opening, held) = newest_first.find(|(_, held)| held.opens_keyframe)?;
+        let start = self.start_of(opening, held);
+        let frame = (start..).map_while(|index| self.packets.get(&index));
+        let mut frame = frame.take_while(|packet| packet.timestamp() == held.timestamp());
+        frame.any(|packet| packet.packet.header.marker).then_some(start)
+    }
+
+    /// A delimiter or SEI may stand before the packet that gives a keyframe away.
+    fn start_of(&self, opening: u64, held: &Held) -> u64 {
         let mut start = opening;
         while let Some(index) = start.checked_sub(1)
             && let Some(before) = self.packets.get(&index)
@@ -122,7 +136,7 @@ impl Buffer {
         {
             start = index;
         }
-        Some(start)
+        start
     }
 
     /// The newest packet that `is_so`.

@@ -257,6 +257,29 @@ fn a_live_keyframe_ends_the_wait_for_the_kept_ones() {
 }
 
 #[test]
+fn a_live_keyframe_ends_the_catching_up_as_soon_as_it_is_whole() {
+    for style in [Style::X264, Style::LibWebRtc] {
+        let air = on_air(style, "KddddKd");
+        let mut assembler = Assembler::new(style.codec(), JOINING, ms(0));
+        assert!(play(&mut assembler, ms(10), &air[4].1).is_empty());
+        // Of the kept pictures the first message has come; the others are slow.
+        push(&mut assembler, ms(20), &air[0].1, Origin::Kept);
+        let mut frames = drain(&mut assembler, ms(20));
+        let (last, head) = air[5].1.split_last().unwrap();
+        frames.extend(play(&mut assembler, ms(50), head));
+        assert_eq!(numbers(&air, &frames), [0], "{style:?}");
+        frames.extend(play(&mut assembler, ms(60), std::slice::from_ref(last)));
+        // What comes of them now comes too late.
+        push(&mut assembler, ms(70), &air[1].1, Origin::Kept);
+        frames.extend(drain(&mut assembler, ms(70)));
+        frames.extend(play(&mut assembler, ms(90), &air[6].1));
+        assert_eq!(numbers(&air, &frames), [0, 5, 6], "{style:?}");
+        assert!(!frames[1].catch_up && !assembler.wants_keyframe());
+        assert_eq!(assembler.stats().lost, 0, "nothing was lost on the way");
+    }
+}
+
+#[test]
 fn a_full_buffer_is_emptied_and_the_next_keyframe_found() {
     let air = on_air(Style::PlainVp8, "KK");
     let (_, sent) = &air[0];
