@@ -53,6 +53,12 @@ impl OnAir {
         self.frames.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// RTP timestamp of the picture that left last.
+    pub fn newest(&self) -> Option<u32> {
+        let frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        frames.iter().max_by_key(|(_, frame)| frame.last_at).map(|(timestamp, _)| *timestamp)
+    }
+
     /// Returns when pictures have been on the air for `length`, from the first one to the last.
     pub async fn wait_for(&self, length: Duration, limit: Duration) -> Result<()> {
         eventually(&format!("{length:?} of pictures on the air"), limit, async || {

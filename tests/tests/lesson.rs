@@ -95,22 +95,52 @@ async fn a_lesson_goes_on_after_the_daemon_was_killed() -> Result<()> {
     let newest = trace.wait_for(|shown| shown.counter.is_some(), SECONDS(5)).await?;
     let newest = newest.counter.context("a counter")?;
 
+    let pictures = pictures_of(&school)?;
     school.daemon.restart().await?;
-    let machines = school.wait_until_connected();
-    tokio::time::timeout(SECONDS(2), machines).await.context("machines are back within 2 s")??;
-    for seat in &school.seats {
-        let trace = Trace::at(seat.trace_path());
-        trace.wait_for_more(5, SECONDS(5)).await.context("the picture is back within 5 s")?;
-    }
+    tokio::time::timeout(SECONDS(5), async {
+        let machines = tokio::time::timeout(SECONDS(2), school.wait_until_connected());
+        machines.await.context("machines are back within 2 s")??;
+        pictures.are_back().await
+    })
+    .await
+    .context("the picture is back within 5 s")??;
     let state = school.object(&format!("/api/v1/lessons/{lesson}")).await?;
     ensure!(state["status"] == "active", "the lesson is still on: {state}");
     let last = playback::play(&recorded)?.iter().rev().find_map(|picture| picture.counter);
     let last = last.context("a counter in what was recorded before the kill")?;
     ensure!(last + TICKS >= newest, "the recording ends at {last}, {newest} was on show");
+    judge_goes_on(&school, &recorded, newest).await?;
     end(&page).await?;
     judge_attendance(&school, &lesson).await?;
     browser.close().await?;
     school.classroom.close()
+}
+
+/// How many pictures each machine had shown at a moment.
+struct Pictures(Vec<(Trace, usize)>);
+
+fn pictures_of(school: &School) -> Result<Pictures> {
+    let traces = school.seats.iter().map(|seat| Trace::at(seat.trace_path()));
+    let counted = traces.map(|trace| Ok((trace.clone(), trace.frames()?)));
+    Ok(Pictures(counted.collect::<Result<_>>()?))
+}
+
+impl Pictures {
+    /// Returns once each machine has shown more than what was on its way at that moment. What
+    /// waited in a player's queue is no picture that is back: twelve are.
+    async fn are_back(&self) -> Result<()> {
+        const MORE: usize = 12;
+        for (trace, before) in &self.0 {
+            let path = trace.path().display();
+            eventually(&format!("new pictures in {path}"), SECONDS(5), async || {
+                let more = trace.frames()?.saturating_sub(*before);
+                ensure!(more >= MORE, "{more} are new");
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
 }
 
 async fn three_machines() -> Result<School> {
@@ -208,7 +238,12 @@ fn judge_screen(name: &str, shown: &[Shown], sent: &BTreeSet<u32>) -> Result<()>
     Ok(())
 }
 
+/// Each student was there from the lesson's start to its end: a lost span, be it the first or the
+/// last, would show in one of the three times.
 async fn judge_attendance(school: &School, lesson: &str) -> Result<()> {
+    const NEAR_MS: i64 = 2_000;
+    let held = school.object(&format!("/api/v1/lessons/{lesson}")).await?;
+    let (start, end) = (time(&held, "start_at")?, time(&held, "end_at")?);
     let path = format!("/api/v1/lessons/{lesson}/attendance");
     eventually("three students present", SECONDS(10), async || {
         let attendance = school.object(&path).await?;
@@ -216,11 +251,29 @@ async fn judge_attendance(school: &School, lesson: &str) -> Result<()> {
         let present = items.iter().filter(|record| record["status"] == "present").count();
         ensure!(present == 3 && items.len() == 3, "{attendance}");
         for record in items {
-            let time = |field: &str| record[field].as_i64().context("a time");
-            let there_ms = time("left_at")? - time("joined_at")?;
-            let counted_ms = time("duration_seconds")? * 1_000;
-            ensure!(counted_ms + 2_000 >= there_ms, "a span is lost: {record}");
+            let late = time(record, "joined_at")? - start;
+            let early = end - time(record, "left_at")?;
+            let missing = end - start - time(record, "duration_seconds")? * 1_000;
+            let whole = [late, early, missing].into_iter().all(|off| off.abs() <= NEAR_MS);
+            ensure!(whole, "a span is lost of {start}..{end}: {record}");
         }
+        Ok(())
+    })
+    .await
+}
+
+fn time(of: &serde_json::Value, field: &str) -> Result<i64> {
+    of[field].as_i64().with_context(|| format!("{field} in {of}"))
+}
+
+/// After the kill the recording goes on in a file of its own, which plays.
+async fn judge_goes_on(school: &School, before: &Path, newest: u32) -> Result<()> {
+    eventually("the recording goes on", SECONDS(10), async || {
+        let files = files_under(&school.recordings_dir())?;
+        let later = files.iter().filter(|file| in_folder(file, "screen") && *file != before);
+        let played = later.filter_map(|file| playback::play(file).ok()).flatten();
+        let fresh = played.filter(|picture| picture.counter > Some(newest)).count();
+        ensure!(fresh >= 30, "{fresh} pictures from after the kill");
         Ok(())
     })
     .await

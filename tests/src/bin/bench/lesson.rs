@@ -15,6 +15,7 @@ use classroom::{
     school::{Options, School},
 };
 use nix::time::{ClockId, clock_gettime};
+use serde_json::json;
 
 use crate::{
     report::{Report, Worst, percentile},
@@ -30,6 +31,8 @@ pub(crate) async fn measure() -> Result<Report> {
     seat::measure(&mut report).await?;
     browsers::measure(&mut report).await?;
     fanout::measure(&mut report).await?;
+    report
+        .note("players count their frames and open no window, as gst-launch-1.0 does beside them");
     report.note("publisher, box and machines share the cores of one machine; so do the peers");
     Ok(report)
 }
@@ -63,6 +66,15 @@ async fn starts(report: &mut Report) -> Result<()> {
 async fn school(machines: u8, options: &Options) -> Result<School> {
     let classroom = Classroom::new().students(machines).teacher().switch(Switch::Snooping);
     School::open(classroom, options).await
+}
+
+/// Starts a lesson whose quality stays `small`, however many students there are. Returns its id.
+async fn small_lesson(school: &School) -> Result<String> {
+    let lesson = school.start_lesson().await?;
+    let pinned = json!({ "quality_profile": "small" });
+    let reply = school.teacher.patch(&format!("/api/v1/lessons/{lesson}"), &pinned).await?;
+    ensure!(reply.status.is_success(), "pin the quality: {} {:?}", reply.status, reply.body);
+    Ok(lesson)
 }
 
 /// `CLOCK_MONOTONIC`, as the traces of the players have it.

@@ -11,7 +11,7 @@ use classroom::{
     trace::Trace,
 };
 
-use super::{now, relay::Delay, school, source};
+use super::{now, relay::Delay, school, small_lesson, source};
 use crate::{
     report::{Report, Worst, percentile},
     usage,
@@ -19,12 +19,13 @@ use crate::{
 
 const WINDOW: Duration = Duration::from_secs(20);
 const LIMIT: Duration = Duration::from_mins(1);
+const SETTLED: Duration = Duration::from_secs(1);
 const JOINS: u32 = 50;
 const JOIN: Duration = Duration::from_secs(20);
 
 pub(super) async fn measure(report: &mut Report) -> Result<()> {
     let school = school(1, &Options::default()).await?;
-    let lesson = school.start_lesson().await?;
+    let lesson = small_lesson(&school).await?;
     let _publisher = source::on_air(&school, &lesson, (1920, 1080)).await?;
     let seat = school.seats.first().context("a seat")?;
     let trace = Trace::at(seat.trace_path());
@@ -33,7 +34,7 @@ pub(super) async fn measure(report: &mut Report) -> Result<()> {
     beside_gstreamer(report, &school, seat).await?;
     let p99 = percentile(&mut delay.milliseconds()?, 0.99);
     report.figure("relay_p99_ms", p99, Worst::AtMost(2.0), "packet in to packet out, p99");
-    joins(report, seat, &trace).await?;
+    joins(report, &school, seat, &trace).await?;
     school.end_lesson(&lesson).await?;
     school.classroom.close()
 }
@@ -81,15 +82,19 @@ fn gstreamer(group: SocketAddr) -> Command {
 }
 
 /// A machine whose service starts in mid-lesson, at moments that have nothing to do with the
-/// picture's keyframes (each join takes as long as it takes).
-async fn joins(report: &mut Report, seat: &Seat, trace: &Trace) -> Result<()> {
+/// picture's keyframes (each join takes as long as it takes). It has joined when it shows a picture
+/// that left the box after its start: neither one still on its way, nor a kept one.
+async fn joins(report: &mut Report, school: &School, seat: &Seat, trace: &Trace) -> Result<()> {
+    let on_air = OnAir::watch(school.classroom.the_box())?;
+    on_air.wait_for(SETTLED, LIMIT).await?;
     let mut times = Vec::new();
     for _ in 0..JOINS {
         let begun = now();
+        let newest = on_air.newest().context("a picture on the air")?;
         seat.agent.restart().await?;
-        let shown = trace.wait_for(|shown| shown.at > begun, JOIN).await?;
+        let shown = trace.wait_for(|shown| is_later(shown.rtp_time, newest), JOIN).await?;
         times.push(shown.at.saturating_sub(begun).as_secs_f64() * 1e3);
-        // A second's worth of pictures, so that the next join meets another part of the GOP.
+        // Some pictures, so that the next join meets another part of the GOP.
         trace.wait_for_more(7, JOIN).await?;
     }
     let median = percentile(&mut times, 0.5);
@@ -97,4 +102,11 @@ async fn joins(report: &mut Report, seat: &Seat, trace: &Trace) -> Result<()> {
     let about = format!("50 joins, agent started anew, median {median:.0}");
     report.figure("join_p95_ms", p95, Worst::AtMost(1000.0), about);
     Ok(())
+}
+
+/// Whether a picture was made after another one, by their RTP times (RFC 1982).
+#[expect(clippy::cast_possible_truncation, reason = "RTP's own 32 bits")]
+fn is_later(rtp_time: u64, than: u32) -> bool {
+    let ahead = (rtp_time as u32).wrapping_sub(than);
+    (1..1 << 31).contains(&ahead)
 }
