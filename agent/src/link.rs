@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Invariants: one connection at a time; nothing is said before the pin has decided; marks are
-//! sent in order and again on each connection until acknowledged. A peer that is silent for three
+//! sent in order, and again until they are acknowledged: on each connection, and on the same one
+//! when the box answers that it took less, or does not answer. A peer that is silent for three
 //! pings is gone. After a suspend the connection is given up at once: the box has long done so.
 
 use std::time::Duration;
@@ -51,6 +52,13 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// A box that refuses this machine is asked again this much later: somebody has to act first.
 const REFUSED_WAIT: Duration = Duration::from_secs(30);
+
+/// Messages of marks that are sent before the first is answered. The box writes down one while it
+/// keeps another.
+const UNANSWERED: usize = 2;
+
+/// How long the box gets to answer marks, which it writes to its disk in its own time.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long the last marks get when the agent ends.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -104,7 +112,7 @@ impl Link {
             };
             let address = found.address.clone();
             let began = clock::monotonic();
-            let mut session = Session { link: &mut self, welcomed: false, marks_sent: 0 };
+            let mut session = Session::new(&mut self);
             let ended = session.run(found, &stop).await;
             if session.welcomed {
                 away_since = clock::monotonic();
@@ -183,11 +191,18 @@ impl Link {
 struct Session<'a> {
     link: &'a mut Link,
     welcomed: bool,
-    /// The highest mark sent on this connection.
+    /// The highest mark sent on this connection, if the box has not said since that it took less.
     marks_sent: u64,
+    /// Messages of marks that the box has not answered, and when the newest was sent.
+    unanswered: usize,
+    told: Duration,
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
+    fn new(link: &'a mut Link) -> Self {
+        Self { link, welcomed: false, marks_sent: 0, unanswered: 0, told: Duration::ZERO }
+    }
+
     async fn run(&mut self, found: Secured, stop: &CancellationToken) -> Ended {
         match self.serve(found, stop).await {
             Ok(ended) => ended,
@@ -258,6 +273,7 @@ impl Session<'_> {
         loop {
             tokio::select! {
                 () = stop.cancelled() => {
+                    self.unanswered = 0;
                     let _ = timeout(FAREWELL, self.send_marks(channel)).await;
                     return Ok(Ended::Stopped);
                 }
@@ -279,6 +295,12 @@ impl Session<'_> {
                     if clock::monotonic().saturating_sub(heard) > GONE_AFTER {
                         return Ok(Ended::Silent);
                     }
+                    if self.unanswered > 0
+                        && clock::monotonic().saturating_sub(self.told) > ANSWERED_WITHIN
+                    {
+                        (self.unanswered, self.marks_sent) = (0, 0);
+                        self.send_marks(channel).await?;
+                    }
                 }
             }
         }
@@ -295,6 +317,10 @@ impl Session<'_> {
                 return Some(Ended::Refused { code, detail });
             }
             Received::Message(FromBox::MarksAcked { through }) => {
+                self.unanswered = self.unanswered.saturating_sub(1);
+                if self.unanswered == 0 {
+                    self.marks_sent = self.marks_sent.min(through);
+                }
                 self.acknowledge(through).await;
                 return None;
             }
@@ -317,13 +343,19 @@ impl Session<'_> {
         let _ = self.link.acknowledged.send(through).await;
     }
 
-    /// Sends what has not been sent on this connection yet.
+    /// Sends what has not been sent on this connection yet, unless the box has enough to answer:
+    /// its answer, which is written down, makes this be called again.
     async fn send_marks(&mut self, channel: &mut Channel) -> Result<(), ChannelError> {
+        if self.unanswered >= UNANSWERED {
+            return Ok(());
+        }
         let mut marks = self.link.batch.borrow_and_update().clone();
         marks.retain(|mark| mark.seq > self.marks_sent);
         let Some(newest) = marks.last().map(|mark| mark.seq) else { return Ok(()) };
         channel.send(&FromMachine::Marks { marks }).await?;
         self.marks_sent = newest;
+        self.unanswered += 1;
+        self.told = clock::monotonic();
         Ok(())
     }
 }

@@ -126,6 +126,40 @@ async fn what_happens_without_a_box_is_told_when_it_is_back() {
     assert!(agent.ended().await);
 }
 
+/// The box took nothing of what was sent, as it does when marks before it are missing: it hears
+/// them again on the same connection.
+#[tokio::test]
+async fn marks_that_the_box_did_not_take_are_sent_again() {
+    let mut machine = Enrolled::machine().await;
+    let _agent = machine.agent();
+    let mut connection = machine.the_box.welcome(0).await;
+    let _player = sit_down(&machine).await;
+    let first = marks_until(&mut connection, false, is(MarkKind::Opened)).await;
+    connection.send(&FromBox::MarksAcked { through: 0 }).await;
+    let again = marks_until(&mut connection, false, |_| true).await;
+    assert!(again.starts_with(&first), "{again:?}");
+}
+
+/// A box that answers nothing is not told more and more.
+#[tokio::test]
+async fn a_box_that_takes_its_time_is_not_flooded() {
+    let mut machine = Enrolled::machine().await;
+    let _agent = machine.agent();
+    let mut connection = machine.the_box.welcome(0).await;
+    let _player = sit_down(&machine).await;
+    let mut messages = 0;
+    let mut pings = 0;
+    // Long enough for the checkpoints of some seconds.
+    while pings < 2 {
+        match connection.receive().await {
+            FromMachine::Marks { .. } => messages += 1,
+            FromMachine::Ping { .. } => pings += 1,
+            _ => {}
+        }
+    }
+    assert!((1..=2).contains(&messages), "{messages} messages without an answer");
+}
+
 /// A journal that was damaged in mid-line costs that line, not the machine's presence.
 #[tokio::test]
 async fn a_half_written_journal_is_gone_on_with() {
