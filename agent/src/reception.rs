@@ -65,8 +65,9 @@ pub enum Order {
 pub struct Reception {
     players: Players,
     attached: watch::Receiver<Attached>,
-    /// Whether the last report said that a player is attached.
+    /// Whether the last report said that a player is attached, and that a keyframe would help.
     reported_player: bool,
+    reported_wish: bool,
     /// To the box by the link. When it is full, reports are dropped: the next says the same.
     outgoing: mpsc::Sender<FromMachine>,
     /// The interface an admin chose, if any.
@@ -106,6 +107,7 @@ impl Reception {
             players,
             attached,
             reported_player: false,
+            reported_wish: false,
             outgoing,
             interface,
             local: None,
@@ -161,6 +163,10 @@ impl Reception {
         while let Some(frame) = lesson.poll(now) {
             self.players.send(frame).await;
         }
+        if lesson.wants_keyframe() && !self.reported_wish {
+            // Each moment that the box learns of it later is one more without a picture.
+            self.report();
+        }
     }
 
     async fn obey(&mut self, order: Order) {
@@ -205,7 +211,7 @@ impl Reception {
     fn admit(&mut self, grant: Grant) {
         let now = clock::monotonic();
         if let Some(lesson) = self.lesson.as_mut().filter(|lesson| lesson.is(&grant)) {
-            lesson.granted_again(now);
+            lesson.granted_again(now, grant.serial);
         } else {
             let shown_before = self.attached.borrow().shown;
             self.lesson = Some(Lesson::new(grant, now, shown_before));
@@ -240,6 +246,7 @@ impl Reception {
         self.reported_player = attached.user.is_some();
         let Some(lesson) = &self.lesson else { return };
         let report = lesson.report(attached);
+        self.reported_wish = report.wants_keyframe;
         let _ = self.outgoing.try_send(FromMachine::Report(report));
     }
 

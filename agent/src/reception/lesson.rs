@@ -66,9 +66,10 @@ impl Lesson {
         }
     }
 
-    /// Whether `grant` is the one that is received already, perhaps said later.
+    /// Whether `grant` is the one that is received already, perhaps said later and by another
+    /// connection.
     pub(super) fn is(&self, grant: &Grant) -> bool {
-        let mut earlier = grant.clone();
+        let mut earlier = Grant { serial: self.grant.serial, ..grant.clone() };
         for (track, own) in
             [(&mut earlier.video, &self.grant.video), (&mut earlier.audio, &self.grant.audio)]
         {
@@ -79,9 +80,11 @@ impl Lesson {
         earlier == self.grant
     }
 
-    /// The same grant was said again, as on a new connection: kept pictures that have not come
-    /// yet will not come any more, so they are asked for anew.
-    pub(super) fn granted_again(&mut self, now: Duration) {
+    /// The same grant was said again, as on a new connection: what is said to the box names the
+    /// newer one from now on. Kept pictures that have not come yet will not come any more, so they
+    /// are asked for anew.
+    pub(super) fn granted_again(&mut self, now: Duration, serial: u32) {
+        self.grant.serial = serial;
         if !self.caught_up {
             self.ask_at = Some(now);
         }
@@ -172,8 +175,12 @@ impl Lesson {
             frames_dropped: video.dropped,
             frames_shown: attached.shown.saturating_sub(self.shown_before),
             player: attached.user.is_some(),
-            wants_keyframe: self.video.as_ref().is_some_and(|video| video.track.wants_keyframe()),
+            wants_keyframe: self.wants_keyframe(),
         }
+    }
+
+    pub(super) fn wants_keyframe(&self) -> bool {
+        self.video.as_ref().is_some_and(|video| video.track.wants_keyframe())
     }
 
     fn media(&self) -> impl Iterator<Item = &Medium> {

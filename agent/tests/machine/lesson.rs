@@ -226,6 +226,24 @@ async fn a_lost_packet_costs_the_pictures_up_to_the_next_keyframe() {
     assert_eq!(lesson.on_show(), [pictures(0..13), pictures(20..40)].concat());
 }
 
+/// The box lost the control connection, and grants the lesson anew on the next: what comes from the
+/// group goes on, nothing is fetched twice, and reports speak of the newer grant.
+#[tokio::test]
+async fn a_lesson_that_is_granted_again_goes_on_without_a_gap() {
+    let mut lesson = Lesson::begin(Codec::H264, group(6), 20).await;
+    lesson.grant(0).await;
+    lesson.want_kept().await;
+    lesson.send_kept(0, None).await;
+    lesson.wire.send(lesson.frames[..7].iter().flatten());
+    lesson.report_when("the first pictures", |report| report.frames_shown == 7).await;
+    lesson.grant = Grant { serial: 9, ..lesson.grant.clone() };
+    lesson.grant(7).await;
+    lesson.wire.send(lesson.frames[7..].iter().flatten());
+    let all = |report: &Report| report.serial == 9 && report.frames_shown == 20;
+    lesson.report_when("the rest", all).await;
+    assert_eq!(lesson.on_show(), pictures(0..20));
+}
+
 /// A new grant takes the place of the old one: another codec, another stream, the same lesson.
 #[tokio::test]
 async fn a_new_grant_replaces_the_old_and_a_withdrawn_lesson_is_left() {
