@@ -1,4 +1,5 @@
-//! Small private files that must be whole after a power cut: written beside, synced, renamed.
+//! Private files that must be whole after a power cut: written beside, synced, renamed. What a
+//! function here has done is on disk when it returns.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -11,8 +12,20 @@ use std::{
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
     write_new(&beside, content)?;
-    fs::rename(&beside, path)?;
-    sync_parent(path)
+    rename(&beside, path)
+}
+
+/// Moves a file within its file system, into the place of one that may be there.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    sync_parent(to)
+}
+
+/// Copies a file over what `to` holds. Not in one step: a power cut leaves half of it.
+pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::copy(from, to)?;
+    File::open(to)?.sync_all()?;
+    sync_parent(to)
 }
 
 /// A directory that only the box's own user can enter. It may exist already.
@@ -22,9 +35,8 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
 
 /// Puts the directory `fresh` in the place of `path`, where nothing is.
 pub fn place_dir(fresh: &Path, path: &Path) -> io::Result<()> {
-    File::open(fresh)?.sync_all()?;
-    fs::rename(fresh, path)?;
-    sync_parent(path)
+    sync_dir(fresh)?;
+    rename(fresh, path)
 }
 
 /// Removes a file, for good as far as the file system goes. It may be gone already.
@@ -35,6 +47,11 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// The names in a directory are on disk when it is synced itself.
+pub fn sync_dir(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
@@ -42,7 +59,6 @@ fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// A rename or a removal is on disk when its directory is.
 fn sync_parent(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+    path.parent().map_or(Ok(()), sync_dir)
 }

@@ -16,6 +16,7 @@ use nix::errno::Errno;
 use thiserror::Error;
 
 use super::{Fault, SegmentId, folder};
+use crate::files;
 
 #[derive(Debug, Error)]
 pub(super) enum FilesError {
@@ -142,7 +143,7 @@ impl Files {
         match job {
             Job::Describe(text) => {
                 let path = self.folder.join(folder::METADATA);
-                folder::replace(&path, text).map_err(FilesError::failed("replace", &path))
+                files::replace(&path, text).map_err(FilesError::failed("replace", &path))
             }
             Job::Event(line) => {
                 touched.insert(Which::Events);
@@ -205,7 +206,7 @@ impl Growing {
             .open(&path)
             .map_err(FilesError::failed("create", &path))?;
         let parent = path.parent().unwrap_or(Path::new("."));
-        folder::sync_dir(parent).map_err(FilesError::failed("sync", parent))?;
+        files::sync_dir(parent).map_err(FilesError::failed("sync", parent))?;
         Ok(Self { path, file, written: 0, safe: 0 })
     }
 

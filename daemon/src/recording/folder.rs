@@ -13,14 +13,14 @@
 //! disk (`fsync`) before anything is written behind it.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use alfarid_protocol::id::{LessonId, RecordingId, TeacherId};
 
 use super::TrackKind;
+use crate::files;
 
 pub(super) const METADATA: &str = "metadata.json";
 pub(super) const EVENTS: &str = "events/events.jsonl";
@@ -44,7 +44,7 @@ pub(super) fn create(
     let of_teacher = recordings.join(teacher.to_string());
     if !of_teacher.is_dir() {
         fs::create_dir_all(&of_teacher)?;
-        sync_dir(recordings)?;
+        files::sync_dir(recordings)?;
     }
     for stretch in 1..=MAX_STRETCHES {
         let name = if stretch == 1 { lesson.to_string() } else { format!("{lesson}-{stretch}") };
@@ -56,8 +56,8 @@ pub(super) fn create(
         for part in ["screen", "audio", "events"] {
             fs::create_dir(folder.join(part))?;
         }
-        sync_dir(&folder)?;
-        sync_dir(&of_teacher)?;
+        files::sync_dir(&folder)?;
+        files::sync_dir(&of_teacher)?;
         return Ok(format!("{teacher}/{name}"));
     }
     Err(io::Error::from(io::ErrorKind::QuotaExceeded))
@@ -86,20 +86,6 @@ pub(super) fn segment_path(kind: TrackKind, number: usize, extension: &str) -> S
     }
 }
 
-/// Puts `bytes` in the place of the file at `path`: the old one is there until the new one is.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = with_suffix(path, ".new");
-    let mut file = File::create(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    sync_dir(path.parent().unwrap_or(Path::new(".")))
-}
-
-pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
 /// Bytes that may still be written where `path` lies.
 pub(super) fn free_bytes(path: &Path) -> io::Result<u64> {
     let stat = nix::sys::statvfs::statvfs(path)?;
@@ -120,7 +106,7 @@ pub(super) fn throw_away(
         Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(&away)?,
         renamed => renamed?,
     }
-    sync_dir(&trash)?;
+    files::sync_dir(&trash)?;
     Ok(away)
 }
 
@@ -146,12 +132,6 @@ fn subdirectories(path: &Path) -> impl Iterator<Item = (String, PathBuf)> + use<
         .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,7 +146,7 @@ mod tests {
         assert_eq!(second, format!("{teacher}/{lesson}-2"));
         assert!(dir.path().join(&second).join("screen").is_dir());
         assert!(find(dir.path()).is_empty(), "not described yet");
-        replace(&dir.path().join(&first).join(METADATA), b"{}").unwrap();
+        files::replace(&dir.path().join(&first).join(METADATA), b"{}").unwrap();
         assert_eq!(find(dir.path()), [first]);
     }
 }

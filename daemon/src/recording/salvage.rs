@@ -27,7 +27,7 @@ use super::{
     metadata::{Metadata, Standing},
     store::{self, Kept},
 };
-use crate::{db::DbError, events::Event, floor::Floor, http::problem::chain};
+use crate::{db::DbError, events::Event, files, floor::Floor, http::problem::chain};
 
 /// What is to be put in order.
 #[derive(Debug, Default)]
@@ -99,7 +99,7 @@ async fn restore(floor: &Floor, wreck: Wreck) {
             Standing { status: Status::Ready, fault, ended_at }
         };
         let text = Metadata::new(box_id, &about, standing, &alive).to_bytes();
-        if let Err(error) = folder::replace(&path.join(folder::METADATA), &text) {
+        if let Err(error) = files::replace(&path.join(folder::METADATA), &text) {
             tracing::warn!(error = %error, "cannot describe {}: {error}", about.storage_path);
         }
         (alive, dead, standing)

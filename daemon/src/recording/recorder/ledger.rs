@@ -9,6 +9,7 @@ use super::{Done, finished};
 use crate::{
     db::DbError,
     events::{Event, Fragment},
+    files,
     floor::Floor,
     health::Severity,
     http::problem::chain,
@@ -146,7 +147,7 @@ impl Ledger {
     async fn describe(&self, text: Vec<u8>) {
         let recordings = &self.floor.config.storage.recordings_dir;
         let path = recordings.join(&self.about.storage_path).join(folder::METADATA);
-        let replaced = tokio::task::spawn_blocking(move || folder::replace(&path, &text)).await;
+        let replaced = tokio::task::spawn_blocking(move || files::replace(&path, &text)).await;
         if !matches!(replaced, Ok(Ok(()))) {
             tracing::warn!("the recording's description is out of date: {replaced:?}");
         }
