@@ -108,19 +108,14 @@ async fn lay_floor(config: Arc<Config>, opened: Opened) -> anyhow::Result<Floor>
     let events = Events::default();
     let health = Health::new(clock.clone(), events.clone());
     if let Story::Restored { aside, backup } = opened.story {
-        let detail = match backup {
-            Some(backup) => format!(
-                "The database was damaged. It is kept as {}, and {} took its place: what came \
-                 after that copy is missing.",
-                aside.display(),
-                backup.display()
-            ),
-            None => format!(
-                "The database was damaged and there was no copy. It is kept as {}; the box \
-                 starts anew.",
-                aside.display()
-            ),
+        let kept = match aside {
+            Some(aside) => format!("was damaged, and is kept as {}", aside.display()),
+            None => "was gone".to_owned(),
         };
+        let detail = format!(
+            "The database {kept}. {} took its place: what came after that copy is missing.",
+            backup.display(),
+        );
         health.raise("database_restored", Severity::Error, detail);
     }
     let box_id = box_id(&config.storage.state_dir, &clock)?;

@@ -7,7 +7,8 @@
 //!
 //! Opening goes through [`open`](Db::open): a newer database than this build is refused, an older
 //! one is backed up and migrated, a damaged one is set aside (never deleted) and the newest good
-//! backup takes its place.
+//! backup takes its place; without one it is refused, for an empty database is a box that anybody
+//! may claim.
 //!
 //! Dropping a future does not undo its write. A closure that panics loses its own transaction
 //! only.
@@ -16,6 +17,7 @@ mod backup;
 pub mod column;
 mod migrate;
 mod open;
+mod restore;
 
 use std::{path::Path, sync::Arc};
 
@@ -24,7 +26,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::{
-    backup::keep_backups,
+    backup::{CopyError, keep_backups},
     open::{Opened, Story},
 };
 
@@ -48,11 +50,11 @@ pub enum DbError {
         #[source]
         source: rusqlite::Error,
     },
-    #[error("cannot back up the database before migrating it to schema {to}")]
+    #[error("cannot back up the database to {path}")]
     Backup {
-        to: u32,
+        path: String,
         #[source]
-        source: rusqlite::Error,
+        source: CopyError,
     },
     #[error("cannot migrate the database: step {step}")]
     Migrate {
@@ -66,6 +68,10 @@ pub enum DbError {
         #[source]
         source: std::io::Error,
     },
+    #[error(
+        "the database at {path} is damaged or gone and there is no good copy of it: put one in its place, or move it and its backups away to start anew"
+    )]
+    NoGoodCopy { path: String },
     #[error("database statement failed")]
     Statement(#[from] rusqlite::Error),
     #[error("the database is closed")]

@@ -6,9 +6,12 @@ use std::{
     time::Duration,
 };
 
+use rusqlite::Connection;
+use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use super::{Db, DbError};
+use crate::files;
 
 /// Days without a copy that a damaged file may cost.
 const EVERY: Duration = Duration::from_hours(24);
@@ -36,18 +39,34 @@ impl Db {
     pub async fn back_up(&self, backups: PathBuf) -> Result<(), DbError> {
         self.read(move |c| {
             let fresh = backups.join("fresh");
-            let failed = |source| DbError::SetAside { path: backups.display().to_string(), source };
-            remove_if_there(&fresh).map_err(failed)?;
             // The copy is written into another file; this one cannot be written to all the same.
             c.pragma_update(None, "query_only", false)?;
-            let copied = c.execute("VACUUM INTO ?1", [fresh.to_string_lossy()]);
+            let copied = copy(c, &fresh);
             c.pragma_update(None, "query_only", true)?;
-            copied?;
-            fs::File::open(&fresh).and_then(|file| file.sync_all()).map_err(failed)?;
-            rotate(&backups, &fresh).map_err(failed)
+            copied.and_then(|()| Ok(rotate(&backups, &fresh)?)).map_err(|source| {
+                let path = fresh.display().to_string();
+                DbError::Backup { path, source }
+            })
         })
         .await
     }
+}
+
+/// Why a copy was not made.
+#[derive(Debug, Error)]
+pub enum CopyError {
+    #[error("the database was not copied")]
+    Copy(#[from] rusqlite::Error),
+    #[error("the copy was not kept")]
+    Keep(#[from] io::Error),
+}
+
+/// Copies the database to `to`, over what may be there. A power cut may leave half of it: whoever
+/// calls this gives it its lasting name afterwards.
+pub(super) fn copy(c: &Connection, to: &Path) -> Result<(), CopyError> {
+    files::remove(to)?;
+    c.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+    Ok(fs::File::open(to)?.sync_all()?)
 }
 
 /// `day-1` is the newest.
@@ -58,13 +77,5 @@ fn rotate(backups: &Path, fresh: &Path) -> io::Result<()> {
             fs::rename(day(n), day(n + 1))?;
         }
     }
-    fs::rename(fresh, day(1))?;
-    fs::File::open(backups)?.sync_all()
-}
-
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    files::rename(fresh, &day(1))
 }

@@ -1,13 +1,17 @@
 //! Migrations: files in `daemon/migrations`, applied in order, never edited once released.
 //!
 //! The number of steps applied is `SQLite`'s `user_version`. All missing steps run in one
-//! transaction, after a `VACUUM INTO` copy of what was there.
+//! transaction, after a copy of what was there.
 
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::DbError;
+use super::{DbError, backup};
+use crate::files;
+
+/// How the name of a copy begins that was made before a migration; the schema's number follows.
+pub(super) const COPY: &str = "schema-";
 
 macro_rules! steps {
     ($($name:literal),* $(,)?) => {
@@ -42,8 +46,7 @@ pub(super) fn migrate(
         return Ok(None);
     }
     if found > 0 {
-        back_up(connection, backups, found)
-            .map_err(|source| DbError::Backup { to: known, source })?;
+        back_up(connection, backups, found)?;
     }
     let started = |source| DbError::Migrate { step: "begin", source };
     let transaction =
@@ -58,13 +61,15 @@ pub(super) fn migrate(
 }
 
 /// One copy per schema version: a second attempt at the same step replaces nothing.
-fn back_up(connection: &Connection, backups: &Path, from: u32) -> Result<(), rusqlite::Error> {
-    let copy = backups.join(format!("schema-{from:04}.db"));
-    if copy.exists() {
+fn back_up(connection: &Connection, backups: &Path, from: u32) -> Result<(), DbError> {
+    let path = backups.join(format!("{COPY}{from:04}.db"));
+    if path.exists() {
         return Ok(());
     }
-    connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
-    Ok(())
+    let fresh = path.with_extension("new");
+    backup::copy(connection, &fresh)
+        .and_then(|()| Ok(files::rename(&fresh, &path)?))
+        .map_err(|source| DbError::Backup { path: path.display().to_string(), source })
 }
 
 #[cfg(test)]

@@ -1,14 +1,13 @@
 //! Opening the database file, whatever state it is in.
 
 use std::{
-    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use super::{Db, DbError, migrate};
+use super::{Db, DbError, migrate, restore};
 
 /// An open database, and what it took to open it.
 #[derive(Debug)]
@@ -26,58 +25,84 @@ pub enum Story {
         from: u32,
         to: u32,
     },
-    /// The file was damaged and is kept at `aside`; `backup` took its place, or nothing was there
-    /// to take it.
+    /// The file was damaged and is kept at `aside`, or it was gone; `backup` took its place.
     Restored {
-        aside: PathBuf,
-        backup: Option<PathBuf>,
+        aside: Option<PathBuf>,
+        backup: PathBuf,
     },
 }
 
 pub(super) fn open(path: &Path, backups: &Path) -> Result<(Connection, Story), DbError> {
     fs::create_dir_all(backups)
         .map_err(|source| DbError::SetAside { path: backups.display().to_string(), source })?;
-    let fresh = !path.exists();
-    let (mut connection, restored) = match healthy(path) {
-        Ok(connection) => (connection, None),
-        Err(damage) if is_damage(&damage) => {
-            let (aside, backup) = set_aside(path, backups)?;
-            let connection = healthy(path).map_err(|source| failed_to_open(path, source))?;
-            (connection, Some(Story::Restored { aside, backup }))
-        }
-        Err(source) => return Err(failed_to_open(path, source)),
-    };
+    let (mut connection, found) = find(path, backups)?;
     let migrated = migrate::migrate(&mut connection, path, backups)?;
-    let story = restored.unwrap_or(match migrated {
-        _ if fresh => Story::Fresh,
+    let story = found.unwrap_or(match migrated {
+        Some((0, _)) => Story::Fresh,
         Some((from, to)) => Story::Migrated { from, to },
         None => Story::AsLeft,
     });
     Ok((connection, story))
 }
 
+/// The database that is at `path`, or what takes its place.
+fn find(path: &Path, backups: &Path) -> Result<(Connection, Option<Story>), DbError> {
+    let is_there = fs::metadata(path).is_ok_and(|file| file.len() > 0);
+    if is_there || !restore::was_here(path, backups) {
+        match healthy(path) {
+            Ok(connection) => return Ok((connection, None)),
+            Err(damage) if is_damage(&damage) => {
+                tracing::error!(error = %damage, "the database is damaged: {damage}");
+            }
+            Err(source) => return Err(failed_to_open(path, source)),
+        }
+    }
+    let story = restore::restore(path, backups)?;
+    let connection = healthy(path).map_err(|source| failed_to_open(path, source))?;
+    Ok((connection, Some(story)))
+}
+
 /// A connection that cannot write.
 pub(super) fn reader(path: &Path) -> Result<Connection, DbError> {
+    let opened = read_only(path).and_then(|connection| {
+        connection.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON;")?;
+        Ok(connection)
+    });
+    opened.map_err(|source| failed_to_open(path, source))
+}
+
+/// The schema of the copy at `path`, if it is a whole database with anything in it.
+pub(super) fn schema_of_copy(path: &Path) -> Option<u32> {
+    let connection = read_only(path).ok()?;
+    check(&connection).ok()?;
+    let schema = connection.query_row("PRAGMA user_version", [], |row| row.get(0));
+    schema.ok().filter(|schema| *schema > 0)
+}
+
+fn read_only(path: &Path) -> Result<Connection, rusqlite::Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection =
-        Connection::open_with_flags(path, flags).map_err(|source| failed_to_open(path, source))?;
-    connection
-        .execute_batch("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON;")
-        .map_err(|source| failed_to_open(path, source))?;
-    Ok(connection)
+    Connection::open_with_flags(path, flags)
 }
 
 fn healthy(path: &Path) -> Result<Connection, rusqlite::Error> {
     let connection = Connection::open(path)?;
+    // Closing a database writes its log into it and deletes the log: not into a damaged one.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.execute_batch(
         "PRAGMA busy_timeout = 5000;
          PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;",
     )?;
+    check(&connection)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    Ok(connection)
+}
+
+fn check(connection: &Connection) -> Result<(), rusqlite::Error> {
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if verdict == "ok" {
-        return Ok(connection);
+        return Ok(());
     }
     let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
     Err(rusqlite::Error::SqliteFailure(corrupt, Some(verdict)))
@@ -88,46 +113,6 @@ fn healthy(path: &Path) -> Result<Connection, rusqlite::Error> {
 fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
-}
-
-/// Moves the damaged file out of the way, and a copy of the newest backup that opens into its
-/// place. Returns where the damaged file is and which backup it was.
-fn set_aside(path: &Path, backups: &Path) -> Result<(PathBuf, Option<PathBuf>), DbError> {
-    let failed = |source| DbError::SetAside { path: path.display().to_string(), source };
-    let aside = (1..1_000)
-        .map(|n| path.with_extension(format!("damaged-{n}")))
-        .find(|candidate| !candidate.exists())
-        .unwrap_or_else(|| path.with_extension("damaged"));
-    fs::rename(path, &aside).map_err(failed)?;
-    for suffix in ["-wal", "-shm"] {
-        let beside = with_suffix(path, suffix);
-        if beside.exists() {
-            fs::rename(&beside, with_suffix(&aside, suffix)).map_err(failed)?;
-        }
-    }
-    let good = newest_first(backups).into_iter().find(|backup| healthy(backup).is_ok());
-    if let Some(backup) = &good {
-        fs::copy(backup, path).map_err(failed)?;
-    }
-    Ok((aside, good))
-}
-
-fn newest_first(backups: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<_> = fs::read_dir(backups)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension() == Some(OsStr::new("db")))
-        .collect();
-    found.sort_by_key(|path| std::cmp::Reverse(fs::metadata(path).and_then(|m| m.modified()).ok()));
-    found
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 fn failed_to_open(path: &Path, source: rusqlite::Error) -> DbError {
