@@ -15,16 +15,22 @@
 //! ```
 //!
 //! ```text
-//!   start ─▶ RECORDING ── stop, lesson over, fault ──▶ PROCESSING ─▶ READY, perhaps with a fault
-//!                │                                         ▲     └─▶ FAILED: nothing plays
-//!                └── the power went ── next start, salvage ┘
+//!   start ─▶ STARTING ─▶ RECORDING ── stop, lesson over, fault ──▶ PROCESSING ─▶ READY, perhaps
+//!                │           │                                         ▲     │   with a fault
+//!       the disk refuses     └── the power went ── next start, salvage ┘     └─▶ FAILED: nothing
+//!                ▼                                                               plays
+//!         nothing is kept
 //! ```
+//!
+//! While it is starting, what is on air waits in memory for the disk: a recording begins with the
+//! first keyframe after it was asked for, however long the disk takes to make a folder.
 //!
 //! Invariants:
 //! - A fragment is on disk (`fdatasync`) before anybody is told of it. A power cut costs what came
 //!   after the last fragment, about a second.
-//! - Recording never holds a lesson up. A disk that is full, broken or too slow ends the recording,
-//!   with what there is, and says so; the lesson goes on.
+//! - Recording never holds a lesson up: whoever starts one waits for no disk. A disk that is full,
+//!   broken or too slow to keep up ends the recording, with what there is, and says so; the lesson
+//!   goes on. A disk that is slow to begin ends nothing.
 //! - Files are only ever appended to, but for `metadata.json`, which is replaced whole.
 //! - A recording can be read back without the database.
 //!
@@ -80,12 +86,6 @@ pub enum Error {
     AlreadyRecording(LessonId),
     #[error("only {free_mb} MiB are free where recordings go")]
     DiskFull { free_mb: u64 },
-    #[error("cannot make a folder for the recording of lesson {lesson}")]
-    CreateFolder {
-        lesson: LessonId,
-        #[source]
-        source: io::Error,
-    },
     #[error("there is no recording {0}")]
     NotFound(RecordingId),
     #[error("there is no segment {0}")]
@@ -146,6 +146,8 @@ impl fmt::Display for SegmentId {
 #[serde(rename_all = "snake_case")]
 #[schema(as = RecordingStatus)]
 pub enum Status {
+    /// Asked for, and the disk has not answered yet. Has no row.
+    Starting,
     Recording,
     /// Being closed, or read back after a power cut.
     Processing,
@@ -209,8 +211,6 @@ struct About {
     title: String,
     class_name: String,
     teacher_name: String,
-    /// Relative to the recordings directory.
-    storage_path: String,
     started_at: Timestamp,
     /// Whether anybody vouched for the box's clock then.
     clock_was_sure: bool,

@@ -4,6 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod school;
+mod small_disk;
+
+use std::{io::Write, path::Path};
 
 use alfarid_daemon::events::Event;
 use alfarid_protocol::{id::LessonId, span::MarkKind};
@@ -223,13 +226,78 @@ async fn what_happens_is_written_beside_the_recording_too() {
     assert_eq!(kinds, ["started", "ended"]);
 }
 
+/// Fails where a lesson that does not know for a while whether it is being recorded is switched
+/// off for it.
 #[tokio::test]
-async fn a_disk_without_room_records_nothing_and_the_lesson_goes_on() {
-    let school = School::with(1, |config| config.storage.min_free_mb = u64::MAX >> 24).await;
+async fn a_recording_that_is_slow_to_start_stays_on() {
+    let mut school = School::new(1).await;
+    school.restart_without_recorders().await;
+    let id = school.start().await;
+    school.minutes(1);
+    // Whatever the lessons think of that they have thought before they answer this.
+    let path = format!("/lessons/{id}");
+    let blank = json!({"picture": "blank"});
+    let lesson = school.call("teacher", "PATCH", &path, blank).await.expect(StatusCode::OK);
+    assert_eq!(lesson["is_recording"], true);
+    assert!(school.opened.recording.running(id).is_some());
+    school.start_recorders();
+    let ended = school.post(&format!("/lessons/{id}/end"), Value::Null).await;
+    assert_eq!(ended.expect(StatusCode::OK)["is_recording"], true);
+    assert_eq!(events(&school, id).await, ["started", "picture_blank", "ended"]);
+    let lines = school.recorded_events();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+}
+
+/// A disk that refuses stops the recording, and nothing else; pages and programs learn why.
+async fn refused_by(disk: &Path, cause: &str, fault: &str) {
+    let recordings = disk.join(small_disk::RECORDINGS);
+    let school = School::with(1, |config| config.storage.recordings_dir = recordings).await;
     let id = school.start().await;
     let lesson = becomes(&school, id, |lesson| lesson["is_recording"] == false).await;
     assert_eq!(lesson["status"], "active");
-    assert_eq!(events(&school, id).await, ["started", "recording_off"]);
+    let log = school.get(&format!("/lessons/{id}/events")).await.expect(StatusCode::OK);
+    let off = &log["items"][1];
+    assert_eq!(off["event_type"], "recording_off");
+    assert_eq!(off["data"], json!({"by_itself": true, "fault": cause}));
+    assert!(school.floor.health.faults().iter().any(|found| found.code == fault));
+    let ended = school.post(&format!("/lessons/{id}/end"), Value::Null).await;
+    ended.expect(StatusCode::OK);
+}
+
+#[test]
+fn a_full_disk_records_nothing_and_the_lesson_goes_on() {
+    const SELF: &str = "a_full_disk_records_nothing_and_the_lesson_goes_on";
+    let Some(disk) = small_disk::mounted(SELF, "2m") else { return };
+    fill(&disk.join(small_disk::RECORDINGS));
+    on_a_runtime(refused_by(&disk, "disk_full", "disk_full"));
+}
+
+#[test]
+fn a_read_only_disk_records_nothing_and_the_lesson_goes_on() {
+    const SELF: &str = "a_read_only_disk_records_nothing_and_the_lesson_goes_on";
+    let Some(disk) = small_disk::mounted(SELF, "2m") else { return };
+    make_read_only(&disk.join(small_disk::RECORDINGS));
+    on_a_runtime(refused_by(&disk, "disk_failed", "recording_failed"));
+}
+
+/// Writes until nothing more goes.
+fn fill(disk: &Path) {
+    let mut ballast = std::fs::File::create(disk.join("ballast")).unwrap();
+    let write = || ballast.write_all(&[0; 4096]);
+    let full = std::iter::repeat_with(write).find_map(Result::err).unwrap();
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+}
+
+/// As the kernel does it with a disk that it has found errors on.
+fn make_read_only(disk: &Path) {
+    let mut remount = std::process::Command::new("mount");
+    assert!(remount.args(["-o", "remount,ro"]).arg(disk).status().unwrap().success());
+}
+
+/// For a test that may go on in a process of its own.
+fn on_a_runtime(work: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(work);
 }
 
 #[tokio::test]

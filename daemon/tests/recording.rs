@@ -2,17 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod small_disk;
 mod studio;
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, pin::pin, time::Duration};
 
 use alfarid_daemon::{
-    broadcast::tap::TrackKind as Kind,
+    broadcast::tap::{self, TrackKind as Kind},
     clock::{Clock, Evidence},
     events::{Event, Fragment},
     recording::{Error, Fault, Recording, Segment, Status, TrackKind},
 };
 use axum::http::{Method, StatusCode, header};
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 
 use self::studio::{
@@ -381,7 +383,7 @@ async fn a_recording_is_taken_up_again_without_its_database() {
 #[test]
 fn a_full_disk_ends_the_recording_and_keeps_what_there_is() {
     const SELF: &str = "a_full_disk_ends_the_recording_and_keeps_what_there_is";
-    let Some(disk) = studio::on_a_small_disk(SELF, "512k") else { return };
+    let Some(disk) = small_disk::mounted(SELF, "512k") else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut studio = Studio::open(&disk).await;
@@ -404,9 +406,110 @@ fn a_full_disk_ends_the_recording_and_keeps_what_there_is() {
 #[tokio::test]
 async fn without_room_no_recording_begins() {
     let dir = tempfile::tempdir().unwrap();
-    let studio = Studio::with(dir.path(), Clock::manual(studio::MORNING), 1 << 40).await;
-    assert!(matches!(studio.try_record(LESSON).await, Err(Error::DiskFull { .. })));
+    let mut studio = Studio::with(dir.path(), Clock::manual(studio::MORNING), 1 << 40).await;
+    let on_air = studio.record(LESSON).await;
+    studio.recording_is_over(on_air.lesson).await;
+    assert_eq!(studio.recording.fault(on_air.lesson), Some(Fault::DiskFull));
+    assert!(studio.floor.health.faults().iter().any(|fault| fault.code == "disk_full"));
     assert!(!studio.folder(&stretch()).exists());
+    assert!(studio.recording.list(&studio::person("teacher"), None).await.unwrap().is_empty());
+}
+
+/// A disk that takes its time costs nothing of a lesson: neither the recording nor its beginning,
+/// and the pages see what it waits for. Fails where a start waits for what was salvaged first.
+#[tokio::test]
+async fn a_recording_is_starting_until_the_disk_answers_and_misses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut studio = Studio::prepare(dir.path()).await;
+    let disk = studio.hold_disk().await;
+    studio.start();
+    let mut on_air = studio.record(LESSON).await;
+    assert_eq!(studio.recording.running(on_air.lesson), Some(on_air.id));
+    let teacher = studio::person("teacher");
+    let seen = studio.recording.list(&teacher, Some(on_air.lesson)).await.unwrap();
+    assert_eq!(seen, [studio.recording.get(&teacher, on_air.id).await.unwrap()]);
+    assert_eq!(seen[0].status, Status::Starting);
+    assert!(studio.recording.list(&studio::person("other"), None).await.unwrap().is_empty());
+    let early = studio.recording.delete(&teacher, on_air.id).await;
+    assert!(matches!(early, Err(Error::StillRunning(_))));
+
+    // More packets than a tap holds.
+    let picture = footage::h264(Picture { frames: 900, ..Picture::default() });
+    let voice = footage::sound(Kind::PersonAudio, 30);
+    assert!(picture.packets.len() + voice.packets.len() > tap::WAITING);
+    let event = json!({ "event_type": "started" });
+    studio.recording.append_event(on_air.lesson, event.clone()).await.unwrap();
+    on_air.play(&[&picture, &voice]).await;
+    drop(disk);
+    studio.recording.stop(on_air.lesson).await.unwrap();
+    let recording = studio.ended(on_air.id).await;
+    assert_eq!((recording.status, recording.fault), (Status::Ready, None));
+    assert_eq!(recording.frame_count, picture.frames);
+    assert!(the_segment(&recording, TrackKind::ScreenVideo).offset_ms.abs_diff(8) <= 1);
+    let folder = studio.folder(&stretch());
+    assert_eq!(projector::play(&folder.join("screen/0001.mp4")).count, picture.frames);
+    let line = fs::read_to_string(folder.join("events/events.jsonl")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["event"], event);
+}
+
+/// What waits for a disk is bounded; beyond it the beginning is given up, and never the recording.
+#[tokio::test]
+async fn a_recording_that_waited_too_long_begins_with_what_came_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut studio = Studio::open(dir.path()).await;
+    let disk = studio.hold_disk().await;
+    let mut on_air = studio.record(LESSON).await;
+    let lost = footage::h264(Picture { frames: 30, ..Picture::default() });
+    on_air.play(&[&lost, &footage::sound(Kind::PersonAudio, 12).padded(60_000)]).await;
+    let picture = footage::h264(Picture::default());
+    on_air.play(&[&picture]).await;
+    drop(disk);
+    studio.recording.stop(on_air.lesson).await.unwrap();
+    let recording = studio.ended(on_air.id).await;
+    assert_eq!((recording.status, recording.fault), (Status::Ready, None));
+    assert_eq!(recording.frame_count, picture.frames);
+    let file = studio.folder(&stretch()).join("screen/0001.mp4");
+    assert_eq!(projector::play(&file).count, picture.frames);
+}
+
+/// Switched off and on again, a lesson is recorded on, although the disk has not closed the files
+/// of the stretch before.
+#[tokio::test]
+async fn a_new_stretch_begins_while_the_last_one_closes() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut studio = Studio::open(dir.path()).await;
+    let picture = footage::h264(Picture { frames: 60, ..Picture::default() });
+    let mut first = studio.record(LESSON).await;
+    first.play(&[&picture]).await;
+    studio.grown().await;
+    let disk = studio.hold_disk().await;
+    let recording = studio.recording.clone();
+    let mut stopping = pin!(recording.stop(first.lesson));
+    assert!(stopping.as_mut().now_or_never().is_none(), "asked, and not answered yet");
+    let mut second = studio.record(LESSON).await;
+    assert_eq!(studio.recording.running(second.lesson), Some(second.id));
+    second.play(&[&picture]).await;
+    assert!(stopping.as_mut().now_or_never().is_none(), "its files are not closed");
+    drop(disk);
+    stopping.await.unwrap();
+    studio.recording.stop(second.lesson).await.unwrap();
+    for id in [first.id, second.id] {
+        let recording = studio.ended(id).await;
+        assert_eq!((recording.status, recording.frame_count), (Status::Ready, 60));
+    }
+}
+
+/// Whoever takes a lesson over has its recording, even one that has no row yet.
+#[tokio::test]
+async fn a_recording_that_is_starting_is_handed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut studio = Studio::open(dir.path()).await;
+    let mut on_air = studio.record(LESSON).await;
+    studio.recording.hand_over(on_air.lesson, studio::person("other").id).await.unwrap();
+    on_air.play(&[&footage::h264(Picture { frames: 30, ..Picture::default() })]).await;
+    studio.recording.stop(on_air.lesson).await.unwrap();
+    studio.ended(on_air.id).await;
+    assert!(studio.recording.get(&studio::person("other"), on_air.id).await.is_ok());
 }
 
 /// While it grows and afterwards, a file is served by ranges, as far as it is on disk.

@@ -248,14 +248,15 @@ impl Actor {
         }
     }
 
-    /// A recording ends by itself when the disk is full, or does not begin at all.
+    /// A recording ends by itself when the disk is full, or refuses to begin one.
     async fn notice_recordings(&mut self) {
         let has_stopped =
             |lesson: &&Lesson| lesson.is_recording && !self.others.is_recorded(lesson.id);
         let stopped: Vec<_> =
             self.state.active().filter(has_stopped).map(|lesson| lesson.id).collect();
         for lesson in stopped {
-            self.notice(Command::RecordingStopped { lesson }).await;
+            let fault = self.others.recording_fault(lesson);
+            self.notice(Command::RecordingStopped { lesson, fault }).await;
         }
     }
 

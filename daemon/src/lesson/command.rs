@@ -9,7 +9,7 @@ use alfarid_protocol::{
 };
 
 use super::{Lesson, LessonChange, Profile, event::Entry};
-use crate::identity::Person;
+use crate::{identity::Person, recording::Fault};
 
 #[derive(Clone, Debug)]
 pub(super) enum Command {
@@ -69,6 +69,8 @@ pub(super) enum Command {
     /// It does not record any more, whatever was asked for.
     RecordingStopped {
         lesson: LessonId,
+        /// Why, if anybody knows.
+        fault: Option<Fault>,
     },
     /// Time has passed.
     Tick,

@@ -1,8 +1,8 @@
 //! The one place where a lesson asks the other capabilities to act.
 //!
 //! What one of them cannot do is reported and the others go on: a lesson without a picture is
-//! still a lesson, and so is one that is not recorded. Recording waits for a disk; a lesson waits
-//! for it no longer than [`PATIENCE`].
+//! still a lesson, and so is one that is not recorded. A recording waits for the disk, to begin and
+//! to end; a lesson waits for its beginning not at all, and for its end no longer than [`PATIENCE`].
 
 use std::{pin::pin, time::Duration};
 
@@ -20,8 +20,7 @@ use crate::{
     recording::{self, NewRecording},
 };
 
-/// How long a lesson waits for the recording. What was asked of it is done all the same, when the
-/// disk answers.
+/// How long a lesson waits for its recording to end. It ends all the same, when the disk answers.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long the screens of a lesson that is over wait for its recording to write its last line:
@@ -54,8 +53,14 @@ impl Others {
         })
     }
 
+    /// Whether it is being recorded, or will be as soon as the disk answers.
     pub(super) fn is_recorded(&self, lesson: LessonId) -> bool {
         self.recording.running(lesson).is_some()
+    }
+
+    /// Why its recording ended by itself, if it did.
+    pub(super) fn recording_fault(&self, lesson: LessonId) -> Option<recording::Fault> {
+        self.recording.fault(lesson)
     }
 
     async fn act(&self, effect: Effect) {
@@ -125,12 +130,8 @@ impl Others {
         if is_on {
             self.record(lesson).await;
         } else {
-            self.stop_recording(lesson.id).await;
+            patiently(lesson.id, self.recording.stop(lesson.id)).await;
         }
-    }
-
-    async fn stop_recording(&self, lesson: LessonId) {
-        patiently(lesson, self.recording.stop(lesson)).await;
     }
 
     async fn record(&self, lesson: &Lesson) {
@@ -145,7 +146,7 @@ impl Others {
             class_name: lesson.class_name.clone(),
             teacher_name: lesson.teacher_name.clone(),
         };
-        patiently(lesson.id, self.recording.start(new, tap)).await;
+        heard(lesson.id, "recording", self.recording.start(new, tap).await);
     }
 
     /// The events of a lesson lie beside its recording too, for whoever has only the folder.
@@ -158,7 +159,8 @@ impl Others {
                 "teacher_id": entry.teacher,
                 "data": entry.data,
             });
-            patiently(entry.lesson, self.recording.append_event(entry.lesson, line)).await;
+            let noted = self.recording.append_event(entry.lesson, line).await;
+            heard(entry.lesson, "recording", noted);
         }
     }
 }
@@ -201,10 +203,10 @@ fn heard<T, E: std::error::Error>(lesson: LessonId, who: &str, done: Result<T, E
     }
 }
 
-async fn patiently<T>(lesson: LessonId, work: impl Future<Output = Result<T, recording::Error>>) {
-    if let Ok(done) = timeout(PATIENCE, work).await {
+async fn patiently(lesson: LessonId, end: impl Future<Output = Result<(), recording::Error>>) {
+    if let Ok(done) = timeout(PATIENCE, end).await {
         heard(lesson, "recording", done);
     } else {
-        tracing::warn!(lesson.id = %lesson, "the recording keeps a lesson waiting");
+        tracing::warn!(lesson.id = %lesson, "a recording takes its time to end");
     }
 }

@@ -132,8 +132,8 @@ impl State {
                 }
                 lesson
             }
-            Command::RecordingStopped { lesson } => {
-                self.recording_stopped(now, lesson, effects);
+            Command::RecordingStopped { lesson, fault } => {
+                self.recording_stopped(now, lesson, fault, effects);
                 lesson
             }
             Command::Here(here) => {

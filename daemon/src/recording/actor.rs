@@ -1,7 +1,7 @@
 //! The service: starts a recorder for a lesson, passes orders on to it, and knows when it ended.
 //!
-//! It holds no more than who records what. Everything slow is the recorders' own business, but for
-//! making a folder and a row when one starts.
+//! It holds no more than who records what, and waits for no disk: everything slow is the recorders'
+//! own business, or the salvage's, which runs beside.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -14,12 +14,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
-    About, Error, Handle, NewRecording, RECORDING_FAILED, Status,
+    About, Fault, Handle,
     board::Board,
     export::Exporter,
-    folder,
     recorder::{ORDERS, Order, Recorder},
-    salvage, store,
+    salvage,
 };
 use crate::{broadcast::tap::Tap, floor::Floor};
 
@@ -31,9 +30,20 @@ const CLOSING: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) enum Command {
-    Start { new: NewRecording, tap: Tap, reply: oneshot::Sender<Result<RecordingId, Error>> },
-    Stop { lesson: LessonId, reply: oneshot::Sender<()> },
-    Event { lesson: LessonId, event: serde_json::Value },
+    /// It is on the board already; asked for at `start`, by the clock's monotonic time.
+    Start {
+        about: About,
+        start: Duration,
+        tap: Tap,
+    },
+    Stop {
+        lesson: LessonId,
+        reply: oneshot::Sender<()>,
+    },
+    Event {
+        lesson: LessonId,
+        event: serde_json::Value,
+    },
 }
 
 /// The one task that knows which lessons are being recorded.
@@ -41,14 +51,16 @@ pub(super) enum Command {
 pub struct Service {
     floor: Floor,
     board: Board,
+    exporter: Exporter,
     commands: mpsc::Receiver<Command>,
-    running: HashMap<LessonId, Running>,
+    /// More than one of a lesson while an earlier one still closes its files.
+    running: HashMap<RecordingId, Running>,
     recorders: JoinSet<()>,
 }
 
 #[derive(Debug)]
 struct Running {
-    recording: RecordingId,
+    lesson: LessonId,
     task: Id,
     orders: mpsc::Sender<Order>,
     /// Who waits for its end.
@@ -60,39 +72,41 @@ pub fn new(floor: Floor) -> (Handle, Service) {
     let (sender, commands) = mpsc::channel(COMMANDS);
     let board = Board::default();
     let exporter = Exporter::new(floor.config.storage.clone(), floor.clock.clone());
-    let handle = Handle { commands: sender, board: board.clone(), exporter, floor: floor.clone() };
-    let recorders = JoinSet::new();
-    (handle, Service { floor, board, commands, running: HashMap::new(), recorders })
+    let handle = Handle {
+        commands: sender,
+        board: board.clone(),
+        exporter: exporter.clone(),
+        floor: floor.clone(),
+    };
+    let (running, recorders) = (HashMap::new(), JoinSet::new());
+    (handle, Service { floor, board, exporter, commands, running, recorders })
 }
 
 impl Service {
     /// Runs until `stopping`; then closes every recording.
     pub async fn run(mut self, stopping: CancellationToken) {
-        let torn = salvage::survey(&self.floor).await;
-        let mut salvage = Box::pin(salvage::run(self.floor.clone(), torn));
+        let (floor, board, exporter) =
+            (self.floor.clone(), self.board.clone(), self.exporter.clone());
+        let mut salvage = Box::pin(salvage::run(floor, board, exporter));
         let mut salvaging = true;
         loop {
             tokio::select! {
                 () = stopping.cancelled() => break,
-                () = &mut salvage, if salvaging => salvaging = false,
                 command = self.commands.recv() => match command {
-                    Some(command) => self.obey(command).await,
+                    Some(command) => self.obey(command),
                     None => break,
                 },
                 Some(ended) = self.recorders.join_next_with_id() => self.ended(ended),
+                () = &mut salvage, if salvaging => salvaging = false,
             }
         }
         self.close_all().await;
     }
 
-    async fn obey(&mut self, command: Command) {
+    fn obey(&mut self, command: Command) {
         match command {
-            Command::Start { new, tap, reply } => {
-                let started = self.start(new, tap).await;
-                // A lesson that does not wait for the answer is recorded all the same.
-                let _ = reply.send(started);
-            }
-            Command::Stop { lesson, reply } => match self.running.get_mut(&lesson) {
+            Command::Start { about, start, tap } => self.start(about, start, tap),
+            Command::Stop { lesson, reply } => match self.newest(lesson) {
                 Some(running) => {
                     order(running, Order::Stop);
                     running.waiting.push(reply);
@@ -102,60 +116,26 @@ impl Service {
                 }
             },
             Command::Event { lesson, event } => {
-                if let Some(running) = self.running.get(&lesson) {
+                if let Some(running) = self.newest(lesson) {
                     order(running, Order::Event(event));
                 }
             }
         }
     }
 
-    async fn start(&mut self, new: NewRecording, tap: Tap) -> Result<RecordingId, Error> {
-        if self.running.contains_key(&new.lesson) {
-            return Err(Error::AlreadyRecording(new.lesson));
-        }
-        let start = self.floor.clock.monotonic();
-        let storage_path = self.make_folder(&new).await?;
-        let about = About {
-            recording_id: self.floor.clock.id(),
-            lesson_id: new.lesson,
-            teacher_id: new.teacher,
-            title: new.title,
-            class_name: new.class_name,
-            teacher_name: new.teacher_name,
-            storage_path,
-            started_at: self.floor.clock.now(),
-            clock_was_sure: self.floor.clock.is_sure(),
-        };
-        let row = about.clone();
-        let insert =
-            move |tx: &rusqlite::Transaction<'_>| store::insert(tx, &row, Status::Recording);
-        self.floor.db.write(insert).await?;
-        self.floor.health.clear(RECORDING_FAILED);
-        let recording = about.recording_id;
+    fn start(&mut self, about: About, start: Duration, tap: Tap) {
+        let (recording, lesson) = (about.recording_id, about.lesson_id);
         let recorder = Recorder::new(self.floor.clone(), self.board.clone(), about, start);
         let (orders, waiting) = mpsc::channel(ORDERS);
-        let span = tracing::info_span!(
-            "recording", recording.id = %recording, lesson.id = %new.lesson,
-        );
+        let span = tracing::info_span!("recording", recording.id = %recording, lesson.id = %lesson);
         let task = self.recorders.spawn(recorder.run(tap, waiting).instrument(span)).id();
-        self.running.insert(new.lesson, Running { recording, task, orders, waiting: Vec::new() });
-        Ok(recording)
+        self.running.insert(recording, Running { lesson, task, orders, waiting: Vec::new() });
     }
 
-    async fn make_folder(&self, new: &NewRecording) -> Result<String, Error> {
-        let (teacher, lesson) = (new.teacher, new.lesson);
-        let failed = move |source| Error::CreateFolder { lesson, source };
-        let storage = self.floor.config.storage.clone();
-        let made = tokio::task::spawn_blocking(move || {
-            let recordings = &storage.recordings_dir;
-            std::fs::create_dir_all(recordings).map_err(failed)?;
-            let free_mb = folder::free_bytes(recordings).map_err(failed)? >> 20;
-            if free_mb < storage.min_free_mb {
-                return Err(Error::DiskFull { free_mb });
-            }
-            folder::create(recordings, teacher, lesson).map_err(failed)
-        });
-        made.await.map_err(|_| Error::Stopped)?
+    /// The recorder of a lesson that was started last: ids grow.
+    fn newest(&mut self, lesson: LessonId) -> Option<&mut Running> {
+        let of_lesson = self.running.iter_mut().filter(|(_, running)| running.lesson == lesson);
+        of_lesson.max_by_key(|(recording, _)| **recording).map(|(_, running)| running)
     }
 
     fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
@@ -166,11 +146,11 @@ impl Service {
                 error.id()
             }
         };
-        let lesson = self.running.iter().find(|(_, running)| running.task == task);
-        let Some(lesson) = lesson.map(|(lesson, _)| *lesson) else { return };
-        let Some(running) = self.running.remove(&lesson) else { return };
+        let recording = self.running.iter().find(|(_, running)| running.task == task);
+        let Some(recording) = recording.map(|(recording, _)| *recording) else { return };
+        let Some(running) = self.running.remove(&recording) else { return };
         // Closed already, but for a recorder that died.
-        self.board.close(running.recording);
+        self.board.close(recording, Some(Fault::DiskFailed));
         for reply in running.waiting {
             // Whoever asked may have gone.
             let _ = reply.send(());
@@ -178,6 +158,11 @@ impl Service {
     }
 
     async fn close_all(mut self) {
+        // What was asked for before is still done.
+        self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            self.obey(command);
+        }
         self.running.values().for_each(|running| order(running, Order::Stop));
         let closed = async {
             while let Some(ended) = self.recorders.join_next_with_id().await {

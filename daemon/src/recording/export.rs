@@ -5,7 +5,7 @@
 //! and writes as much as the disk gives, while lessons are being recorded to the same disk.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -73,8 +73,7 @@ impl Exporter {
         let turn = Arc::clone(&self.turn).try_acquire_owned().map_err(|_| Error::ExportBusy)?;
         let size_bytes: u64 = kept.segments.iter().map(|segment| segment.size_bytes).sum();
         self.check_room(size_bytes)?;
-        let plan =
-            Plan::of(&self.storage.recordings_dir.join(&kept.about.storage_path), kept.segments);
+        let plan = Plan::of(&self.storage.recordings_dir.join(&kept.storage_path), kept.segments);
         let (extension, mime) =
             if plan.is_webm() { ("webm", "video/webm") } else { ("mp4", "video/mp4") };
         let file_name = file_name(&kept.about, extension);
@@ -92,6 +91,20 @@ impl Exporter {
         Ok(Export { file_name, mime, size_bytes, file: File::from_std(file) })
     }
 
+    /// Removes what an earlier process left half made.
+    pub(super) async fn clear(&self) {
+        // None is being made meanwhile: what lies there is nobody's.
+        let Ok(turn) = Arc::clone(&self.turn).acquire_owned().await else { return };
+        let scratch = self.storage.recordings_dir.join(folder::SCRATCH);
+        let cleared = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            folder::remove(&scratch)
+        });
+        if let Ok(Err(error)) = cleared.await {
+            tracing::warn!(error = %error, "cannot clear the scratch directory: {error}");
+        }
+    }
+
     fn check_room(&self, size_bytes: u64) -> Result<(), Error> {
         // Where the disk does not say, writing will.
         let free = folder::free_bytes(&self.storage.recordings_dir).unwrap_or(u64::MAX);
@@ -102,10 +115,10 @@ impl Exporter {
 
 /// Joins, opens, and takes the name away.
 fn make(plan: &Plan, target: &Path, stop: &CancellationToken) -> Result<fs::File, JoinError> {
-    let joined = pipeline::join(plan, target, stop).and_then(|()| {
-        let opened = fs::File::open(target);
-        opened.map_err(|error| JoinError::Failed(error.to_string()))
-    });
+    let failed = |error: io::Error| JoinError::Failed(error.to_string());
+    target.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
+    let joined =
+        pipeline::join(plan, target, stop).and_then(|()| fs::File::open(target).map_err(failed));
     // Not there where nothing was written.
     let _ = fs::remove_file(target);
     joined

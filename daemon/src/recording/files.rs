@@ -12,11 +12,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use alfarid_protocol::id::{LessonId, TeacherId};
 use nix::errno::Errno;
 use thiserror::Error;
 
 use super::{Fault, SegmentId, folder};
-use crate::files;
+use crate::{config::Storage, files};
 
 #[derive(Debug, Error)]
 pub(super) enum FilesError {
@@ -104,13 +105,27 @@ struct Growing {
 }
 
 impl Files {
-    pub(super) fn new(folder: PathBuf, min_free_bytes: u64) -> Self {
-        Self { folder, min_free_bytes, open: HashMap::new() }
+    /// Makes the folder of a new stretch, if there is room. Returns its path too, relative to the
+    /// recordings directory.
+    pub(super) fn create(
+        storage: &Storage,
+        teacher: TeacherId,
+        lesson: LessonId,
+    ) -> Result<(Self, String), FilesError> {
+        let recordings = &storage.recordings_dir;
+        let min_free_bytes = storage.min_free_mb << 20;
+        let made = fs::create_dir_all(recordings);
+        made.map_err(FilesError::failed("make the directory", recordings))?;
+        check_room(recordings, min_free_bytes)?;
+        let storage_path = folder::create(recordings, teacher, lesson)
+            .map_err(FilesError::failed("make a folder in", recordings))?;
+        let folder = recordings.join(&storage_path);
+        Ok((Self { folder, min_free_bytes, open: HashMap::new() }, storage_path))
     }
 
     /// Does the jobs in order. All of it is on disk, or none of it.
     pub(super) fn run(&mut self, jobs: &[Job]) -> Result<(), FilesError> {
-        self.check_room()?;
+        check_room(&self.folder, self.min_free_bytes)?;
         let mut touched = BTreeSet::new();
         let done = jobs
             .iter()
@@ -126,15 +141,6 @@ impl Files {
             if let Job::Close { segment } = job {
                 self.open.remove(&Which::Segment(*segment));
             }
-        }
-        Ok(())
-    }
-
-    fn check_room(&self) -> Result<(), FilesError> {
-        let free = folder::free_bytes(&self.folder)
-            .map_err(FilesError::failed("ask for the room left in", &self.folder))?;
-        if free < self.min_free_bytes {
-            return Err(FilesError::Full { free_mb: free >> 20 });
         }
         Ok(())
     }
@@ -196,6 +202,15 @@ impl Files {
             tracing::warn!(error = %error, "cannot cut {path} back: {error}");
         }
     }
+}
+
+fn check_room(path: &Path, min_free_bytes: u64) -> Result<(), FilesError> {
+    let free =
+        folder::free_bytes(path).map_err(FilesError::failed("ask for the room left in", path))?;
+    if free < min_free_bytes {
+        return Err(FilesError::Full { free_mb: free >> 20 });
+    }
+    Ok(())
 }
 
 impl Growing {

@@ -29,7 +29,7 @@ pub(super) const EVENTS: &str = "events/events.jsonl";
 /// A teacher's folder never begins with a dot.
 const TRASH: &str = ".trash";
 
-/// Files that are made for a download.
+/// Files that are made for a download, and live for minutes.
 pub(super) const SCRATCH: &str = ".scratch";
 
 /// Stretches of one lesson: nobody presses the switch more often.
@@ -116,12 +116,11 @@ pub(super) fn trashed(recordings: &Path) -> Vec<(RecordingId, PathBuf)> {
     entries.filter_map(|(name, path)| Some((name.parse().ok()?, path))).collect()
 }
 
-/// An empty directory for files that live for minutes. What an earlier process left in it is gone.
-pub(super) fn clear_scratch(recordings: &Path) -> io::Result<()> {
-    let scratch = recordings.join(SCRATCH);
-    match fs::remove_dir_all(&scratch) {
+/// Removes a folder and all that is in it. It may be gone already.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => fs::create_dir_all(&scratch),
+        _ => Ok(()),
     }
 }
 

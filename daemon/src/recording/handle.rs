@@ -6,7 +6,7 @@ use alfarid_protocol::id::{LessonId, RecordingId, TeacherId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    About, Error, Export, NewRecording, Opened, Recording, SegmentFile, SegmentId, Status,
+    About, Error, Export, Fault, NewRecording, Opened, Recording, SegmentFile, SegmentId, Status,
     actor::Command, board::Board, export::Exporter, folder, hls, store, store::Kept,
 };
 use crate::{broadcast::tap::Tap, db::Db, events::Event, floor::Floor, identity::Person};
@@ -21,15 +21,39 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Begins to record what comes out of `tap`. Fails where there is no room, or the lesson is
+    /// Begins to record what comes out of `tap`, from now on. Waits for no disk: what the disk
+    /// refuses ends the recording later, and [`Handle::fault`] says why. Fails where the lesson is
     /// being recorded already.
     pub async fn start(&self, new: NewRecording, tap: Tap) -> Result<RecordingId, Error> {
-        self.ask(|reply| Command::Start { new, tap, reply }).await?
+        let place = self.commands.reserve().await.map_err(|_| Error::Stopped)?;
+        let Floor { clock, events, .. } = &self.floor;
+        let (recording_id, lesson_id) = (clock.id(), new.lesson);
+        let about = About {
+            recording_id,
+            lesson_id,
+            teacher_id: new.teacher,
+            title: new.title,
+            class_name: new.class_name,
+            teacher_name: new.teacher_name,
+            started_at: clock.now(),
+            clock_was_sure: clock.is_sure(),
+        };
+        if !self.board.open(about.clone()) {
+            return Err(Error::AlreadyRecording(lesson_id));
+        }
+        place.send(Command::Start { about, start: clock.monotonic(), tap });
+        events.tell(Event::RecordingChanged { recording_id, lesson_id });
+        Ok(recording_id)
     }
 
-    /// Ends the recording of `lesson`, if there is one. Its files are closed when this resolves.
+    /// Ends the recording of `lesson`, if there is one. Its files are closed when this resolves;
+    /// another one may start before.
     pub async fn stop(&self, lesson: LessonId) -> Result<(), Error> {
-        self.ask(|reply| Command::Stop { lesson, reply }).await
+        let place = self.commands.reserve().await.map_err(|_| Error::Stopped)?;
+        let (reply, stopped) = oneshot::channel();
+        self.board.closing(lesson);
+        place.send(Command::Stop { lesson, reply });
+        stopped.await.map_err(|_| Error::Stopped)
     }
 
     /// Writes a line into the events of the recording of `lesson`, if there is one.
@@ -41,14 +65,21 @@ impl Handle {
         self.commands.send(Command::Event { lesson, event }).await.map_err(|_| Error::Stopped)
     }
 
-    /// The recording of `lesson` that is running at this moment. One that ended by itself (a full
-    /// disk) is none any more; `Event::RecordingChanged` says when to ask again.
+    /// The recording of `lesson` that is running at this moment, or starting. One that ended by
+    /// itself (a full disk) is none any more; `Event::RecordingChanged` says when to ask again.
     pub fn running(&self, lesson: LessonId) -> Option<RecordingId> {
         self.board.running(lesson)
     }
 
+    /// Why the recording of `lesson` ended by itself, if it did.
+    pub fn fault(&self, lesson: LessonId) -> Option<Fault> {
+        self.board.fault(lesson)
+    }
+
     /// The recordings of `lesson` become `teacher`'s, who took it over.
     pub async fn hand_over(&self, lesson: LessonId, teacher: TeacherId) -> Result<(), Error> {
+        // First where one stands that has no row yet.
+        self.board.hand_over(lesson, teacher);
         Ok(self.db().write(move |tx| store::hand_over(tx, lesson, teacher)).await?)
     }
 
@@ -58,9 +89,14 @@ impl Handle {
         person: &Person,
         lesson: Option<LessonId>,
     ) -> Result<Vec<Recording>, Error> {
+        let mut starting = self.starting();
+        starting.retain(|kept| lesson.is_none_or(|of| kept.about.lesson_id == of));
+        starting.retain(|kept| kept.is_seen_by(person));
         let viewer = person.clone();
-        let kept = self.db().read(move |c| store::list(c, &viewer, lesson)).await?;
-        Ok(kept.into_iter().map(Kept::into_recording).collect())
+        let mut kept = self.db().read(move |c| store::list(c, &viewer, lesson)).await?;
+        // One whose row was written this moment is in both.
+        kept.retain(|kept| starting.iter().all(|other| other.id() != kept.id()));
+        Ok(starting.into_iter().chain(kept).map(Kept::into_recording).collect())
     }
 
     /// One recording, with its fragments; of a running one, what is on disk this moment.
@@ -84,7 +120,7 @@ impl Handle {
         let running = self.board.segment(id, segment);
         let in_row = || kept.segments.iter().find(|file| file.id == segment).cloned();
         let file = running.or_else(in_row).ok_or(Error::NoSegment(segment))?;
-        let path = self.recordings_dir().join(&kept.about.storage_path).join(&file.path);
+        let path = self.recordings_dir().join(&kept.storage_path).join(&file.path);
         let opened = tokio::fs::File::open(path).await;
         let opened = opened.map_err(|source| Error::ReadSegment { segment, source })?;
         let SegmentFile { mime, size_bytes, is_closed, .. } = file;
@@ -128,7 +164,9 @@ impl Handle {
         let mut kept = self.visible(person, id).await?;
         match kept.status {
             Status::Ready => {}
-            Status::Recording | Status::Processing => return Err(Error::StillRunning(id)),
+            Status::Starting | Status::Recording | Status::Processing => {
+                return Err(Error::StillRunning(id));
+            }
             Status::Failed => return Err(Error::NothingToExport(id)),
         }
         kept.segments = self.with_fragments(kept.segments).await?;
@@ -141,11 +179,14 @@ impl Handle {
         if !kept.belongs_to(person) {
             return Err(Error::NotYours(id));
         }
-        if matches!(kept.status, Status::Recording | Status::Processing) {
-            return Err(Error::StillRunning(id));
+        match kept.status {
+            Status::Ready | Status::Failed => {}
+            Status::Starting | Status::Recording | Status::Processing => {
+                return Err(Error::StillRunning(id));
+            }
         }
         let failed = move |source| Error::DeleteFiles { recording: id, source };
-        let About { storage_path, lesson_id, .. } = kept.about;
+        let (storage_path, lesson_id) = (kept.storage_path, kept.about.lesson_id);
         let recordings = self.recordings_dir().clone();
         // First out of sight in one step, then out of the database, then off the disk: a power cut
         // between leaves nothing that comes back.
@@ -153,15 +194,25 @@ impl Handle {
         let away = tokio::task::spawn_blocking(away).await.map_err(|_| Error::Stopped)?;
         let away = away.map_err(failed)?;
         self.db().write(move |tx| store::delete(tx, id)).await?;
-        tokio::fs::remove_dir_all(away).await.map_err(failed)?;
+        let remove = move || folder::remove(&away);
+        tokio::task::spawn_blocking(remove).await.map_err(|_| Error::Stopped)?.map_err(failed)?;
         tracing::info!(recording.id = %id, teacher.id = %person.id, "recording {id} was deleted");
         self.floor.events.tell(Event::RecordingChanged { recording_id: id, lesson_id });
         Ok(())
     }
 
     async fn visible(&self, person: &Person, id: RecordingId) -> Result<Kept, Error> {
-        let kept = self.db().read(move |c| store::one(c, id)).await?;
+        let starting = self.starting().into_iter().find(|kept| kept.id() == id);
+        let kept = match starting {
+            Some(kept) => Some(kept),
+            None => self.db().read(move |c| store::one(c, id)).await?,
+        };
         kept.filter(|kept| kept.is_seen_by(person)).ok_or(Error::NotFound(id))
+    }
+
+    /// Those that have no row yet, the newest first.
+    fn starting(&self) -> Vec<Kept> {
+        self.board.starting().into_iter().map(Kept::starting).collect()
     }
 
     async fn with_fragments(&self, segments: Vec<SegmentFile>) -> Result<Vec<SegmentFile>, Error> {
@@ -170,15 +221,6 @@ impl Handle {
 
     fn recordings_dir(&self) -> &PathBuf {
         &self.floor.config.storage.recordings_dir
-    }
-
-    async fn ask<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<T>) -> Command,
-    ) -> Result<T, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.map_err(|_| Error::Stopped)?;
-        answer.await.map_err(|_| Error::Stopped)
     }
 
     fn db(&self) -> &Db {

@@ -6,11 +6,16 @@
 //!                       bounded          one at a time
 //! ```
 //!
+//! It takes from the tap from its first moment on; the first batch takes off when the recording
+//! has its folder and its row.
+//!
 //! The slower the disk, the larger the batches: a batch is whatever came while the last one was
 //! written, synced once. What waits is bounded by [`MAX_WAITING_BYTES`]; beyond it the recording
-//! ends with [`Fault::DiskTooSlow`], for a fragment left out would tear the file. The loop itself
-//! waits for nothing but its inputs, so that the tap is always emptied.
+//! ends with [`Fault::DiskTooSlow`], for a fragment left out would tear the file. Where no file is
+//! begun yet nothing can be torn: then it forgets what waits and starts over at the next keyframes.
+//! The loop itself waits for nothing but its inputs, so that the tap is always emptied.
 
+mod begin;
 mod ledger;
 
 use std::{collections::HashMap, future::pending, time::Duration};
@@ -22,7 +27,10 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use self::ledger::{Ledger, report};
+use self::{
+    begin::{BeginError, Place, begin},
+    ledger::{Ledger, report},
+};
 use super::{
     About, Fault, SegmentFile, SegmentId, TrackKind,
     board::Board,
@@ -66,7 +74,9 @@ pub(super) struct Recorder {
     start: Duration,
     tracks: HashMap<TrackId, Live>,
     waiting: Waiting,
-    /// `None` while a batch is in flight.
+    /// The folder and the row that are being made.
+    beginning: Option<JoinHandle<Result<Place, BeginError>>>,
+    /// `None` meanwhile, and while a batch is in flight.
     files: Option<Files>,
     flight: Option<JoinHandle<Landed>>,
     ledger: Ledger,
@@ -82,6 +92,9 @@ struct Live {
 /// Jobs for the disk, and what is to be told when they are done.
 #[derive(Debug, Default)]
 struct Waiting {
+    /// What there is has changed. The description goes before the jobs: a file that lies there is
+    /// always described.
+    is_to_describe: bool,
     jobs: Vec<Job>,
     done: Vec<Done>,
     bytes: usize,
@@ -110,17 +123,16 @@ enum End {
 }
 
 impl Recorder {
-    /// The folder is there, the row too.
+    /// It is on the board; neither folder nor row is there. `start` is when it was asked for.
     pub(super) fn new(floor: Floor, board: Board, about: About, start: Duration) -> Self {
-        let storage = &floor.config.storage;
-        let folder = storage.recordings_dir.join(&about.storage_path);
-        let files = Files::new(folder, storage.min_free_mb << 20);
+        let beginning = begin(floor.clone(), board.clone(), about.clone());
         Self {
             clock: floor.clock.clone(),
             start,
             tracks: HashMap::new(),
             waiting: Waiting::default(),
-            files: Some(files),
+            beginning: Some(tokio::spawn(beginning)),
+            files: None,
             flight: None,
             ledger: Ledger::new(floor, board, about),
         }
@@ -128,8 +140,6 @@ impl Recorder {
 
     /// Ends when everything is closed and written down.
     pub(super) async fn run(mut self, tap: Tap, orders: mpsc::Receiver<Order>) {
-        tracing::info!("recording begins");
-        self.waiting.push(Job::Describe(self.ledger.description()));
         let fault = match self.follow(tap, orders).await {
             End::Stopped | End::LessonOver => None,
             End::Fault(fault) => Some(fault),
@@ -149,6 +159,11 @@ impl Recorder {
                     Some(tapped) => self.take(tapped),
                     None => return End::LessonOver,
                 },
+                place = finished(&mut self.beginning) => {
+                    if let Err(fault) = self.settle(place) {
+                        return End::Fault(fault);
+                    }
+                }
                 landed = finished(&mut self.flight) => {
                     if let Err(fault) = self.land(landed) {
                         return End::Fault(fault);
@@ -172,7 +187,10 @@ impl Recorder {
                 }
             }
             if self.waiting.bytes > MAX_WAITING_BYTES {
-                return End::Fault(Fault::DiskTooSlow);
+                if self.beginning.is_none() {
+                    return End::Fault(Fault::DiskTooSlow);
+                }
+                self.start_over();
             }
         }
     }
@@ -236,9 +254,8 @@ impl Recorder {
                     let path = numbered(&self.ledger, live.kind, &format);
                     let file = opened(self.clock.id(), live.kind, path, &format, start_us, &head);
                     live.segment = Some(file.id);
-                    // The description goes first: a file that lies there is always described.
                     self.ledger.open(file.clone());
-                    self.waiting.push(Job::Describe(self.ledger.description()));
+                    self.waiting.is_to_describe = true;
                     self.waiting.open(file, head);
                 }
                 (Output::Append(cut), Some(segment)) => self.waiting.append(segment, cut),
@@ -263,13 +280,47 @@ impl Recorder {
         self.waiting.push(Job::Event(format!("{line}\n").into_bytes()));
     }
 
+    /// The folder and the row are there.
+    fn settle(&mut self, place: Option<Result<Place, BeginError>>) -> Result<(), Fault> {
+        match place.unwrap_or(Err(BeginError::Died)) {
+            Ok(Place { files, storage_path }) => {
+                tracing::info!("recording begins");
+                self.files = Some(files);
+                self.ledger.begin(storage_path);
+                self.waiting.is_to_describe = true;
+                Ok(())
+            }
+            Err(error) => {
+                let cause = chain(&error);
+                tracing::error!(error = %cause, "recording cannot begin: {cause}");
+                Err(error.fault())
+            }
+        }
+    }
+
+    /// Forgets what waits for a disk that has not answered yet: nobody was told of it. Each track
+    /// begins anew with its next keyframe.
+    fn start_over(&mut self) {
+        tracing::warn!("the disk keeps a recording waiting: what was on air so far is not in it");
+        let now = self.clock.monotonic();
+        self.waiting = Waiting::default();
+        self.ledger.start_over();
+        for live in self.tracks.values_mut() {
+            live.track.start_over(now);
+            live.segment = None;
+        }
+    }
+
     /// Sends what waits to the disk, if nothing is under way.
     fn take_off(&mut self) {
-        if self.waiting.jobs.is_empty() {
+        if self.waiting.jobs.is_empty() && !self.waiting.is_to_describe {
             return;
         }
         let Some(mut files) = self.files.take() else { return };
-        let Waiting { jobs, done, .. } = std::mem::take(&mut self.waiting);
+        let Waiting { is_to_describe, mut jobs, done, .. } = std::mem::take(&mut self.waiting);
+        if is_to_describe {
+            jobs.insert(0, Job::Describe(self.ledger.description()));
+        }
         self.flight = Some(tokio::task::spawn_blocking(move || {
             let result = files.run(&jobs);
             Landed { files, done, result }
@@ -298,6 +349,12 @@ impl Recorder {
             self.waiting = Waiting::default();
         } else {
             self.end_tracks(|_, _| true);
+        }
+        if self.beginning.is_some() {
+            let place = finished(&mut self.beginning).await;
+            if let Err(refused) = self.settle(place) {
+                fault = fault.or(Some(refused));
+            }
         }
         loop {
             self.take_off();

@@ -244,8 +244,7 @@ impl From<Error> for Problem {
                 format!("Only {free_mb} MiB are free. Delete old recordings first."),
             ),
             Error::Stopped => Self::unavailable("box_stopping", "The box is stopping."),
-            Error::CreateFolder { .. }
-            | Error::DeleteFiles { .. }
+            Error::DeleteFiles { .. }
             | Error::ReadSegment { .. }
             | Error::Export { .. }
             | Error::Db(_) => Self::internal(&error),

@@ -7,8 +7,10 @@
 //!   folder in the trash ──▶ deleted for good, its row with it
 //! ```
 //!
-//! What is to be salvaged is decided before the first new recording may start; the reading itself
-//! runs beside the day's work, since gigabytes on an SD card take a while.
+//! All of it runs beside the day's work, one recording after the other on one thread: looking
+//! through a big or slow disk takes a while, and a lesson that begins meanwhile is recorded. What is
+//! on the board is being recorded by this very process, and is none of it; an earlier stretch of the
+//! same lesson, which the power cut ended, is.
 //!
 //! Nothing that plays is ever deleted: a tail behind the last whole fragment is cut off, a file
 //! without a single fragment is removed, and each is logged with its size. A file that neither a
@@ -22,7 +24,9 @@ use std::{
 
 use super::{
     About, Fault, SegmentFile, Status,
+    board::Board,
     container::{Container, Torn, whole_ms},
+    export::Exporter,
     folder,
     metadata::{Metadata, Standing},
     store::{self, Kept},
@@ -31,7 +35,7 @@ use crate::{db::DbError, events::Event, files, floor::Floor, http::problem::chai
 
 /// What is to be put in order.
 #[derive(Debug, Default)]
-pub(super) struct Survey {
+struct Survey {
     unfinished: Vec<Kept>,
     /// Folders without a row.
     unknown: Vec<String>,
@@ -41,41 +45,19 @@ pub(super) struct Survey {
 #[derive(Debug)]
 struct Wreck {
     about: About,
+    storage_path: String,
     known: Vec<SegmentFile>,
     fault: Option<Fault>,
 }
 
-/// Looks, and empties the trash. Quick: it opens no media file.
-pub(super) async fn survey(floor: &Floor) -> Survey {
-    empty_trash(floor).await;
-    let rows = floor.db.write(|tx| {
-        store::mark_unfinished(tx)?;
-        Ok::<_, DbError>((store::unfinished(tx)?, store::storage_paths(tx)?))
-    });
-    let (unfinished, known) = match rows.await {
-        Ok(rows) => rows,
-        Err(error) => {
-            tracing::error!(error = %chain(&error), "cannot look for torn recordings: {}", chain(&error));
-            return Survey::default();
-        }
-    };
-    let recordings = floor.config.storage.recordings_dir.clone();
-    let found = tokio::task::spawn_blocking(move || {
-        if let Err(error) = folder::clear_scratch(&recordings) {
-            tracing::warn!(error = %error, "cannot clear the scratch directory: {error}");
-        }
-        folder::find(&recordings)
-    })
-    .await;
-    let unknown = found.unwrap_or_default().into_iter().filter(|path| !known.contains(path));
-    Survey { unfinished, unknown: unknown.collect() }
-}
-
-/// Puts everything in order, one recording after the other.
-pub(super) async fn run(floor: Floor, survey: Survey) {
+/// Puts everything in order.
+pub(super) async fn run(floor: Floor, board: Board, exporter: Exporter) {
+    let survey = survey(&floor, board).await;
+    empty_trash(&floor).await;
+    exporter.clear().await;
     for kept in survey.unfinished {
-        let known = kept.segments;
-        let wreck = Wreck { about: kept.about, known, fault: Some(Fault::Interrupted) };
+        let Kept { about, storage_path, segments: known, .. } = kept;
+        let wreck = Wreck { about, storage_path, known, fault: Some(Fault::Interrupted) };
         restore(&floor, wreck).await;
     }
     for storage_path in survey.unknown {
@@ -85,9 +67,34 @@ pub(super) async fn run(floor: Floor, survey: Survey) {
     }
 }
 
+/// Opens no media file.
+async fn survey(floor: &Floor, board: Board) -> Survey {
+    let recordings = floor.config.storage.recordings_dir.clone();
+    // Folders before rows: one that begins between the two has a row then.
+    let found = tokio::task::spawn_blocking(move || folder::find(&recordings)).await;
+    let rows = floor.db.write(move |tx| {
+        let running = board.ids();
+        let mut torn = store::unfinished(tx)?;
+        torn.retain(|kept| !running.contains(&kept.id()));
+        torn.iter().try_for_each(|kept| store::mark_processing(tx, kept.id()))?;
+        Ok::<_, DbError>((torn, store::storage_paths(tx)?))
+    });
+    match rows.await {
+        Ok((unfinished, known)) => {
+            let found = found.unwrap_or_default().into_iter();
+            Survey { unfinished, unknown: found.filter(|path| !known.contains(path)).collect() }
+        }
+        Err(error) => {
+            let cause = chain(&error);
+            tracing::error!(error = %cause, "cannot look for torn recordings: {cause}");
+            Survey::default()
+        }
+    }
+}
+
 async fn restore(floor: &Floor, wreck: Wreck) {
-    let Wreck { about, known, fault } = wreck;
-    let path = floor.config.storage.recordings_dir.join(&about.storage_path);
+    let Wreck { about, storage_path, known, fault } = wreck;
+    let path = floor.config.storage.recordings_dir.join(&storage_path);
     let (recording_id, lesson_id) = (about.recording_id, about.lesson_id);
     let box_id = floor.box_id;
     let ended_at = Some(floor.clock.now());
@@ -100,7 +107,7 @@ async fn restore(floor: &Floor, wreck: Wreck) {
         };
         let text = Metadata::new(box_id, &about, standing, &alive).to_bytes();
         if let Err(error) = files::replace(&path.join(folder::METADATA), &text) {
-            tracing::warn!(error = %error, "cannot describe {}: {error}", about.storage_path);
+            tracing::warn!(error = %error, "cannot describe {storage_path}: {error}");
         }
         (alive, dead, standing)
     });
@@ -114,7 +121,8 @@ async fn restore(floor: &Floor, wreck: Wreck) {
     match written.await {
         Ok(()) => tracing::info!(
             recording.id = %recording_id, seconds,
-            "recording {recording_id} was read back: {seconds} s, {:?}", standing.status,
+            "recording {recording_id} was read back: {seconds} s, {:?}",
+            standing.status,
         ),
         Err(error) => {
             let error: DbError = error;
@@ -135,21 +143,28 @@ async fn adopt(floor: &Floor, storage_path: String) -> Option<Wreck> {
             return None;
         }
     };
-    let about = About { storage_path, ..metadata.about };
-    let row = about.clone();
-    let insert = move |tx: &rusqlite::Transaction<'_>| store::insert(tx, &row, Status::Processing);
+    let about = metadata.about;
+    let (row, path) = (about.clone(), storage_path.clone());
+    let insert =
+        move |tx: &rusqlite::Transaction<'_>| store::insert(tx, &row, &path, Status::Processing);
     if let Err(error) = floor.db.write(insert).await {
         let error: DbError = error;
-        tracing::warn!(error = %chain(&error), "{} cannot be adopted: {}", about.storage_path, chain(&error));
+        tracing::warn!(
+            lesson.id = %about.lesson_id, error = %chain(&error),
+            "{storage_path} cannot be adopted: {}", chain(&error),
+        );
         return None;
     }
-    tracing::info!("recording {} was not in the database and is adopted", about.storage_path);
+    tracing::info!(
+        lesson.id = %about.lesson_id,
+        "recording {storage_path} was not in the database and is adopted",
+    );
     let known = metadata.segments.into_iter().map(super::metadata::Segment::into_file).collect();
     let fault = match metadata.status {
         Status::Ready | Status::Failed => metadata.fault,
-        Status::Recording | Status::Processing => Some(Fault::Interrupted),
+        Status::Starting | Status::Recording | Status::Processing => Some(Fault::Interrupted),
     };
-    Some(Wreck { about, known, fault })
+    Some(Wreck { about, storage_path, known, fault })
 }
 
 /// Reads every file of a recording. Returns the segments that play and those that do not.
@@ -264,9 +279,12 @@ async fn empty_trash(floor: &Floor) {
             tracing::warn!(error = %chain(&error), "a deleted recording is still known: {}", chain(&error));
             continue;
         }
-        let removed = tokio::fs::remove_dir_all(&path).await;
-        if let Err(error) = removed {
-            tracing::warn!(error = %error, "cannot remove {}: {error}", path.display());
-        }
+        let remove = move || {
+            if let Err(error) = folder::remove(&path) {
+                tracing::warn!(error = %error, "cannot remove {}: {error}", path.display());
+            }
+        };
+        // A thread that died has said so.
+        let _ = tokio::task::spawn_blocking(remove).await;
     }
 }

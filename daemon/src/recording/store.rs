@@ -26,13 +26,20 @@ const SEGMENT_COLUMNS: &str = "id, track, path, mime, width, height, offset_ms, 
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
     pub about: About,
+    /// Relative to the recordings directory; empty while it is starting.
+    pub storage_path: String,
     pub status: Status,
     pub fault: Option<Fault>,
     pub is_public: bool,
     pub segments: Vec<SegmentFile>,
 }
 
-pub(super) fn insert(tx: &Transaction<'_>, about: &About, status: Status) -> Result<(), DbError> {
+pub(super) fn insert(
+    tx: &Transaction<'_>,
+    about: &About,
+    storage_path: &str,
+    status: Status,
+) -> Result<(), DbError> {
     tx.execute(
         "INSERT INTO lesson_recordings
              (id, lesson_id, teacher_id, title, class_name, teacher_name, storage_path,
@@ -45,7 +52,7 @@ pub(super) fn insert(tx: &Transaction<'_>, about: &About, status: Status) -> Res
             about.title,
             about.class_name,
             about.teacher_name,
-            about.storage_path,
+            storage_path,
             about.started_at.0,
             about.clock_was_sure,
             column::Word::word(status),
@@ -194,18 +201,20 @@ pub(super) fn load_fragments(
     Ok(segments)
 }
 
-/// Nothing is running yet: what looks as if it were is to be read back.
-pub(super) fn mark_unfinished(tx: &Transaction<'_>) -> Result<(), DbError> {
+/// It is being read back.
+pub(super) fn mark_processing(tx: &Transaction<'_>, id: RecordingId) -> Result<(), DbError> {
     tx.execute(
-        "UPDATE lesson_recordings SET status = 'processing' WHERE status = 'recording'",
-        [],
+        "UPDATE lesson_recordings SET status = 'processing' WHERE id = ?1",
+        [id.to_string()],
     )?;
     Ok(())
 }
 
-/// Recordings that were running when the box stopped.
+/// Recordings that nobody has written the end of.
 pub(super) fn unfinished(c: &Connection) -> Result<Vec<Kept>, DbError> {
-    let sql = format!("SELECT {COLUMNS} FROM lesson_recordings WHERE status = 'processing'");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM lesson_recordings WHERE status IN ('recording', 'processing')"
+    );
     let mut statement = c.prepare_cached(&sql)?;
     let mut kept = statement.query_map([], read)?.collect::<Result<Vec<_>, _>>()?;
     for recording in &mut kept {
@@ -241,13 +250,13 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Kept> {
         title: row.get(3)?,
         class_name: row.get(4)?,
         teacher_name: row.get(5)?,
-        storage_path: row.get(6)?,
         started_at: column::time(row, 7)?,
         clock_was_sure: row.get(8)?,
     };
     let has_fault = row.get_ref(10)? != rusqlite::types::ValueRef::Null;
     Ok(Kept {
         about,
+        storage_path: row.get(6)?,
         status: column::word(row, 9)?,
         fault: has_fault.then(|| column::word(row, 10)).transpose()?,
         is_public: row.get(11)?,
@@ -301,6 +310,22 @@ fn integer(value: u64) -> i64 {
 }
 
 impl Kept {
+    /// One that the disk has not answered about yet.
+    pub(super) fn starting(about: About) -> Self {
+        Self {
+            about,
+            storage_path: String::new(),
+            status: Status::Starting,
+            fault: None,
+            is_public: false,
+            segments: Vec::new(),
+        }
+    }
+
+    pub(super) fn id(&self) -> RecordingId {
+        self.about.recording_id
+    }
+
     /// Owner or admin: may do with it what they like.
     pub(super) fn belongs_to(&self, person: &Person) -> bool {
         person.is_admin() || person.id == self.about.teacher_id
@@ -311,7 +336,7 @@ impl Kept {
     }
 
     pub(super) fn into_recording(self) -> super::Recording {
-        let Self { about, status, fault, is_public, segments } = self;
+        let Self { about, status, fault, is_public, segments, .. } = self;
         let end_ms = segments.iter().map(|segment| segment.offset_ms + segment.duration_ms).max();
         let pictures = segments.iter().filter(|segment| segment.kind == TrackKind::ScreenVideo);
         super::Recording {
@@ -355,6 +380,7 @@ fn tracks(mut segments: Vec<SegmentFile>) -> Vec<Track> {
     tracks
 }
 
+/// A row is never [`Status::Starting`]: it is written when that is over.
 impl column::Word for Status {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("recording", Self::Recording),

@@ -85,6 +85,11 @@ impl Track {
         }
     }
 
+    /// Forgets what it has heard: the next keyframe begins a file.
+    pub(super) fn start_over(&mut self, now: Duration) {
+        *self = Self::new(self.codec, self.recording_start, now);
+    }
+
     pub(super) fn push(&mut self, tapped: TappedPacket) -> Vec<Output> {
         let TappedPacket { index, at, packet, .. } = tapped;
         // What the relay sent can be read; anything else is a gap like any other.

@@ -82,6 +82,7 @@ pub(crate) struct Opened {
     pub(crate) recording: recording::Handle,
     presence: mpsc::Sender<PresenceMessage>,
     router: Router,
+    recorders: Option<recording::Service>,
     running: Running,
 }
 
@@ -110,17 +111,29 @@ impl School {
         let machines: Vec<MachineId> = (0..size).map(|_| clock.id()).collect();
         furnish(&floor, teachers[0], room, class, &students, &machines).await;
         let pages = Pages::new([(teachers[0], 1)].into());
-        let opened = open(&floor, &pages).await;
+        let mut opened = open(&floor, &pages).await;
+        opened.start_recorders();
         Self { dir, clock, floor, teachers, room, class, students, machines, pages, opened }
     }
 
     /// Ends every task and starts new ones on the same database, as a restarted box would.
     pub(crate) async fn restart(&mut self) {
+        self.restart_without_recorders().await;
+        self.start_recorders();
+    }
+
+    /// As [`School::restart`], but what records does not come to work before
+    /// [`School::start_recorders`].
+    pub(crate) async fn restart_without_recorders(&mut self) {
         self.opened.running.stopping.cancel();
         for task in self.opened.running.tasks.drain(..) {
             task.await.unwrap();
         }
         self.opened = open(&self.floor, &self.pages).await;
+    }
+
+    pub(crate) fn start_recorders(&mut self) {
+        self.opened.start_recorders();
     }
 
     /// The teacher whose class it is, who has a page open, closes it, or opens it again.
@@ -390,14 +403,22 @@ async fn open(floor: &Floor, pages: &Pages) -> Opened {
     let stopping = CancellationToken::new();
     let tasks = vec![
         tokio::spawn(airing.run(stopping.clone())),
-        tokio::spawn(recorders.run(stopping.clone())),
         tokio::spawn(roll.run(stopping.clone())),
         tokio::spawn(life.run(stopping.clone())),
     ];
     let state = Routed { lessons: lessons.clone(), attendance: attendance.clone(), people };
     let router = lesson::routes::<Routed>().merge(attendance::routes()).with_state(state).into();
     let running = Running { stopping, tasks };
-    Opened { lessons, attendance, broadcast, recording, presence, router, running }
+    let recorders = Some(recorders);
+    Opened { lessons, attendance, broadcast, recording, presence, router, recorders, running }
+}
+
+impl Opened {
+    fn start_recorders(&mut self) {
+        let stopping = self.running.stopping.clone();
+        let recorders = self.recorders.take().map(|service| tokio::spawn(service.run(stopping)));
+        self.running.tasks.extend(recorders);
+    }
 }
 
 /// A person whose session cookie is their name.

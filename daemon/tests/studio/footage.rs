@@ -31,6 +31,14 @@ impl Footage {
         self.packets.last().map_or(Duration::ZERO, |packet| packet.taken)
     }
 
+    /// The same packets, with so many bytes more in each. Nothing plays them any more.
+    pub(crate) fn padded(mut self, bytes: usize) -> Self {
+        for packet in &mut self.packets {
+            packet.bytes = [packet.bytes.to_vec(), vec![0; bytes]].concat().into();
+        }
+        self
+    }
+
     /// The same track goes on with `next`, `gap` after its last frame.
     pub(crate) fn followed_by(mut self, gap: Duration, next: &Self) -> Self {
         let shift = self.last() + gap;

@@ -37,7 +37,10 @@ use http_body_util::BodyExt;
 use rusqlite::params;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -136,6 +139,23 @@ impl Studio {
         let _ = running.await;
     }
 
+    /// The disk under the database does not answer until what this returns is dropped.
+    pub(crate) async fn hold_disk(&self) -> std::sync::mpsc::Sender<()> {
+        let (release, released) = std::sync::mpsc::channel();
+        let (reached, busy) = oneshot::channel();
+        let db = self.floor.db.clone();
+        tokio::spawn(async move {
+            let wait = move |_: &rusqlite::Transaction<'_>| {
+                let _ = reached.send(());
+                let _ = released.recv();
+                Ok::<_, DbError>(())
+            };
+            db.write(wait).await
+        });
+        busy.await.unwrap();
+        release
+    }
+
     pub(crate) async fn record(&self, lesson: u128) -> OnAir {
         self.try_record(lesson).await.unwrap()
     }
@@ -150,7 +170,9 @@ impl Studio {
             class_name: "7b".to_owned(),
             teacher_name: "T. Teacher".to_owned(),
         };
-        let id = self.recording.start(new, reading).await?;
+        // Whoever starts a recording waits for no disk.
+        let started = tokio::time::timeout(PATIENCE, self.recording.start(new, reading)).await;
+        let id = started.unwrap()?;
         let clock = self.clock.clone();
         Ok(OnAir { lesson, id, tap, clock, tracks: 0, indices: HashMap::new() })
     }
@@ -167,6 +189,13 @@ impl Studio {
                     .then_some(())
             })
             .await;
+        }
+    }
+
+    /// Waits until nothing records `lesson`.
+    pub(crate) async fn recording_is_over(&mut self, lesson: LessonId) {
+        while self.recording.running(lesson).is_some() {
+            self.event(|event| matches!(event, Event::RecordingChanged { .. }).then_some(())).await;
         }
     }
 
@@ -296,28 +325,6 @@ impl OnAir {
     pub(crate) fn pause(&self, pause: Duration) {
         self.clock.advance(pause);
     }
-}
-
-/// Runs the test `name` again in a process of its own, with a disk of `size` for recordings that
-/// nobody else sees. `Some` in that process: the directory to use.
-pub(crate) fn on_a_small_disk(name: &str, size: &str) -> Option<PathBuf> {
-    const DISK: &str = "ALFARID_TEST_SMALL_DISK";
-    if let Some(disk) = std::env::var_os(DISK) {
-        return Some(disk.into());
-    }
-    let disk = tempfile::tempdir().unwrap();
-    std::fs::create_dir(disk.path().join("recordings")).unwrap();
-    let script =
-        format!("mount -t tmpfs -o size={size} tmpfs \"${DISK}/recordings\" && exec \"$0\" \"$@\"");
-    let status = std::process::Command::new("unshare")
-        .args(["--map-root-user", "--mount", "sh", "-c", &script])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(DISK, disk.path())
-        .status()
-        .unwrap();
-    assert!(status.success(), "{name} on a small disk");
-    None
 }
 
 fn floor(dir: &Path, clock: &Clock, min_free_mb: u64) -> Floor {

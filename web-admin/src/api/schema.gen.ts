@@ -1873,7 +1873,7 @@ export interface components {
          */
         RecordingId: string;
         /** @enum {string} */
-        RecordingStatus: "recording" | "processing" | "ready" | "failed";
+        RecordingStatus: "starting" | "recording" | "processing" | "ready" | "failed";
         /** @enum {string} */
         Role: "teacher" | "admin";
         Room: {

@@ -17,6 +17,7 @@ use crate::{
         Error, Lesson, LessonChange, Profile, Status,
         plan::{MAX_TITLE, substitute_for},
     },
+    recording::Fault,
 };
 
 /// By how many minutes a lesson may be extended at once.
@@ -112,6 +113,7 @@ impl State {
         &mut self,
         now: Reading,
         lesson: LessonId,
+        fault: Option<Fault>,
         effects: &mut Vec<Effect>,
     ) {
         let Ok(held) = self.running(lesson) else { return };
@@ -120,7 +122,7 @@ impl State {
         }
         held.lesson.is_recording = false;
         save(effects, &held.lesson);
-        let data = json!({ "by_itself": true });
+        let data = json!({ "by_itself": true, "fault": fault });
         log(effects, lesson, now.at, EventKind::RecordingOff, None, Some(data));
         effects.extend([Effect::Record(Box::new(held.lesson.clone())), Effect::Tell(lesson)]);
     }

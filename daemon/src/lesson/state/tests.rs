@@ -11,6 +11,7 @@ use crate::{
     field,
     identity::{Language, Role},
     lesson::LessonChange,
+    recording::Fault,
 };
 
 /// 2027-02-01T09:00:00Z.
@@ -408,10 +409,11 @@ fn what_is_scheduled_was_measured_by_no_clock_and_stays() {
 fn a_recording_that_gave_up_is_said_and_the_lesson_goes_on() {
     let mut school = School::new();
     let lesson = school.started();
-    let effects = school.effects(Command::RecordingStopped { lesson });
+    let stopped = Command::RecordingStopped { lesson, fault: Some(Fault::DiskFull) };
+    let effects = school.effects(stopped.clone());
     assert_eq!(logged(&effects), [EventKind::RecordingOff]);
     assert!(!school.now(lesson).is_recording);
-    assert_eq!(school.effects(Command::RecordingStopped { lesson }), []);
+    assert_eq!(school.effects(stopped), []);
 }
 
 #[test]

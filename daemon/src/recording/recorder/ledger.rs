@@ -28,6 +28,8 @@ pub(super) struct Ledger {
     floor: Floor,
     board: Board,
     about: About,
+    /// Where its folder is, relative to the recordings directory; `None` before there is one.
+    storage_path: Option<String>,
     /// Every segment so far, as it was when it was opened.
     opened: Vec<SegmentFile>,
     /// Segments whose row is behind.
@@ -37,9 +39,30 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
+    /// It is on the board already, as starting.
     pub(super) fn new(floor: Floor, board: Board, about: About) -> Self {
-        board.open(about.recording_id, about.lesson_id);
-        Self { floor, board, about, opened: Vec::new(), unsaved: BTreeSet::new(), saving: None }
+        Self {
+            floor,
+            board,
+            about,
+            storage_path: None,
+            opened: Vec::new(),
+            unsaved: BTreeSet::new(),
+            saving: None,
+        }
+    }
+
+    /// It has a folder and a row.
+    pub(super) fn begin(&mut self, storage_path: String) {
+        self.storage_path = Some(storage_path);
+        self.board.begun(self.about.recording_id);
+        self.floor.health.clear(RECORDING_FAILED);
+        self.changed();
+    }
+
+    /// What was opened is on no disk, and will not be.
+    pub(super) fn start_over(&mut self) {
+        self.opened.clear();
     }
 
     /// The segments that were opened so far.
@@ -109,6 +132,10 @@ impl Ledger {
     /// Writes down how it ended. The files are closed.
     pub(super) async fn conclude(mut self, fault: Option<Fault>) {
         let recording = self.about.recording_id;
+        if let Some(fault) = fault {
+            self.raise(fault);
+        }
+        let Some(storage_path) = self.storage_path.take() else { return self.leave(fault) };
         let mut segments = self.board.segments(recording).unwrap_or_default();
         for segment in &mut segments {
             segment.is_closed = true;
@@ -119,19 +146,20 @@ impl Ledger {
             fault: fault.or((!plays).then_some(Fault::NothingRecorded)),
             ended_at: Some(self.floor.clock.now()),
         };
-        if let Some(fault) = fault {
-            self.raise(fault);
-        }
         if self.saving.is_some() {
             report(finished(&mut self.saving).await);
         }
         let text = Metadata::new(self.floor.box_id, &self.about, standing, &segments).to_bytes();
         self.stand(Standing { status: Status::Processing, ..standing }, segments).await;
-        self.describe(text).await;
+        self.describe(&storage_path, text).await;
         self.stand(standing, Vec::new()).await;
-        self.board.close(recording);
-        self.changed();
         tracing::info!("recording ended: {:?}, fault {:?}", standing.status, standing.fault);
+        self.leave(fault);
+    }
+
+    fn leave(&self, fault: Option<Fault>) {
+        self.board.close(self.about.recording_id, fault);
+        self.changed();
     }
 
     async fn stand(&self, standing: Standing, segments: Vec<SegmentFile>) {
@@ -144,9 +172,9 @@ impl Ledger {
         self.changed();
     }
 
-    async fn describe(&self, text: Vec<u8>) {
+    async fn describe(&self, storage_path: &str, text: Vec<u8>) {
         let recordings = &self.floor.config.storage.recordings_dir;
-        let path = recordings.join(&self.about.storage_path).join(folder::METADATA);
+        let path = recordings.join(storage_path).join(folder::METADATA);
         let replaced = tokio::task::spawn_blocking(move || files::replace(&path, &text)).await;
         if !matches!(replaced, Ok(Ok(()))) {
             tracing::warn!("the recording's description is out of date: {replaced:?}");

@@ -4,6 +4,7 @@ import type { Recording } from '../../api/types';
 import { Mark, type Tone } from '../../ui/Mark';
 
 const TONES: Record<Recording['status'], Tone> = {
+  starting: 'look',
   recording: 'bad',
   processing: 'look',
   ready: 'good',

@@ -81,7 +81,7 @@ function Actions({ recording }: { recording: Recording }) {
           {t('recording.download')}
         </Button>
       )}
-      {recording.status !== 'recording' && (
+      {(recording.status === 'ready' || recording.status === 'failed') && (
         <Button
           variant="default"
           leftSection={<IconTrash size={18} aria-hidden />}
