@@ -1,5 +1,6 @@
 //! Lessons over HTTP.
 
+mod answers;
 mod form;
 mod problem;
 
@@ -10,7 +11,10 @@ use axum::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use self::form::{Extension, LessonChangeForm, ReplaceQuery, ScheduleForm, StartForm, WhichQuery};
+use self::{
+    answers::{OfLesson, OfOwnLesson, OfPlan},
+    form::{Extension, LessonChangeForm, ReplaceQuery, ScheduleForm, StartForm, WhichQuery},
+};
 use super::{Handle, Lesson, LessonEvent};
 use crate::{
     http::{Json, List, Path, Problem},
@@ -58,9 +62,7 @@ async fn list_lessons(
     request_body = ScheduleForm,
     responses(
         (status = 201, body = Lesson),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 404, description = "`no_such_class`, `no_such_room`", body = Problem),
-        (status = 422, description = "`invalid_input`, `machine_elsewhere`", body = Problem),
+        OfPlan,
     )
 )]
 async fn schedule_lesson(
@@ -77,11 +79,9 @@ async fn schedule_lesson(
     request_body = StartForm,
     responses(
         (status = 201, body = Lesson),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 404, description = "`no_such_class`, `no_such_room`", body = Problem),
+        OfPlan,
         (status = 409, description = "`room_busy` and `lesson_already_running`, both with \
             `lesson`; `lesson_not_in_the_way`", body = Problem),
-        (status = 422, description = "`invalid_input`, `machine_elsewhere`", body = Problem),
     )
 )]
 async fn start_lesson(
@@ -100,8 +100,7 @@ async fn start_lesson(
     params(("id" = LessonId, Path)),
     responses(
         (status = 200, body = Lesson),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 404, description = "`no_such_lesson`", body = Problem),
+        OfLesson,
     )
 )]
 async fn show_lesson(
@@ -118,9 +117,7 @@ async fn show_lesson(
     params(("id" = LessonId, Path)), request_body = LessonChangeForm,
     responses(
         (status = 200, body = Lesson),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 403, description = "`not_your_lesson`", body = Problem),
-        (status = 404, description = "`no_such_lesson`", body = Problem),
+        OfOwnLesson,
         (status = 409, description = "`lesson_not_active`", body = Problem),
         (status = 422, description = "`invalid_input`", body = Problem),
     )
@@ -141,8 +138,7 @@ async fn update_lesson(
     params(("id" = LessonId, Path), ReplaceQuery),
     responses(
         (status = 200, body = Lesson),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 404, description = "`no_such_lesson`", body = Problem),
+        OfLesson,
         (status = 409, description = "`lesson_not_scheduled`; `room_busy` and \
             `lesson_already_running`, both with `lesson`; `lesson_not_in_the_way`",
             body = Problem),
@@ -163,9 +159,7 @@ async fn start_scheduled_lesson(
     params(("id" = LessonId, Path)),
     responses(
         (status = 200, body = Lesson),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 403, description = "`not_your_lesson`", body = Problem),
-        (status = 404, description = "`no_such_lesson`", body = Problem),
+        OfOwnLesson,
         (status = 409, description = "`lesson_not_active`", body = Problem),
     )
 )]
@@ -183,9 +177,7 @@ async fn end_lesson(
     params(("id" = LessonId, Path)),
     responses(
         (status = 200, body = Lesson),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 403, description = "`not_your_lesson`", body = Problem),
-        (status = 404, description = "`no_such_lesson`", body = Problem),
+        OfOwnLesson,
         (status = 409, description = "`lesson_not_scheduled`", body = Problem),
     )
 )]
@@ -204,8 +196,7 @@ async fn cancel_lesson(
     params(("id" = LessonId, Path)),
     responses(
         (status = 200, body = Lesson),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 404, description = "`no_such_lesson`", body = Problem),
+        OfLesson,
         (status = 409, description = "`lesson_not_active`", body = Problem),
     )
 )]
@@ -223,9 +214,7 @@ async fn take_over_lesson(
     params(("id" = LessonId, Path)), request_body = Extension,
     responses(
         (status = 200, body = Lesson),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 403, description = "`not_your_lesson`", body = Problem),
-        (status = 404, description = "`no_such_lesson`", body = Problem),
+        OfOwnLesson,
         (status = 409, description = "`lesson_not_active`", body = Problem),
         (status = 422, description = "`invalid_input`", body = Problem),
     )
@@ -246,9 +235,7 @@ async fn extend_lesson(
     params(("id" = LessonId, Path)),
     responses(
         (status = 200, body = List<LessonEvent>),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 403, description = "`not_your_lesson`", body = Problem),
-        (status = 404, description = "`no_such_lesson`", body = Problem),
+        OfOwnLesson,
     )
 )]
 async fn list_lesson_events(

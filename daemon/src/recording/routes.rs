@@ -1,5 +1,6 @@
 //! Recordings over HTTP: what there is, its files by ranges, one file of it all, and its end.
 
+mod answers;
 mod range;
 
 use alfarid_protocol::id::{LessonId, RecordingId};
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use self::answers::{OfRecording, OfSegment};
 use super::{Error, Handle, JoinError, Recording, SegmentId};
 use crate::{
     http::{Json, List, Path, Problem},
@@ -69,8 +71,7 @@ async fn list(
     params(("id" = RecordingId, Path)),
     responses(
         (status = 200, body = Recording),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 404, description = "`recording_unknown`", body = Problem),
+        OfRecording,
     )
 )]
 async fn get_one(
@@ -96,8 +97,7 @@ async fn get_one(
         (status = 200, description = "The whole file", content_type = "video/mp4"),
         (status = 206, description = "The range that was asked for", content_type = "video/mp4"),
         (status = 304, description = "As it is known"),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 404, description = "`recording_unknown`, `segment_unknown`", body = Problem),
+        OfSegment,
         (status = 416, description = "`range_not_satisfiable`", body = Problem),
     )
 )]
@@ -121,8 +121,7 @@ async fn segment(
     params(("id" = RecordingId, Path)),
     responses(
         (status = 200, description = "MP4, or WebM where the picture is VP8", content_type = "video/mp4"),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 404, description = "`recording_unknown`", body = Problem),
+        OfRecording,
         (status = 409, description = "`recording_running`, `nothing_recorded`", body = Problem),
         (status = 503, description = "`download_busy`", body = Problem),
         (status = 507, description = "`disk_full`", body = Problem),
@@ -148,8 +147,7 @@ async fn download(
     params(("id" = RecordingId, Path), ("playlist" = String, Path, example = "index.m3u8")),
     responses(
         (status = 200, body = String, content_type = "application/vnd.apple.mpegurl"),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 404, description = "`recording_unknown`", body = Problem),
+        OfRecording,
     )
 )]
 async fn playlist(
@@ -174,8 +172,7 @@ async fn playlist(
     ),
     responses(
         (status = 200, description = "Head or fragments", content_type = "video/mp4"),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 404, description = "`recording_unknown`, `segment_unknown`", body = Problem),
+        OfSegment,
     )
 )]
 async fn piece(
@@ -196,9 +193,8 @@ async fn piece(
     params(("id" = RecordingId, Path)),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 401, description = "`not_signed_in`", body = Problem),
+        OfRecording,
         (status = 403, description = "`recording_not_yours`", body = Problem),
-        (status = 404, description = "`recording_unknown`", body = Problem),
         (status = 409, description = "`recording_running`", body = Problem),
     )
 )]

@@ -1,5 +1,6 @@
 //! The roster over HTTP.
 
+mod answers;
 mod classes;
 mod files;
 mod rooms;

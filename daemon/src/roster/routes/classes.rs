@@ -5,6 +5,7 @@ use axum::{extract::State, http::StatusCode, response::IntoResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::answers::{OfClass, OfOwnClass};
 use crate::{
     field::Change,
     http::{Json, List, Path, Problem},
@@ -70,8 +71,7 @@ pub(super) async fn create_class(
     params(("id" = ClassId, Path)),
     responses(
         (status = 200, body = Class),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 404, description = "`no_such_class`", body = Problem),
+        OfClass,
     )
 )]
 pub(super) async fn show_class(
@@ -129,9 +129,7 @@ pub(super) async fn update_class(
     params(("id" = ClassId, Path)),
     responses(
         (status = 204),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 403, description = "`not_your_class`", body = Problem),
-        (status = 404, description = "`no_such_class`", body = Problem),
+        OfOwnClass,
         (status = 409, description = "`class_has_lessons`", body = Problem),
     )
 )]

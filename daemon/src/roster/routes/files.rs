@@ -8,6 +8,7 @@ use axum::{
     response::IntoResponse,
 };
 
+use super::answers::{OfClass, OfOwnClass};
 use crate::{
     http::{Json, Path, Problem},
     identity::{Language, Signed},
@@ -28,9 +29,7 @@ use crate::{
     ),
     responses(
         (status = 200, body = ImportPreview),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 403, description = "`not_your_class`", body = Problem),
-        (status = 404, description = "`no_such_class`", body = Problem),
+        OfOwnClass,
         (status = 413, description = "`import_too_large`", body = Problem),
         (
             status = 422,
@@ -56,9 +55,7 @@ pub(super) async fn preview_import(
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
         (status = 200, body = Imported),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 403, description = "`not_your_class`", body = Problem),
-        (status = 404, description = "`no_such_class`", body = Problem),
+        OfOwnClass,
         (status = 409, description = "`class_full`", body = Problem),
         (status = 413, description = "`import_too_large`", body = Problem),
         (
@@ -83,8 +80,7 @@ pub(super) async fn import_students(
     operation_id = "export_students_csv", params(("id" = ClassId, Path)),
     responses(
         (status = 200, content_type = "text/csv", body = String),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 404, description = "`no_such_class`", body = Problem),
+        OfClass,
     )
 )]
 pub(super) async fn export_students_csv(
@@ -107,8 +103,7 @@ pub(super) async fn export_students_csv(
             status = 200, body = Vec<u8>,
             content_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         ),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 404, description = "`no_such_class`", body = Problem),
+        OfClass,
     )
 )]
 pub(super) async fn export_students_xlsx(

@@ -5,6 +5,7 @@ use axum::{extract::State, http::StatusCode, response::IntoResponse};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::answers::OfAdmin;
 use crate::{
     http::{Json, List, Path, Problem},
     identity::{Admin, Signed},
@@ -37,8 +38,7 @@ pub(super) async fn list_rooms(
     request_body = RoomForm,
     responses(
         (status = 201, body = Room),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 403, description = "`admins_only`", body = Problem),
+        OfAdmin,
         (status = 409, description = "`room_exists`", body = Problem),
         (status = 422, description = "`invalid_input`", body = Problem),
     )
@@ -58,8 +58,7 @@ pub(super) async fn create_room(
     params(("id" = RoomId, Path)), request_body = RoomForm,
     responses(
         (status = 200, body = Room),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 403, description = "`admins_only`", body = Problem),
+        OfAdmin,
         (status = 404, description = "`no_such_room`", body = Problem),
         (status = 409, description = "`room_exists`", body = Problem),
         (status = 422, description = "`invalid_input`", body = Problem),
@@ -80,8 +79,7 @@ pub(super) async fn update_room(
     params(("id" = RoomId, Path)),
     responses(
         (status = 204),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 403, description = "`admins_only`", body = Problem),
+        OfAdmin,
         (status = 404, description = "`no_such_room`", body = Problem),
         (status = 409, description = "`room_in_use`, `last_room`", body = Problem),
     )

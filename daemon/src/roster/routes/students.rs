@@ -9,6 +9,7 @@ use axum::{
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
+use super::answers::{OfClass, OfOwnClass};
 use crate::{
     field::Change,
     http::{Json, List, Path, Problem},
@@ -30,8 +31,7 @@ pub(super) struct Which {
     params(("id" = ClassId, Path), Which),
     responses(
         (status = 200, body = List<Student>),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 404, description = "`no_such_class`", body = Problem),
+        OfClass,
     )
 )]
 pub(super) async fn list_students(
@@ -58,9 +58,7 @@ pub(super) struct NewStudentForm {
     request_body = NewStudentForm,
     responses(
         (status = 201, body = Student),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 403, description = "`not_your_class`", body = Problem),
-        (status = 404, description = "`no_such_class`", body = Problem),
+        OfOwnClass,
         (status = 409, description = "`number_taken`, `class_full`", body = Problem),
         (status = 422, description = "`invalid_input`", body = Problem),
     )
