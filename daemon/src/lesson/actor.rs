@@ -203,7 +203,7 @@ impl Actor {
                 by,
                 class: roster::store::class(c, class)?.ok_or(Error::NoSuchClass(class))?,
                 room: roster::store::room(c, room)?.ok_or(Error::NoSuchRoom(room))?,
-                machines_of_room: store::machines_of_room(c, room)?,
+                machines_of_room: roster::store::machines_of_room(c, room)?,
                 default_length: Duration::from_mins(settings.lesson_default_minutes.into()),
                 records_by_default: settings.recording_on_by_default,
             })

@@ -1,6 +1,6 @@
 //! From what a teacher asks for to a lesson with everything said.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use alfarid_protocol::{
     grant::Picture,
@@ -24,7 +24,8 @@ pub(super) struct Facts {
     pub by: Person,
     pub class: Class,
     pub room: RoomName,
-    pub machines_of_room: Vec<MachineId>,
+    /// Those that are let in.
+    pub machines_of_room: HashSet<MachineId>,
     pub default_length: Duration,
     pub records_by_default: bool,
 }
@@ -101,7 +102,7 @@ impl Plan {
 /// The named machines, each once and all in the room; nobody named is the whole room.
 fn seats(
     named: Option<Vec<MachineId>>,
-    of_room: &[MachineId],
+    of_room: &HashSet<MachineId>,
 ) -> Result<Option<Vec<MachineId>>, Error> {
     let Some(mut named) = named else { return Ok(None) };
     if named.is_empty() {

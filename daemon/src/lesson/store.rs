@@ -1,10 +1,6 @@
 //! All SQL about lessons and their event log.
 
-use alfarid_protocol::{
-    grant::Picture,
-    id::{LessonId, MachineId, RoomId},
-    time::Timestamp,
-};
+use alfarid_protocol::{grant::Picture, id::LessonId, time::Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{
@@ -227,14 +223,6 @@ pub(super) fn log(tx: &Transaction<'_>, clock: &Clock, entry: &Entry) -> Result<
         entry.at.0,
     ])?;
     Ok(())
-}
-
-/// Machines of `room` that may be given a lesson.
-pub(super) fn machines_of_room(c: &Connection, room: RoomId) -> Result<Vec<MachineId>, DbError> {
-    let mut statement =
-        c.prepare_cached("SELECT id FROM machines WHERE room_id = ?1 AND revoked_at IS NULL")?;
-    let machines = statement.query_map([room.to_string()], |row| column::id(row, 0))?;
-    Ok(machines.collect::<Result<_, _>>()?)
 }
 
 impl Word for Status {

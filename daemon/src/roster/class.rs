@@ -65,7 +65,7 @@ impl Handle {
                     return Err(Error::ClassExists);
                 }
                 check_teacher(tx, class.teacher_id)?;
-                store::insert_class(tx, &class, clock.now())?;
+                store::save_class(tx, &class, clock.now())?;
                 audit::write(tx, &clock, &audit::Entry::new(by, "class_created", &class.id))?;
                 Ok(class)
             })
@@ -102,7 +102,7 @@ impl Handle {
                     return Err(Error::ClassExists);
                 }
                 check_teacher(tx, class.teacher_id)?;
-                store::update_class(tx, &class, clock.now())?;
+                store::save_class(tx, &class, clock.now())?;
                 audit::write(tx, &clock, &audit::Entry::new(person.id, "class_changed", &id))?;
                 Ok(class)
             })

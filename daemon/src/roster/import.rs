@@ -129,11 +129,9 @@ impl Handle {
                     return Err(Error::ClassFull { max: into.max_students });
                 }
                 for planned in &plan.rows {
-                    let student = |id| planned.student(id, class);
-                    match planned.known {
-                        Some(_) if planned.action == Action::Same => {}
-                        Some(id) => store::update_student(tx, &student(id), clock.now())?,
-                        None => store::insert_student(tx, &student(clock.id()), clock.now())?,
+                    if planned.action != Action::Same {
+                        let id = planned.known.unwrap_or_else(|| clock.id());
+                        store::save_student(tx, &planned.student(id, class), clock.now())?;
                     }
                 }
                 let imported = plan.imported();

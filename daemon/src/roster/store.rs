@@ -133,7 +133,7 @@ pub(super) fn delete_room(tx: &Transaction<'_>, id: RoomId) -> Result<(), DbErro
 }
 
 /// The machines of a room that are let in.
-pub(super) fn machines_of_room(c: &Connection, id: RoomId) -> Result<HashSet<MachineId>, DbError> {
+pub fn machines_of_room(c: &Connection, id: RoomId) -> Result<HashSet<MachineId>, DbError> {
     let mut statement =
         c.prepare_cached("SELECT id FROM machines WHERE room_id = ?1 AND revoked_at IS NULL")?;
     let machines = statement.query_map([id.to_string()], |row| column::id(row, 0))?;
@@ -151,42 +151,24 @@ pub(super) fn class_named(c: &Connection, name: &str) -> Result<Option<ClassId>,
     Ok(statement.query_row([name], |row| column::id(row, 0)).optional()?)
 }
 
-pub(super) fn insert_class(
+/// Writes `class` over what was there.
+pub(super) fn save_class(
     tx: &Transaction<'_>,
     class: &Class,
     at: Timestamp,
 ) -> Result<(), DbError> {
     tx.prepare_cached(
         "INSERT INTO classes
-             (id, name, teacher_id, description, max_students, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+             (id, name, description, teacher_id, max_students, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
+         ON CONFLICT (id) DO UPDATE
+         SET name = ?2, description = ?3, teacher_id = ?4, max_students = ?5, updated_at = ?6",
     )?
     .execute((
         class.id.to_string(),
         &class.name,
-        class.teacher_id.map(|id| id.to_string()),
         &class.description,
-        class.max_students,
-        at.0,
-    ))?;
-    Ok(())
-}
-
-pub(super) fn update_class(
-    tx: &Transaction<'_>,
-    class: &Class,
-    at: Timestamp,
-) -> Result<(), DbError> {
-    tx.prepare_cached(
-        "UPDATE classes
-         SET name = ?2, teacher_id = ?3, description = ?4, max_students = ?5, updated_at = ?6
-         WHERE id = ?1",
-    )?
-    .execute((
-        class.id.to_string(),
-        &class.name,
         class.teacher_id.map(|id| id.to_string()),
-        &class.description,
         class.max_students,
         at.0,
     ))?;
@@ -222,7 +204,8 @@ pub(super) fn student_of_number(c: &Connection, number: &str) -> Result<Option<S
     Ok(statement.query_row([number], read_student).optional()?)
 }
 
-pub(super) fn insert_student(
+/// Writes `student` over what was there.
+pub(super) fn save_student(
     tx: &Transaction<'_>,
     student: &Student,
     at: Timestamp,
@@ -230,30 +213,10 @@ pub(super) fn insert_student(
     tx.prepare_cached(
         "INSERT INTO students
              (id, student_id, full_name, email, class_id, is_active, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
-    )?
-    .execute((
-        student.id.to_string(),
-        &student.student_id,
-        &student.full_name,
-        &student.email,
-        student.class_id.map(|id| id.to_string()),
-        student.is_active,
-        at.0,
-    ))?;
-    Ok(())
-}
-
-pub(super) fn update_student(
-    tx: &Transaction<'_>,
-    student: &Student,
-    at: Timestamp,
-) -> Result<(), DbError> {
-    tx.prepare_cached(
-        "UPDATE students
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
+         ON CONFLICT (id) DO UPDATE
          SET student_id = ?2, full_name = ?3, email = ?4, class_id = ?5, is_active = ?6,
-             updated_at = ?7
-         WHERE id = ?1",
+             updated_at = ?7",
     )?
     .execute((
         student.id.to_string(),

@@ -79,7 +79,7 @@ impl Handle {
                 if into.student_count >= into.max_students {
                     return Err(Error::ClassFull { max: into.max_students });
                 }
-                store::insert_student(tx, &student, clock.now())?;
+                store::save_student(tx, &student, clock.now())?;
                 audit_change(tx, &clock, &person, "student_created", student.id)?;
                 Ok(student)
             })
@@ -117,7 +117,7 @@ impl Handle {
                     return Err(Error::NumberTaken);
                 }
                 move_student(tx, &person, &old, &student)?;
-                store::update_student(tx, &student, clock.now())?;
+                store::save_student(tx, &student, clock.now())?;
                 audit_change(tx, &clock, &person, "student_changed", id)?;
                 Ok((old.class_id, student))
             })
