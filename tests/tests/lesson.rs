@@ -242,10 +242,10 @@ fn judge_screen(name: &str, shown: &[Shown], sent: &BTreeSet<u32>) -> Result<()>
 /// last, would show in one of the three times.
 async fn judge_attendance(school: &School, lesson: &str) -> Result<()> {
     const NEAR_MS: i64 = 2_000;
-    let held = school.object(&format!("/api/v1/lessons/{lesson}")).await?;
-    let (start, end) = (time(&held, "start_at")?, time(&held, "end_at")?);
     let path = format!("/api/v1/lessons/{lesson}/attendance");
     eventually("three students present", SECONDS(10), async || {
+        let held = school.object(&format!("/api/v1/lessons/{lesson}")).await?;
+        let (start, end) = (time(&held, "start_at")?, time(&held, "end_at")?);
         let attendance = school.object(&path).await?;
         let items = attendance["items"].as_array().context("records")?;
         let present = items.iter().filter(|record| record["status"] == "present").count();
