@@ -32,10 +32,11 @@ mod state;
 pub mod tap;
 mod taps;
 mod track;
+mod videos;
 mod view;
 mod whip;
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{io, net::IpAddr, time::Duration};
 
 use alfarid_protocol::{
     grant::Picture,
@@ -48,7 +49,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use self::{actor::Order, pipeline::Input, state::Publisher, tap::Tap, whip::Wanted};
+use self::{actor::Order, pipeline::Input, state::Publisher, tap::Tap, videos::Videos, whip::Wanted};
 use crate::{
     floor::Floor,
     identity::Person,
@@ -57,6 +58,7 @@ use crate::{
 
 pub use self::{
     pipeline::PipelineError,
+    videos::{Shelf, Video},
     view::{MachineReception, MulticastAddress, PublicationState, StreamState},
     whip::OfferError,
 };
@@ -83,6 +85,8 @@ pub enum Error {
     Offer(#[from] OfferError),
     #[error("there is no video {0:?} on this box")]
     NoSuchVideo(String),
+    #[error("cannot read the folder of videos")]
+    ReadVideos(#[source] io::Error),
     #[error("a source of the box does not begin")]
     Source(#[from] PipelineError),
     #[error("cannot read the machines of a lesson")]
@@ -161,8 +165,7 @@ pub struct Handle {
     orders: mpsc::Sender<Order>,
     whip: whip::Handle,
     machines: machines::Handle,
-    /// Where videos lie that can be put on air.
-    videos: PathBuf,
+    videos: Videos,
 }
 
 /// The capability's tasks, to be run for the life of the process.
@@ -181,7 +184,7 @@ pub fn new(
     let (whip, engine) = whip::Engine::new(listen, floor.clock.clone(), floor.health.clone());
     let (orders, waiting) = mpsc::channel(ORDERS_WAITING);
     let actor = actor::Actor::new(floor, machines.clone(), whip.clone(), waiting, media);
-    let videos = floor.state_dir().join("videos");
+    let videos = Videos::new(floor.state_dir().join("videos"));
     (Handle { orders, whip, machines, videos }, Broadcast { actor, engine })
 }
 
@@ -279,7 +282,7 @@ impl Handle {
         match source {
             OwnSource::Test => self.begin(lesson, who, Input::Test).await,
             OwnSource::Video(name) => {
-                let path = self.video(name).await?;
+                let path = self.videos.file(&name).await.ok_or(Error::NoSuchVideo(name))?;
                 self.begin(lesson, who, Input::File(path)).await
             }
             OwnSource::Capture => {
@@ -289,6 +292,11 @@ impl Handle {
                 camera.or(microphone)
             }
         }
+    }
+
+    /// The videos that can be put on air.
+    pub async fn videos(&self) -> Result<Shelf, Error> {
+        self.videos.list().await.map_err(Error::ReadVideos)
     }
 
     /// Ends what the box has put on air itself.
@@ -304,15 +312,6 @@ impl Handle {
             // Ended before its first packet, or silent for so long.
             Ok(Err(_)) | Err(_) => Err(PipelineError::Undecodable.into()),
         }
-    }
-
-    /// The path of a video, which lies in the folder of videos whatever its name says.
-    async fn video(&self, name: String) -> Result<PathBuf, Error> {
-        let no_such = || Error::NoSuchVideo(name.clone());
-        let folder = tokio::fs::canonicalize(&self.videos).await.map_err(|_| no_such())?;
-        let path = tokio::fs::canonicalize(folder.join(&name)).await.map_err(|_| no_such())?;
-        let is_file = tokio::fs::metadata(&path).await.is_ok_and(|found| found.is_file());
-        if is_file && path.starts_with(&folder) { Ok(path) } else { Err(no_such()) }
     }
 
     /// Ends a publication, by who made it or an admin.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Error, Handle, OfferError, OwnSource, PipelineError, StreamState};
+use super::{Error, Handle, OfferError, OwnSource, PipelineError, Shelf, StreamState};
 use crate::{
     http::Problem,
     identity::{self, Signed},
@@ -28,6 +28,7 @@ where
     OpenApiRouter::new()
         .routes(routes!(get_stream))
         .routes(routes!(get_preview))
+        .routes(routes!(list_videos))
         .routes(routes!(set_source))
         .merge(whip::routes())
 }
@@ -76,6 +77,24 @@ async fn get_preview(
     let picture =
         picture.ok_or_else(|| Problem::not_found("no_preview", "There is no picture yet."))?;
     Ok(([(header::CONTENT_TYPE, "image/jpeg")], picture))
+}
+
+/// The videos in the box's folder, by name: what `set_source` takes as `file`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/videos",
+    operation_id = "list_videos",
+    tag = "broadcast",
+    responses(
+        (status = 200, body = Shelf),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+    )
+)]
+async fn list_videos(
+    State(broadcast): State<Handle>,
+    Signed(_person): Signed,
+) -> Result<Json<Shelf>, Problem> {
+    Ok(Json(broadcast.videos().await?))
 }
 
 /// What the box is to put on air itself.
@@ -152,6 +171,7 @@ impl From<Error> for Problem {
                 "video_unknown",
                 "There is no such video in the box's folder of videos.",
             ),
+            Error::ReadVideos(_) => Self::internal(&error),
             Error::Source(error) => error.into(),
             Error::Machines(error) => error.into(),
             Error::Stopped => Self::unavailable("stopping", "The box is stopping."),

@@ -1028,6 +1028,23 @@ export interface paths {
         patch: operations["update_teacher"];
         trace?: never;
     };
+    "/api/v1/videos": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The videos in the box's folder, by name: what `set_source` takes as `file`. */
+        get: operations["list_videos"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/whip": {
         parameters: {
             query?: never;
@@ -1966,6 +1983,12 @@ export interface components {
         };
         /** @enum {string} */
         Severity: "warning" | "error";
+        /** @description What lies in the folder. */
+        Shelf: {
+            /** @description Where to put more. */
+            folder: string;
+            items: components["schemas"]["Video"][];
+        };
         SiteTokenForm: {
             /**
              * Format: int64
@@ -2112,6 +2135,13 @@ export interface components {
         };
         /** @enum {string} */
         TrackKind: "screen_video" | "screen_audio" | "person_audio";
+        /** @description A file that may be put on air. Whether it is a video shows when it is. */
+        Video: {
+            /** @description What a source takes as its `path`. */
+            name: string;
+            /** Format: int64 */
+            size_bytes: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -5890,6 +5920,34 @@ export interface operations {
             };
             /** @description `invalid_input` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_videos: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Shelf"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
