@@ -1,6 +1,5 @@
 /** The attendance of one lesson: who, when, how long; a correction keeps who made it and why. */
-import { Button, Group, Text } from '@mantine/core';
-import { IconDownload } from '@tabler/icons-react';
+import { Group, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -9,6 +8,7 @@ import type { AttendanceLesson, AttendanceRecord, AttendanceStatus } from '../..
 import { files } from '../../lib/paths';
 import { Card, Empty } from '../../ui/Card';
 import { Private } from '../../ui/Covered';
+import { DownloadMenu } from '../../ui/DownloadMenu';
 import { Mark } from '../../ui/Mark';
 import { ProblemLine } from '../../ui/ProblemLine';
 import { Waiting } from '../../ui/Waiting';
@@ -42,30 +42,7 @@ function Sheet({ lessonId, lesson, items }: SheetProps) {
     <Card
       title={t('attendance.title')}
       isFlush
-      actions={
-        <Group gap={4}>
-          <Button
-            variant="subtle"
-            size="compact-md"
-            component="a"
-            download
-            href={files.attendance(lesson, 'csv')}
-            leftSection={<IconDownload size={16} aria-hidden />}
-          >
-            {t('ui.csv')}
-          </Button>
-          <Button
-            variant="subtle"
-            size="compact-md"
-            component="a"
-            download
-            href={files.attendance(lesson, 'xlsx')}
-            leftSection={<IconDownload size={16} aria-hidden />}
-          >
-            {t('ui.xlsx')}
-          </Button>
-        </Group>
-      }
+      actions={<DownloadMenu size="compact-md" href={(kind) => files.attendance(lesson, kind)} />}
     >
       <Group gap="xs" p="md">
         {countByStatus(items).map(([status, count]) => (

@@ -1,11 +1,11 @@
-import { Button, Group, Table } from '@mantine/core';
-import { IconDownload } from '@tabler/icons-react';
+import { Table } from '@mantine/core';
 import { useSuspenseQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import { useParams } from 'react-router';
 
 import { files } from '../../lib/paths';
 import { Card, Empty } from '../../ui/Card';
+import { DownloadMenu } from '../../ui/DownloadMenu';
 import { classAttendanceQuery } from './queries';
 import { STATUSES } from './statuses';
 
@@ -17,59 +17,41 @@ export function ClassAttendanceTab() {
   const collator = new Intl.Collator(i18n.language);
   if (items.length === 0) return <Empty>{t('attendance.no_lessons')}</Empty>;
   return (
-    <>
-      <Group gap="sm">
-        <Button
-          variant="subtle"
-          component="a"
-          download
-          href={files.classAttendance(id, 'csv')}
-          leftSection={<IconDownload size={18} aria-hidden />}
-        >
-          {t('ui.csv')}
-        </Button>
-        <Button
-          variant="subtle"
-          component="a"
-          download
-          href={files.classAttendance(id, 'xlsx')}
-          leftSection={<IconDownload size={18} aria-hidden />}
-        >
-          {t('ui.xlsx')}
-        </Button>
-      </Group>
-      <Card isFlush>
-        <Table.ScrollContainer minWidth={560}>
-          <Table verticalSpacing="xs">
-            <Table.Thead>
-              <Table.Tr>
-                <Table.Th>{t('attendance.student')}</Table.Th>
-                <Table.Th ta="end">{t('attendance.lessons')}</Table.Th>
-                {STATUSES.map((status) => (
-                  <Table.Th key={status} ta="end">
-                    {t(`attendance.status.${status}`)}
-                  </Table.Th>
-                ))}
-              </Table.Tr>
-            </Table.Thead>
-            <Table.Tbody>
-              {items
-                .toSorted((a, b) => collator.compare(a.full_name, b.full_name))
-                .map((row) => (
-                  <Table.Tr key={row.student_id}>
-                    <Table.Td fw={550}>{row.full_name}</Table.Td>
-                    <Table.Td ta="end">{row.lessons}</Table.Td>
-                    {STATUSES.map((status) => (
-                      <Table.Td key={status} ta="end" c={row[status] === 0 ? 'dimmed' : undefined}>
-                        {row[status]}
-                      </Table.Td>
-                    ))}
-                  </Table.Tr>
-                ))}
-            </Table.Tbody>
-          </Table>
-        </Table.ScrollContainer>
-      </Card>
-    </>
+    <Card
+      title={t('attendance.title')}
+      isFlush
+      actions={<DownloadMenu size="compact-md" href={(kind) => files.classAttendance(id, kind)} />}
+    >
+      <Table.ScrollContainer minWidth={560}>
+        <Table verticalSpacing="xs">
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>{t('attendance.student')}</Table.Th>
+              <Table.Th ta="end">{t('attendance.lessons')}</Table.Th>
+              {STATUSES.map((status) => (
+                <Table.Th key={status} ta="end">
+                  {t(`attendance.status.${status}`)}
+                </Table.Th>
+              ))}
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {items
+              .toSorted((a, b) => collator.compare(a.full_name, b.full_name))
+              .map((row) => (
+                <Table.Tr key={row.student_id}>
+                  <Table.Td fw={550}>{row.full_name}</Table.Td>
+                  <Table.Td ta="end">{row.lessons}</Table.Td>
+                  {STATUSES.map((status) => (
+                    <Table.Td key={status} ta="end" c={row[status] === 0 ? 'dimmed' : undefined}>
+                      {row[status]}
+                    </Table.Td>
+                  ))}
+                </Table.Tr>
+              ))}
+          </Table.Tbody>
+        </Table>
+      </Table.ScrollContainer>
+    </Card>
   );
 }

@@ -1,5 +1,5 @@
 import { Button, Group, Table, VisuallyHidden } from '@mantine/core';
-import { IconDownload, IconFileImport, IconUserPlus } from '@tabler/icons-react';
+import { IconFileImport, IconUserPlus } from '@tabler/icons-react';
 import { useSuspenseQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -11,6 +11,7 @@ import type { Student } from '../../api/types';
 import { files } from '../../lib/paths';
 import { Card, Empty } from '../../ui/Card';
 import { Confirm } from '../../ui/Confirm';
+import { DownloadMenu } from '../../ui/DownloadMenu';
 import { RowMenu } from '../../ui/RowMenu';
 import { ImportDialog } from './ImportDialog';
 import { classesQuery, classQuery, studentsQuery } from './queries';
@@ -43,24 +44,7 @@ export function StudentsTab() {
         >
           {t('roster.add_student')}
         </Button>
-        <Button
-          variant="subtle"
-          component="a"
-          download
-          href={files.students(id, 'csv')}
-          leftSection={<IconDownload size={18} aria-hidden />}
-        >
-          {t('ui.csv')}
-        </Button>
-        <Button
-          variant="subtle"
-          component="a"
-          download
-          href={files.students(id, 'xlsx')}
-          leftSection={<IconDownload size={18} aria-hidden />}
-        >
-          {t('ui.xlsx')}
-        </Button>
+        <DownloadMenu href={(kind) => files.students(id, kind)} />
       </Group>
       <Card isFlush>
         {students.length === 0 ? (
