@@ -1,9 +1,10 @@
 /** The teacher's keys, each with its state in words and its letter on it. */
 import {
-  IconHelp,
+  IconDots,
   IconMicrophone,
   IconMicrophoneOff,
   IconPlayerPause,
+  IconPlayerStop,
   IconScreenShare,
   IconScreenShareOff,
   IconSquareOff,
@@ -13,8 +14,10 @@ import { useTranslation } from 'react-i18next';
 import { problemText } from '../../api/problem';
 import { ConsoleKey } from './ConsoleKey';
 import classes from './Console.module.css';
+import { hasOwnSource } from './lamp';
 import { MicrophoneMeter } from './MicrophoneMeter';
 import { studio } from './media/studio';
+import { SourceMenu } from './SourceMenu';
 import { type DeskState, togglePicture } from './useDesk';
 
 interface Props {
@@ -28,6 +31,14 @@ export function Console({ desk, onHelp }: Props) {
   return (
     <div className={classes.console}>
       <div className={classes.keys} role="toolbar" aria-label={t('lesson.console')}>
+        {hasOwnSource(desk.stream) && (
+          <ConsoleKey
+            icon={<IconPlayerStop aria-hidden />}
+            label={t('lesson.source.stop')}
+            verdict={may.play}
+            onPress={() => desk.actions.source.mutate({ kind: 'none' })}
+          />
+        )}
         {own.screen === null && desk.lamp !== 'off' && (
           // The picture comes from elsewhere (OBS, another device, a page before its reload).
           <ConsoleKey
@@ -72,14 +83,12 @@ export function Console({ desk, onHelp }: Props) {
           verdict={may.changePicture}
           onPress={() => togglePicture(desk, 'frozen')}
         />
-        <button
-          type="button"
-          className={classes.help}
-          onClick={onHelp}
-          aria-label={t('lesson.keys_title')}
-        >
-          <IconHelp size={22} aria-hidden />
-        </button>
+        <SourceMenu desk={desk} onHelp={onHelp}>
+          <button type="button" className={classes.more}>
+            <IconDots size={22} aria-hidden />
+            {t('lesson.more')}
+          </button>
+        </SourceMenu>
       </div>
       <Remarks desk={desk} />
     </div>
@@ -118,9 +127,13 @@ function VoiceKey({ desk }: { desk: DeskState }) {
 function Remarks({ desk }: { desk: DeskState }) {
   const { t } = useTranslation();
   const { screen, person, fault } = desk.studio;
+  const { source } = desk.actions;
   const remarks: string[] = [];
+  if (source.isPending) remarks.push(t('lesson.source.starting'));
   if (screen !== null && !screen.hasSound) remarks.push(t('lesson.no_screen_sound'));
-  if (fault !== null && fault !== 'capture_failed') remarks.push(t(`lesson.fault.${fault}`));
+  // With nothing on air the stage says it, beside its button.
+  const isSaidOnStage = fault === 'capture_failed' && desk.lamp === 'off';
+  if (fault !== null && !isSaidOnStage) remarks.push(t(`lesson.fault.${fault}`));
   if (person?.phase === 'refused')
     remarks.push(t('lesson.voice_refused', { why: problemText(t, person.problem) }));
   if (person?.phase === 'waiting') remarks.push(t('lesson.voice_waiting'));

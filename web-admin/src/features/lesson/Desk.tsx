@@ -43,7 +43,7 @@ export function Desk({ lesson }: { lesson: Lesson }) {
           <Console desk={desk} onHelp={() => setIsHelpOpen(true)} />
         </section>
         <aside className={classes.right}>
-          <PeopleCard lessonId={lesson.id} />
+          <PeopleCard lesson={lesson} maySeat={desk.may.seat} />
           <PictureCard desk={desk} />
         </aside>
       </main>

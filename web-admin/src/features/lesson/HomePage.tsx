@@ -6,6 +6,7 @@ import { useSuspenseQueries } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 
 import { useMe } from '../../api/session';
+import { givenName } from '../../lib/names';
 import { FirstSteps } from './FirstSteps';
 import classes from './HomePage.module.css';
 import { OwnLessons } from './OwnLessons';
@@ -51,13 +52,4 @@ export function HomePage() {
       </Stack>
     </div>
   );
-}
-
-/**
- * What to call a person: Russian names are written family name first and greeted without it,
- * "Петрова Мария Ивановна" being "Мария Ивановна"; shorter names are left whole.
- */
-function givenName(fullName: string): string {
-  const parts = fullName.trim().split(/\s+/);
-  return parts.length === 3 ? parts.slice(1).join(' ') : fullName;
 }

@@ -1,12 +1,14 @@
-import { screen } from '@testing-library/react';
+import { screen, waitFor } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { queryClient } from '../../api/client';
-import type { Person } from '../../api/types';
+import type { Lesson, Person } from '../../api/types';
 import { announceSurface } from '../../lib/privacy';
 import { renderPart } from '../../test.render';
+import type { Verdict } from '../../ui/VerdictButton';
 import { PeopleCard } from './PeopleCard';
-import { peopleQuery } from './queries';
+import { machinesQuery, peopleQuery } from './queries';
 
 const people: Person[] = [person('Ахметова Айгуль', 'present'), person('Баранов Кирилл', 'absent')];
 
@@ -22,23 +24,69 @@ function person(full_name: string, state: Person['state']): Person {
   };
 }
 
+const lesson: Lesson = {
+  id: 'l',
+  title: '7A',
+  description: null,
+  status: 'active',
+  class_id: 'c',
+  class_name: '7A',
+  room_id: 'r',
+  room_name: '12',
+  teacher_id: 't',
+  teacher_name: 'T',
+  substitute_for: null,
+  machine_ids: null,
+  start_at: 0,
+  end_at: null,
+  planned_end_at: 0,
+  ends_by_itself_at: null,
+  duration_seconds: null,
+  student_count: 2,
+  clock_was_sure: true,
+  is_recording: false,
+  max_fps: 30,
+  picture: 'live',
+  quality_pinned: false,
+  quality_profile: 'small',
+};
+
+const renderCard = (maySeat: Verdict = { ok: true }) =>
+  renderPart(<PeopleCard lesson={lesson} maySeat={maySeat} />);
+
+const aigul = () => screen.getByRole<HTMLButtonElement>('button', { name: /Ахметова/ });
+
 beforeEach(() => {
   queryClient.setQueryData(peopleQuery('l').queryKey, { items: people });
+  queryClient.setQueryData(machinesQuery('r').queryKey, { items: [] });
 });
 afterEach(() => announceSurface(null));
 
 it('shows who is here while a window or a tab is on air', () => {
   announceSurface('window');
-  renderPart(<PeopleCard lessonId="l" />);
+  renderCard();
   expect(screen.getByText('Ахметова А.')).toBeTruthy();
 });
 
 it('takes every name off the page while the whole screen is on air, and keeps the count', () => {
   announceSurface('whole_screen');
-  const { container } = renderPart(<PeopleCard lessonId="l" />);
+  const { container } = renderCard();
   for (const { full_name } of people) {
     const family = full_name.split(' ')[0] ?? '';
     expect(container.innerHTML).not.toContain(family);
   }
   expect(screen.getByText('1 of 2')).toBeTruthy();
+});
+
+it('asks where a student sits now, and stops asking when the whole screen goes on air', async () => {
+  renderCard();
+  await userEvent.click(aigul());
+  expect(await screen.findByRole('dialog', { name: 'Ахметова Айгуль' })).toBeTruthy();
+  announceSurface('whole_screen');
+  await waitFor(() => expect(document.body.innerHTML).not.toContain('Ахметова'));
+});
+
+it('moves nobody for a teacher who does not hold the lesson', () => {
+  renderCard({ ok: false, reason: 'not yours' });
+  expect(aigul().disabled).toBe(true);
 });

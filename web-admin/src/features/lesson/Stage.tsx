@@ -2,14 +2,20 @@
  * The blackboard: what the class sees now, and in large letters when that is not the live picture.
  */
 import { Button } from '@mantine/core';
-import { IconPlayerPause, IconScreenShare, IconScreenShareOff } from '@tabler/icons-react';
-import { type ReactNode, useState } from 'react';
+import {
+  IconMovie,
+  IconPlayerPause,
+  IconScreenShare,
+  IconScreenShareOff,
+} from '@tabler/icons-react';
+import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { problemText } from '../../api/problem';
 import { VerdictButton } from '../../ui/VerdictButton';
-import { browserLimits, thisBrowser } from './media/capture';
+import { blockingLimit } from './media/capture';
 import { studio } from './media/studio';
+import { SourceMenu } from './SourceMenu';
 import classes from './Stage.module.css';
 import type { DeskState } from './useDesk';
 import { usePreview } from './usePreview';
@@ -68,20 +74,28 @@ function Overlay({ desk }: { desk: DeskState }) {
 /** Nothing is on air: one button, and what this browser will not give, said beforehand. */
 function Invitation({ desk }: { desk: DeskState }) {
   const { t } = useTranslation();
-  const [limits] = useState(() => browserLimits(thisBrowser()));
-  const cannotShare = limits.includes('insecure_context') || limits.includes('no_screen_capture');
+  const { limits, may } = desk;
   const { fault } = desk.studio;
   return (
     <div className={classes.words}>
       <div className={classes.title}>
-        {desk.may.takeOver.ok
+        {may.takeOver.ok
           ? t('lesson.held_by', { teacher: desk.lesson.teacher_name })
           : t('lesson.off_title')}
       </div>
-      {!cannotShare && (
+      {blockingLimit(limits) !== null ? (
+        may.play.ok && (
+          // A phone shows no screen of its own, but it can put on air what the box has.
+          <SourceMenu desk={desk}>
+            <Button size="lg" leftSection={<IconMovie size={22} aria-hidden />}>
+              {t('lesson.source.something')}
+            </Button>
+          </SourceMenu>
+        )
+      ) : (
         <VerdictButton
           size="xl"
-          verdict={desk.may.share}
+          verdict={may.share}
           leftSection={<IconScreenShare size={24} aria-hidden />}
           onClick={() => void studio.shareScreen(desk.lesson)}
         >

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 
 import type { StreamState } from '../../api/types';
-import { lampOf } from './lamp';
+import { hasOwnSource, lampOf } from './lamp';
 import type { Phase } from './media/publisher';
 import type { ScreenOnAir } from './media/studio';
 
@@ -41,4 +41,11 @@ it('tells a first connection from a lost one', () => {
 
 it('claims nothing about the class while the box is away', () => {
   expect(lampOf({ picture: 'live' }, something, own('on_air'), 'down')).toBe('away');
+});
+
+it('tells what the box puts on air by itself from what somebody sends', () => {
+  expect(hasOwnSource(something)).toBe(false);
+  expect(hasOwnSource({ publications: [screen, { ...screen, source: 'file' as const }] })).toBe(
+    true,
+  );
 });

@@ -22,3 +22,8 @@ export function lampOf(
   if (!hasScreen && phase !== 'on_air') return 'off';
   return lesson.picture;
 }
+
+/** Whether the box itself has something on air: a video, its camera, its microphone. */
+export function hasOwnSource({ publications }: Pick<StreamState, 'publications'>): boolean {
+  return publications.some(({ source }) => source !== 'whip');
+}

@@ -35,6 +35,9 @@ export const lessonCan = {
   end: hold,
   extend: hold,
   record: hold,
+  seat: hold,
+  /** What the box has itself goes on air without this browser's help. */
+  play: hold,
 
   /** Blank and freeze change what machines show: without a picture there is nothing to change. */
   changePicture(lesson: Held, around: Circumstances): Can {

@@ -29,6 +29,12 @@ export const classesQuery = $api.queryOptions('get', '/api/v1/classes');
 
 export const roomsQuery = $api.queryOptions('get', '/api/v1/rooms');
 
+export const machinesQuery = (roomId: string) =>
+  $api.queryOptions('get', '/api/v1/machines', { params: { query: { room_id: roomId } } });
+
+/** Files come and go without a word, so the folder is read whenever it is looked at. */
+export const videosQuery = { ...$api.queryOptions('get', '/api/v1/videos'), staleTime: 0 };
+
 export const recordingsOfQuery = (lessonId: string) =>
   $api.queryOptions('get', '/api/v1/recordings', { params: { query: { lesson_id: lessonId } } });
 

@@ -3,6 +3,7 @@
  * link, and the rules applied to them.
  */
 import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { linkState } from '../../api/liveBox';
@@ -12,6 +13,7 @@ import { useStore } from '../../lib/store';
 import type { Verdict } from '../../ui/VerdictButton';
 import { lampOf } from './lamp';
 import { type Can, type Circumstances, lessonCan } from './lessonCan';
+import { blockingLimit, browserLimits, thisBrowser } from './media/capture';
 import { studio } from './media/studio';
 import { streamQuery } from './queries';
 import { useLessonActions } from './useLessonActions';
@@ -27,6 +29,8 @@ export function useDesk(lesson: Lesson) {
   const whole = useStore(studio.state);
   // What another lesson has on air from this tab is not this desk's.
   const own = whole.lessonId === lesson.id ? whole : { ...whole, screen: null, person: null };
+  const [limits] = useState(() => browserLimits(thisBrowser()));
+  const blocked = blockingLimit(limits);
   const lamp = lampOf(lesson, stream, own, link);
   const around: Circumstances = {
     me,
@@ -44,14 +48,21 @@ export function useDesk(lesson: Lesson) {
     stream,
     studio: own,
     lamp,
+    /** What this browser will not give. */
+    limits,
     actions: useLessonActions(lesson),
     may: {
-      share: verdict(lessonCan.share(lesson, around)),
+      share:
+        blocked === null
+          ? verdict(lessonCan.share(lesson, around))
+          : { ok: false, reason: t(`lesson.limit.${blocked}`) },
+      play: verdict(lessonCan.play(lesson, around)),
       speak: verdict(lessonCan.speak(lesson, around)),
       changePicture: verdict(lessonCan.changePicture(lesson, around)),
       end: verdict(lessonCan.end(lesson, around)),
       extend: verdict(lessonCan.extend(lesson, around)),
       record: verdict(lessonCan.record(lesson, around)),
+      seat: verdict(lessonCan.seat(lesson, around)),
       takeOver: verdict(lessonCan.takeOver(lesson, around)),
     },
   };

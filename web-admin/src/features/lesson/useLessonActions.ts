@@ -2,8 +2,10 @@
 import { useMutation } from '@tanstack/react-query';
 
 import { api, queryClient } from '../../api/client';
-import type { Lesson } from '../../api/types';
-import { activeLessonsQuery, lessonQuery } from './queries';
+import { refresh } from '../../api/refresh';
+import type { Lesson, SourceForm, StreamState } from '../../api/types';
+import { studio } from './media/studio';
+import { activeLessonsQuery, lessonQuery, streamQuery } from './queries';
 
 export interface LessonChange {
   picture?: Lesson['picture'];
@@ -42,7 +44,18 @@ export function useLessonActions(lesson: Lesson) {
     mutationFn: async () => (await api.POST('/api/v1/lessons/{id}/take_over', of)).data,
     onSuccess: keep,
   });
-  return { change, end, extend, takeOver };
+  const source = useMutation({
+    mutationFn: async (body: SourceForm) => {
+      await api.POST('/api/v1/lessons/{id}/source', { ...of, body });
+      await refresh(streamQuery(lesson.id));
+    },
+    // The box has taken this tab's place: without this the tab would think itself pushed aside.
+    onSuccess: () => {
+      const stream = queryClient.getQueryData<StreamState>(streamQuery(lesson.id).queryKey);
+      if (stream !== undefined) studio.giveWay(stream);
+    },
+  });
+  return { change, end, extend, takeOver, source };
 }
 
 export type LessonActions = ReturnType<typeof useLessonActions>;

@@ -3,8 +3,8 @@ import { type DragEvent, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import type { Machine, Student } from '../../api/types';
+import { SEAT_HOLDS } from '../../lib/limits';
 import classes from './Seating.module.css';
-import { SEAT_HOLDS } from './seating';
 import { STUDENT_DRAG, StudentChip } from './StudentChip';
 
 interface Props {

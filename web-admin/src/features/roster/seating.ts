@@ -2,8 +2,7 @@
  * Who sits where, as rules: a seat holds one or two students, a student has one seat at most.
  */
 import type { Seat } from '../../api/types';
-
-export const SEAT_HOLDS = 2;
+import { SEAT_HOLDS } from '../../lib/limits';
 
 /** Puts a student on a machine. Whoever was there longest gives way when the seat is full. */
 export function seat(seats: readonly Seat[], studentId: string, machineId: string): Seat[] {

@@ -1,4 +1,10 @@
-import { Avatar, Menu, UnstyledButton, useMantineColorScheme } from '@mantine/core';
+import {
+  Avatar,
+  Menu,
+  UnstyledButton,
+  useComputedColorScheme,
+  useMantineColorScheme,
+} from '@mantine/core';
 import { IconLanguage, IconLogout, IconMoon, IconSun } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
@@ -7,12 +13,15 @@ import { api } from '../../api/client';
 import { enterAs, rememberMe, useMe } from '../../api/session';
 import type { Language } from '../../api/types';
 import { currentLanguage, speak } from '../../i18n';
+import { initials } from '../../lib/names';
 
 /** Who is signed in, and what is theirs alone: language, light or dark, the way out. */
 export function PersonMenu() {
   const { t } = useTranslation();
   const me = useMe();
-  const { colorScheme, toggleColorScheme } = useMantineColorScheme();
+  // What one sees, which may be the computer's own choice.
+  const isDark = useComputedColorScheme('light') === 'dark';
+  const { setColorScheme } = useMantineColorScheme();
   const logOut = useMutation({
     mutationFn: async () => {
       await api.DELETE('/api/v1/session');
@@ -48,15 +57,11 @@ export function PersonMenu() {
         </Menu.Item>
         <Menu.Item
           leftSection={
-            colorScheme === 'dark' ? (
-              <IconSun size={18} aria-hidden />
-            ) : (
-              <IconMoon size={18} aria-hidden />
-            )
+            isDark ? <IconSun size={18} aria-hidden /> : <IconMoon size={18} aria-hidden />
           }
-          onClick={() => toggleColorScheme()}
+          onClick={() => setColorScheme(isDark ? 'light' : 'dark')}
         >
-          {colorScheme === 'dark' ? t('session.light') : t('session.dark')}
+          {isDark ? t('session.light') : t('session.dark')}
         </Menu.Item>
         <Menu.Divider />
         <Menu.Item
@@ -68,13 +73,4 @@ export function PersonMenu() {
       </Menu.Dropdown>
     </Menu>
   );
-}
-
-function initials(fullName: string): string {
-  return fullName
-    .trim()
-    .split(/\s+/)
-    .slice(0, 2)
-    .map((part) => part.charAt(0).toUpperCase())
-    .join('');
 }

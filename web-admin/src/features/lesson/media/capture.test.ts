@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { type Browser, browserLimits } from './capture';
+import { blockingLimit, type Browser, browserLimits } from './capture';
 
 const chromiumOnWindows: Browser = {
   isSecureContext: true,
@@ -28,4 +28,6 @@ it('names only what makes sharing impossible, where it is', () => {
   const phone = { ...chromiumOnWindows, hasScreenCapture: false, isLinux: true };
   expect(browserLimits(phone)).toEqual(['no_screen_capture']);
   expect(browserLimits({ ...phone, isSecureContext: false })).toEqual(['insecure_context']);
+  expect(blockingLimit(browserLimits(phone))).toBe('no_screen_capture');
+  expect(blockingLimit(browserLimits({ ...chromiumOnWindows, isLinux: true }))).toBeNull();
 });

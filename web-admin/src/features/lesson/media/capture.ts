@@ -12,6 +12,8 @@ export type Limit =
   | 'no_sound_in_browser'
   | 'vp8_only';
 
+export type BlockingLimit = Extract<Limit, 'insecure_context' | 'no_screen_capture'>;
+
 /** What can be known about a browser without asking a person. */
 export interface Browser {
   isSecureContext: boolean;
@@ -31,6 +33,12 @@ export function browserLimits(browser: Browser): Limit[] {
   else if (browser.isLinux) limits.push('no_screen_sound_linux');
   if (!browser.hasH264) limits.push('vp8_only');
   return limits;
+}
+
+/** The limit that leaves nothing to share, if there is one. */
+export function blockingLimit(limits: readonly Limit[]): BlockingLimit | null {
+  if (limits.includes('insecure_context')) return 'insecure_context';
+  return limits.includes('no_screen_capture') ? 'no_screen_capture' : null;
 }
 
 export function thisBrowser(): Browser {

@@ -126,6 +126,14 @@ class Studio {
     this.#patch({ fault: null });
   }
 
+  /** What the box itself has on air takes the place of this tab's. */
+  giveWay({ publications }: Pick<StreamState, 'publications'>): void {
+    const isTaken = (kind: PublicationKind) =>
+      publications.some((present) => present.kind === kind && present.source !== 'whip');
+    if (this.#screen !== null && isTaken('screen')) this.stopScreen();
+    if (this.#person !== null && isTaken('person')) this.stopSpeaking();
+  }
+
   /** The lesson's quality changed. */
   follow(lesson: Lesson): void {
     if (lesson.id === this.state.get().lessonId) this.#screen?.setQuality(qualityOf(lesson));
