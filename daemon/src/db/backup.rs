@@ -79,3 +79,21 @@ fn rotate(backups: &Path, fresh: &Path) -> io::Result<()> {
     }
     files::rename(fresh, &day(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::open::schema_of_copy;
+
+    /// Fails where what a power cut left of the last try stops every later one.
+    #[tokio::test]
+    async fn half_of_a_copy_is_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let backups = dir.path().join("backups");
+        let db = Db::open(&dir.path().join("alfarid.db"), &backups).unwrap().db;
+        fs::write(backups.join("fresh"), b"half of a copy").unwrap();
+        db.back_up(backups.clone()).await.unwrap();
+        assert!(schema_of_copy(&backups.join("day-1.db")).is_some());
+        assert_eq!(fs::read_dir(&backups).unwrap().count(), 1);
+    }
+}

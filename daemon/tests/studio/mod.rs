@@ -312,8 +312,9 @@ impl OnAir {
         let index = self.indices.entry(track).or_insert(70_000);
         *index += 1;
         let packet = TappedPacket { track, index: *index, at, packet };
-        // The recorder may have given up.
-        let _ = self.tap.send(Tapped::Packet(packet)).await;
+        // The recorder may have given up; one that has not takes every packet.
+        let taken = tokio::time::timeout(PATIENCE, self.tap.send(Tapped::Packet(packet))).await;
+        let _ = taken.unwrap();
     }
 
     /// Nobody listens any more.
