@@ -13,6 +13,7 @@ import {
   PasswordInput,
   Select,
   Table,
+  TableScrollContainer,
   TextInput,
 } from '@mantine/core';
 
@@ -124,6 +125,8 @@ export const theme = createTheme({
     Select: Select.extend({ defaultProps: { size: 'md', allowDeselect: false } }),
     TextInput: TextInput.extend({ defaultProps: { size: 'md' } }),
     PasswordInput: PasswordInput.extend({ defaultProps: { size: 'md' } }),
+    // The browser's own scrolling: Mantine's leaves an empty strip under every table.
+    TableScrollContainer: TableScrollContainer.extend({ defaultProps: { type: 'native' } }),
     Table: Table.extend({
       defaultProps: {
         verticalSpacing: 'sm',
@@ -164,7 +167,7 @@ export const tokens: CSSVariablesResolver = () => ({
     '--mantine-color-text': '#17211d',
     '--mantine-color-dimmed': '#55635c',
     '--mantine-color-default-border': '#d5dcd7',
-    '--mantine-color-placeholder': '#7d8a83',
+    '--mantine-color-placeholder': '#68756e',
     '--al-card': '#ffffff',
     '--al-line': '#dfe5e0',
     '--al-sunk': '#e9eeea',
@@ -186,7 +189,7 @@ export const tokens: CSSVariablesResolver = () => ({
     '--mantine-color-default': '#1a2421',
     '--mantine-color-default-hover': '#212d29',
     '--mantine-color-default-border': '#2f3d38',
-    '--mantine-color-placeholder': '#72837b',
+    '--mantine-color-placeholder': '#82938b',
     '--al-card': '#18211e',
     '--al-line': '#27332f',
     '--al-sunk': '#131c19',

@@ -28,7 +28,21 @@ export function Card({ title, actions, children, isFlush = false }: Props) {
   );
 }
 
+interface EmptyProps {
+  /** What there will be, as a picture. */
+  icon?: ReactNode;
+  /** The first step, where it is one press away. */
+  action?: ReactNode;
+  children: ReactNode;
+}
+
 /** Said in the place of an empty list, with what to do about it. */
-export function Empty({ children }: { children: ReactNode }) {
-  return <div className={classes.empty}>{children}</div>;
+export function Empty({ icon, action, children }: EmptyProps) {
+  return (
+    <div className={classes.empty}>
+      {icon !== undefined && <span className={classes.icon}>{icon}</span>}
+      <span>{children}</span>
+      {action}
+    </div>
+  );
 }

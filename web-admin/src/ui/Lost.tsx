@@ -1,8 +1,9 @@
-import { Button, Center, Stack, Text, Title } from '@mantine/core';
+import { Button, Center, Group, Stack, Text, Title } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 import { useRouteError } from 'react-router';
 
 import { problemText } from '../api/problem';
+import { paths } from '../lib/paths';
 
 /** In the place of a page that could not be read or was never there. */
 export function Lost() {
@@ -11,9 +12,20 @@ export function Lost() {
   return (
     <Center mih="70vh" p="lg">
       <Stack align="center" maw={440} ta="center">
-        <Title order={1}>{t('ui.lost')}</Title>
+        <Title order={1}>{error == null ? t('ui.nowhere') : t('ui.lost')}</Title>
         <Text c="dimmed">{error == null ? t('problem.no_such_route') : problemText(t, error)}</Text>
-        <Button onClick={() => location.reload()}>{t('ui.reload')}</Button>
+        <Group justify="center">
+          {/* There is no use in loading what was never there. */}
+          {error != null && (
+            <Button variant="default" onClick={() => location.reload()}>
+              {t('ui.reload')}
+            </Button>
+          )}
+          {/* A whole load, not a route: what failed may be a part of the frame. */}
+          <Button component="a" href={paths.home}>
+            {t('ui.to_start')}
+          </Button>
+        </Group>
       </Stack>
     </Center>
   );

@@ -20,7 +20,7 @@ export function RowMenu({ subject, actions }: { subject: string; actions: RowAct
       </Menu.Target>
       <Menu.Dropdown>
         {actions.map(({ label, isDangerous = false, onPick }) => (
-          <Menu.Item key={label} color={isDangerous ? 'air' : undefined} onClick={onPick}>
+          <Menu.Item key={label} color={isDangerous ? 'var(--al-air)' : undefined} onClick={onPick}>
             {label}
           </Menu.Item>
         ))}

@@ -1,4 +1,5 @@
 import { Table } from '@mantine/core';
+import { IconCalendarStats } from '@tabler/icons-react';
 import { useSuspenseQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import { useParams } from 'react-router';
@@ -15,7 +16,15 @@ export function ClassAttendanceTab() {
   const { id = '' } = useParams();
   const { items } = useSuspenseQuery(classAttendanceQuery(id)).data;
   const collator = new Intl.Collator(i18n.language);
-  if (items.length === 0) return <Empty>{t('attendance.no_lessons')}</Empty>;
+  if (items.length === 0) {
+    return (
+      <Card>
+        <Empty icon={<IconCalendarStats size={30} stroke={1.5} aria-hidden />}>
+          {t('attendance.no_lessons')}
+        </Empty>
+      </Card>
+    );
+  }
   return (
     <Card
       title={t('attendance.title')}

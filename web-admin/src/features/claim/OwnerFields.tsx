@@ -1,9 +1,10 @@
 /** The fields that both ways of claiming share: the code, and the first admin. */
-import { SimpleGrid, TextInput } from '@mantine/core';
+import { TextInput } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 
 import { fieldProblem } from '../../api/problem';
 import type { Language } from '../../api/types';
+import { PASSWORD_MIN } from '../../lib/limits';
 import { SecretInput } from '../../ui/SecretInput';
 
 export interface Owner {
@@ -51,25 +52,25 @@ export function OwnerFields({ owner, error, onChange }: Props) {
         error={fieldProblem(t, error, 'full_name')}
         onChange={(event) => onChange({ ...owner, full_name: event.currentTarget.value })}
       />
-      <SimpleGrid cols={{ base: 1, xs: 2 }}>
-        <TextInput
-          label={t('login.email')}
-          type="email"
-          autoComplete="username"
-          required
-          withAsterisk={false}
-          value={owner.email}
-          error={fieldProblem(t, error, 'email')}
-          onChange={(event) => onChange({ ...owner, email: event.currentTarget.value })}
-        />
-        <SecretInput
-          label={t('login.password')}
-          autoComplete="new-password"
-          value={owner.password}
-          error={fieldProblem(t, error, 'password')}
-          onChange={(event) => onChange({ ...owner, password: event.currentTarget.value })}
-        />
-      </SimpleGrid>
+      <TextInput
+        label={t('login.email')}
+        type="email"
+        autoComplete="username"
+        required
+        withAsterisk={false}
+        value={owner.email}
+        error={fieldProblem(t, error, 'email')}
+        onChange={(event) => onChange({ ...owner, email: event.currentTarget.value })}
+      />
+      <SecretInput
+        label={t('login.password')}
+        description={t('ui.at_least', { count: PASSWORD_MIN })}
+        minLength={PASSWORD_MIN}
+        autoComplete="new-password"
+        value={owner.password}
+        error={fieldProblem(t, error, 'password')}
+        onChange={(event) => onChange({ ...owner, password: event.currentTarget.value })}
+      />
     </>
   );
 }

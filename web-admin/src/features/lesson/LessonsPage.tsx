@@ -1,5 +1,5 @@
 import { Anchor, Button, Table } from '@mantine/core';
-import { IconCalendarPlus } from '@tabler/icons-react';
+import { IconCalendarPlus, IconSchool } from '@tabler/icons-react';
 import { useSuspenseQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -41,7 +41,9 @@ export function LessonsPage() {
     >
       <Card isFlush>
         {items.length === 0 ? (
-          <Empty>{t('lessons.none')}</Empty>
+          <Empty icon={<IconSchool size={30} stroke={1.5} aria-hidden />}>
+            {t('lessons.none')}
+          </Empty>
         ) : (
           <Table.ScrollContainer minWidth={320}>
             <Table highlightOnHover>

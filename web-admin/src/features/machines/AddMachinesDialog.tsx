@@ -13,6 +13,7 @@ import type { Room } from '../../api/types';
 import { CopyLine } from '../../ui/CopyLine';
 import { Private } from '../../ui/Covered';
 import { ProblemLine } from '../../ui/ProblemLine';
+import { roomTitle } from '../../ui/roomTitle';
 import classes from './Machines.module.css';
 import { tokensQuery } from './queries';
 
@@ -29,7 +30,12 @@ export function AddMachinesDialog({ room, onClose }: { room: Room; onClose: () =
   });
 
   return (
-    <Modal opened onClose={onClose} title={t('machines.add_to', { room: room.name })} size="lg">
+    <Modal
+      opened
+      onClose={onClose}
+      title={t('machines.add_to', { room: roomTitle(t, room.name) })}
+      size="lg"
+    >
       {make.data === undefined ? (
         <Stack>
           <Text>{t('machines.token_about')}</Text>

@@ -1,5 +1,5 @@
-import { Button, Group } from '@mantine/core';
-import { IconPlus } from '@tabler/icons-react';
+import { Button } from '@mantine/core';
+import { IconDeviceDesktopPlus, IconPlus } from '@tabler/icons-react';
 import { useSuspenseQueries } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -19,6 +19,7 @@ import { Page } from '../../ui/Page';
 import { roomTitle } from '../../ui/roomTitle';
 import { RowMenu } from '../../ui/RowMenu';
 import { AddMachinesDialog } from './AddMachinesDialog';
+import { machinesOn } from './machinesOn';
 import { MachineTable } from './MachineTable';
 import { machinesQuery, roomsQuery } from './queries';
 import { TokenList } from './TokenList';
@@ -36,7 +37,7 @@ export function RoomPage() {
   return (
     <Page
       title={roomTitle(t, room.name)}
-      lead={t('machines.on', { count: room.machine_count, connected: room.connected_count })}
+      lead={machinesOn(t, room)}
       actions={
         isAdmin && (
           <>
@@ -53,15 +54,17 @@ export function RoomPage() {
     >
       <Card isFlush>
         {machines.data.items.length === 0 ? (
-          <Empty>
-            {t('machines.none')}
-            {isAdmin && (
-              <Group justify="center" mt="md">
+          <Empty
+            icon={<IconDeviceDesktopPlus size={30} stroke={1.5} aria-hidden />}
+            action={
+              isAdmin && (
                 <Button variant="light" onClick={() => setIsAdding(true)}>
                   {t('machines.add_first')}
                 </Button>
-              </Group>
-            )}
+              )
+            }
+          >
+            {t('machines.none')}
           </Empty>
         ) : (
           <MachineTable machines={machines.data.items} rooms={rooms.data.items} isAdmin={isAdmin} />

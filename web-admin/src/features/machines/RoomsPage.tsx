@@ -16,6 +16,7 @@ import { NameDialog } from '../../ui/NameDialog';
 import { Page } from '../../ui/Page';
 import { roomTitle } from '../../ui/roomTitle';
 import classes from './Machines.module.css';
+import { machinesOn } from './machinesOn';
 import { roomsQuery } from './queries';
 
 export function RoomsPage() {
@@ -50,7 +51,7 @@ export function RoomsPage() {
           <Link key={room.id} to={paths.room(room.id)} className={classes.room}>
             <span className={classes.roomName}>{roomTitle(t, room.name)}</span>
             <Text c="dimmed" size="sm">
-              {t('machines.on', { count: room.machine_count, connected: room.connected_count })}
+              {machinesOn(t, room)}
             </Text>
           </Link>
         ))}

@@ -1,4 +1,5 @@
 import { Anchor, Table } from '@mantine/core';
+import { IconVideo } from '@tabler/icons-react';
 import { useSuspenseQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
@@ -18,7 +19,9 @@ export function RecordingsPage() {
     <Page title={t('recording.title')}>
       <Card isFlush>
         {items.length === 0 ? (
-          <Empty>{t('recording.none')}</Empty>
+          <Empty icon={<IconVideo size={30} stroke={1.5} aria-hidden />}>
+            {t('recording.none')}
+          </Empty>
         ) : (
           <Table.ScrollContainer minWidth={320}>
             <Table highlightOnHover>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { Recording, Segment, Track } from '../../api/types';
-import { durationMs, nextRun, nextStart, pieceAt, piecesOf } from './player/timeline';
+import { durationMs, nextRun, nextStart, openingMs, pieceAt, piecesOf } from './player/timeline';
 import { withFragment } from './queries';
 
 /** A segment of one-second fragments of 100 bytes after an init of 10. */
@@ -55,6 +55,14 @@ describe('the timeline', () => {
     expect(nextRun(long, 6500, 1000, (piece) => piece.fromMs < 6000, 10)?.pieces[0]?.fromMs).toBe(
       6000,
     );
+  });
+
+  it('opens at its first picture, unless long talk stands before that', () => {
+    const voice: Track = { ...track(segment('v', 200, 9)), kind: 'person_audio' };
+    expect(openingMs([voice, track(segment('a', 1200, 3))])).toBe(1200);
+    expect(openingMs([voice, track(segment('a', 60_000, 3))])).toBe(200);
+    expect(openingMs([voice])).toBe(200);
+    expect(openingMs([])).toBe(0);
   });
 
   it('is as long as its last fragment while it still grows', () => {

@@ -1,5 +1,5 @@
 import { Button, SimpleGrid, Text } from '@mantine/core';
-import { IconPlus } from '@tabler/icons-react';
+import { IconPlus, IconUsersGroup } from '@tabler/icons-react';
 import { useSuspenseQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -10,7 +10,7 @@ import { refresh } from '../../api/refresh';
 import { currentLanguage } from '../../i18n';
 import { paths } from '../../lib/paths';
 import { byName } from '../../lib/units';
-import { Empty } from '../../ui/Card';
+import { Card, Empty } from '../../ui/Card';
 import { NameDialog } from '../../ui/NameDialog';
 import { Page } from '../../ui/Page';
 import { classesQuery } from './queries';
@@ -36,7 +36,13 @@ export function ClassesPage() {
         </Button>
       }
     >
-      {items.length === 0 && <Empty>{t('roster.no_classes')}</Empty>}
+      {items.length === 0 && (
+        <Card>
+          <Empty icon={<IconUsersGroup size={30} stroke={1.5} aria-hidden />}>
+            {t('roster.no_classes')}
+          </Empty>
+        </Card>
+      )}
       <SimpleGrid cols={{ base: 1, xs: 2, md: 3, lg: 4 }}>
         {items.toSorted(byName(currentLanguage())).map((item) => (
           <Link key={item.id} to={paths.schoolClass(item.id)} className={classes.tile}>

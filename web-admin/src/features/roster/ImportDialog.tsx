@@ -5,6 +5,7 @@
 import { Button, FileInput, Group, Modal, Stack } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation } from '@tanstack/react-query';
+import type { TFunction } from 'i18next';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -13,7 +14,7 @@ import { refresh } from '../../api/refresh';
 import type { ImportPreview, ImportResult } from '../../api/types';
 import { files } from '../../lib/paths';
 import { ProblemLine } from '../../ui/ProblemLine';
-import { VerdictButton } from '../../ui/VerdictButton';
+import { type Verdict, VerdictButton } from '../../ui/VerdictButton';
 import { ImportPreviewTable } from './ImportPreviewTable';
 import { classesQuery, classQuery, studentsQuery } from './queries';
 
@@ -37,7 +38,6 @@ export function ImportDialog({ classId, onClose }: { classId: string; onClose: (
     if (picked === null) preview.reset();
     else preview.mutate(picked);
   };
-  const hasBadLines = (preview.data?.bad_lines.length ?? 0) > 0;
 
   return (
     <Modal opened onClose={onClose} title={t('roster.import')} size="xl">
@@ -60,9 +60,7 @@ export function ImportDialog({ classId, onClose }: { classId: string; onClose: (
           </Button>
           {file !== null && preview.data !== undefined && (
             <VerdictButton
-              verdict={
-                hasBadLines ? { ok: false, reason: t('roster.import_mend_first') } : { ok: true }
-              }
+              verdict={verdictOf(t, preview.data)}
               loading={load.isPending}
               onClick={() => load.mutate(file)}
             >
@@ -73,4 +71,9 @@ export function ImportDialog({ classId, onClose }: { classId: string; onClose: (
       </Stack>
     </Modal>
   );
+}
+
+function verdictOf(t: TFunction, { bad_lines, add, update }: ImportPreview): Verdict {
+  if (bad_lines.length > 0) return { ok: false, reason: t('roster.import_mend_first') };
+  return add + update > 0 ? { ok: true } : { ok: false, reason: t('roster.import_no_news') };
 }

@@ -3,15 +3,17 @@
  * list: the same by mouse, finger and keyboard.
  */
 import { Button, Group, Select } from '@mantine/core';
+import { IconDeviceDesktopPlus } from '@tabler/icons-react';
 import { useMutation, useSuspenseQueries, useSuspenseQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { useParams } from 'react-router';
+import { Link, useParams } from 'react-router';
 
 import { api, queryClient } from '../../api/client';
 import type { Seat } from '../../api/types';
+import { paths } from '../../lib/paths';
 import { byName } from '../../lib/units';
-import { Empty } from '../../ui/Card';
+import { Card, Empty } from '../../ui/Card';
 import { ProblemLine } from '../../ui/ProblemLine';
 import { machinesQuery, roomsQuery, seatingQuery, studentsQuery } from './queries';
 import { SeatCard } from './SeatCard';
@@ -60,7 +62,7 @@ function RoomSeating({ roomId }: { roomId: string }) {
   const students = new Map(studentList.data.items.map((student) => [student.id, student]));
   const seated = new Set(seats.flatMap(({ student_ids }) => student_ids));
   const waiting = [...students.values()].filter(({ id }) => !seated.has(id));
-  if (machines.length === 0) return <Empty>{t('roster.no_machines')}</Empty>;
+  if (machines.length === 0) return <NoMachines roomId={roomId} />;
 
   return (
     <>
@@ -108,5 +110,23 @@ function RoomSeating({ roomId }: { roomId: string }) {
         })}
       </div>
     </>
+  );
+}
+
+function NoMachines({ roomId }: { roomId: string }) {
+  const { t } = useTranslation();
+  return (
+    <Card>
+      <Empty
+        icon={<IconDeviceDesktopPlus size={30} stroke={1.5} aria-hidden />}
+        action={
+          <Button variant="light" component={Link} to={paths.room(roomId)}>
+            {t('roster.to_room')}
+          </Button>
+        }
+      >
+        {t('roster.no_machines')}
+      </Empty>
+    </Card>
   );
 }

@@ -1,5 +1,5 @@
 import { Button, Group, Table, VisuallyHidden } from '@mantine/core';
-import { IconFileImport, IconUserPlus } from '@tabler/icons-react';
+import { IconFileImport, IconUserPlus, IconUsers } from '@tabler/icons-react';
 import { useSuspenseQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -48,7 +48,9 @@ export function StudentsTab() {
       </Group>
       <Card isFlush>
         {students.length === 0 ? (
-          <Empty>{t('roster.no_students')}</Empty>
+          <Empty icon={<IconUsers size={30} stroke={1.5} aria-hidden />}>
+            {t('roster.no_students')}
+          </Empty>
         ) : (
           <StudentTable students={students} onOpen={setOpen} />
         )}

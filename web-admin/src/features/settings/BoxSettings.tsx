@@ -1,4 +1,5 @@
 import { NumberInput, Stack, Switch, TextInput } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
 import { useSuspenseQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -30,7 +31,10 @@ function SettingField({ setting }: { setting: Setting }) {
   const { t } = useTranslation();
   const label = settingLabel(t, setting.key) ?? setting.description ?? setting.key;
   const save = $api.useMutation('put', '/api/v1/settings/{key}', {
-    onSuccess: () => refresh(settingsQuery),
+    onSuccess: async () => {
+      await refresh(settingsQuery);
+      notifications.show({ color: 'pine', message: t('ui.saved') });
+    },
   });
   const put = (value: unknown) =>
     save.mutate({ params: { path: { key: setting.key } }, body: { value } });
@@ -44,7 +48,14 @@ function SettingField({ setting }: { setting: Setting }) {
           onChange={(event) => put(event.currentTarget.checked)}
         />
       )}
-      {typeof value === 'number' && <NumberField label={label} value={value} onSave={put} />}
+      {typeof value === 'number' && (
+        <NumberField
+          label={label}
+          value={value}
+          isShare={setting.key.endsWith('_ratio')}
+          onSave={put}
+        />
+      )}
       {typeof value === 'string' && <TextField label={label} value={value} onSave={put} />}
       <ProblemLine error={save.error} />
     </>
@@ -57,19 +68,24 @@ interface FieldProps<T> {
   onSave: (value: T) => void;
 }
 
-/** Saved when it is left or Enter is pressed, so that half a number is never sent. */
-function NumberField({ label, value, onSave }: FieldProps<number>) {
-  const [typed, setTyped] = useState<string | number>(value);
-  // A share of one is set in steps of a twentieth, minutes in whole ones.
-  const isShare = !Number.isInteger(value) || value === 0;
-  const save = () => typed !== '' && Number(typed) !== value && onSave(Number(typed));
+/**
+ * Saved when it is left or Enter is pressed, so that half a number is never sent. A share of one is
+ * written in percent, as people say it.
+ */
+function NumberField({ label, value, isShare, onSave }: FieldProps<number> & { isShare: boolean }) {
+  const whole = isShare ? 100 : 1;
+  const shown = Math.round(value * whole);
+  const [typed, setTyped] = useState<string | number>(shown);
+  const save = () => typed !== '' && Number(typed) !== shown && onSave(Number(typed) / whole);
   return (
     <NumberInput
       label={label}
       size="md"
       min={0}
-      max={isShare ? 1 : undefined}
-      step={isShare ? 0.05 : 1}
+      max={isShare ? 100 : undefined}
+      step={isShare ? 5 : 1}
+      suffix={isShare ? '\u00a0%' : undefined}
+      allowDecimal={false}
       value={typed}
       onChange={setTyped}
       onBlur={save}

@@ -1,4 +1,4 @@
-import { Button, Group, Stack, TextInput } from '@mantine/core';
+import { Button, Group, Stack, Text, TextInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next';
 
 import { api } from '../../api/client';
 import { rememberMe, useMe } from '../../api/session';
+import { PASSWORD_MIN } from '../../lib/limits';
 import { Card } from '../../ui/Card';
 import { ProblemLine } from '../../ui/ProblemLine';
 import { SecretInput } from '../../ui/SecretInput';
@@ -41,9 +42,10 @@ function NameForm() {
   return (
     <form onSubmit={submit}>
       <Stack>
+        <Text c="dimmed">{me.email}</Text>
         <TextInput
           label={t('claim.full_name')}
-          description={me.email}
+          autoComplete="name"
           required
           withAsterisk={false}
           value={fullName}
@@ -87,6 +89,8 @@ function PasswordForm() {
         />
         <SecretInput
           label={t('settings.password_new')}
+          description={t('ui.at_least', { count: PASSWORD_MIN })}
+          minLength={PASSWORD_MIN}
           autoComplete="new-password"
           value={next}
           onChange={(event) => setNext(event.currentTarget.value)}

@@ -4,6 +4,7 @@ import { useTranslation } from 'react-i18next';
 import { $api } from '../../api/client';
 import { fieldProblem } from '../../api/problem';
 import type { Teacher } from '../../api/types';
+import { PASSWORD_MIN } from '../../lib/limits';
 import { FormDialog } from '../../ui/FormDialog';
 import { SecretInput } from '../../ui/SecretInput';
 
@@ -24,6 +25,9 @@ export function PasswordDialog({ teacher, onClose }: { teacher: Teacher; onClose
     >
       <SecretInput
         label={t('settings.password_new')}
+        description={t('ui.at_least', { count: PASSWORD_MIN })}
+        minLength={PASSWORD_MIN}
+        data-autofocus
         autoComplete="new-password"
         value={password}
         error={fieldProblem(t, save.error, 'password')}

@@ -1,4 +1,4 @@
-import { SimpleGrid } from '@mantine/core';
+import { SimpleGrid, Stack } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 
 import { useIsAdmin } from '../../api/session';
@@ -17,22 +17,24 @@ export function SettingsPage() {
   return (
     <Page title={t('settings.title')}>
       <SimpleGrid cols={{ base: 1, md: 2 }} style={{ alignItems: 'start' }}>
-        <OwnSettings />
-        <Private>
-          <StreamKeyCard />
-        </Private>
-        {isAdmin && (
-          <>
+        <Stack>
+          <OwnSettings />
+          {isAdmin && (
             <Fence>
               <BoxSettings />
             </Fence>
-            <Private>
+          )}
+        </Stack>
+        <Private>
+          <Stack>
+            <StreamKeyCard />
+            {isAdmin && (
               <Fence>
                 <SiteSettings />
               </Fence>
-            </Private>
-          </>
-        )}
+            )}
+          </Stack>
+        </Private>
       </SimpleGrid>
     </Page>
   );

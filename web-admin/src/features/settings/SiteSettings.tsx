@@ -5,15 +5,13 @@ import { type FormEvent, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { api } from '../../api/client';
+import { PASSPHRASE_MIN } from '../../lib/limits';
 import { files } from '../../lib/paths';
 import { Card } from '../../ui/Card';
 import { CopyLine } from '../../ui/CopyLine';
 import { ProblemLine } from '../../ui/ProblemLine';
 import { SecretInput } from '../../ui/SecretInput';
 import { siteQuery } from './queries';
-
-/** As the box demands it. */
-const PASSPHRASE_MIN = 12;
 
 export function SiteSettings() {
   const { t } = useTranslation();
@@ -32,7 +30,9 @@ export function SiteSettings() {
             {t('settings.addresses')}
           </Text>
           {site.web_addresses.map((address) => (
-            <Text key={address}>{address}</Text>
+            <Anchor key={address} display="block" href={pageAt(address)}>
+              {pageAt(address)}
+            </Anchor>
           ))}
         </div>
         <Anchor href={files.siteRoot} download>
@@ -42,6 +42,11 @@ export function SiteSettings() {
       </Stack>
     </Card>
   );
+}
+
+/** As it is typed: the usual port goes without saying. */
+function pageAt(address: string): string {
+  return `https://${address.replace(/:443$/, '')}`;
 }
 
 function ExportForm() {
@@ -67,7 +72,7 @@ function ExportForm() {
         <Text c="dimmed">{t('settings.export_about')}</Text>
         <SecretInput
           label={t('settings.passphrase')}
-          description={t('settings.passphrase_about', { count: PASSPHRASE_MIN })}
+          description={t('ui.at_least', { count: PASSPHRASE_MIN })}
           autoComplete="off"
           minLength={PASSPHRASE_MIN}
           value={passphrase}

@@ -7,6 +7,7 @@ import { api } from '../../api/client';
 import { fieldProblem } from '../../api/problem';
 import { refresh } from '../../api/refresh';
 import type { Role, Teacher } from '../../api/types';
+import { PASSWORD_MIN } from '../../lib/limits';
 import { FormDialog } from '../../ui/FormDialog';
 import { SecretInput } from '../../ui/SecretInput';
 import { teachersQuery } from './queries';
@@ -72,6 +73,8 @@ export function TeacherDialog({ teacher, onClose }: Props) {
           />
           <SecretInput
             label={t('login.password')}
+            description={t('ui.at_least', { count: PASSWORD_MIN })}
+            minLength={PASSWORD_MIN}
             autoComplete="new-password"
             value={password}
             error={fieldProblem(t, save.error, 'password')}

@@ -40,9 +40,10 @@ export class PlayerClock {
   readonly #timer: ReturnType<typeof setInterval>;
   #tickedAt = performance.now();
 
-  /** In the order in which they lead. */
-  constructor(feeders: readonly TrackFeeder[]) {
+  /** Feeders in the order in which they lead. */
+  constructor(feeders: readonly TrackFeeder[], opensAtMs: number) {
     this.#feeders = feeders;
+    this.#patch({ positionMs: opensAtMs });
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
 

@@ -56,6 +56,20 @@ export function nextStart(tracks: readonly (readonly Piece[])[], ms: number): nu
   return starts.length === 0 ? undefined : Math.min(...starts);
 }
 
+/** A picture that comes so soon after the first sound is what a recording opens with. */
+const PICTURE_SOON_MS = 5000;
+
+/** Where a recording opens: at its first picture, unless long talk stands before that. */
+export function openingMs(tracks: readonly Track[]): number {
+  const start = (of: readonly Track[]) =>
+    Math.min(...of.flatMap((track) => piecesOf(track)[0]?.fromMs ?? []));
+  const first = start(tracks);
+  const picture = start(tracks.filter(({ kind }) => kind === 'screen_video'));
+  // What there is none of starts at infinity.
+  if (picture - first <= PICTURE_SOON_MS) return picture;
+  return Number.isFinite(first) ? first : 0;
+}
+
 export function durationMs(recording: Pick<Recording, 'duration_seconds' | 'tracks'>): number {
   const ends = recording.tracks.flatMap((track) => piecesOf(track).at(-1)?.toMs ?? []);
   return Math.max(recording.duration_seconds * 1000, ...ends);

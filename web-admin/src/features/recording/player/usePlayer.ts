@@ -5,7 +5,7 @@ import type { Recording, Track } from '../../../api/types';
 import { files } from '../../../lib/paths';
 import { PlayerClock } from './clock';
 import { TrackFeeder } from './feeder';
-import { piecesOf } from './timeline';
+import { openingMs, piecesOf } from './timeline';
 
 /** The voice leads: a picture may skip a frame, a word may not. */
 const LEADING: readonly Track['kind'][] = ['person_audio', 'screen_video', 'screen_audio'];
@@ -22,6 +22,7 @@ export type Elements = Record<Track['kind'], RefObject<HTMLMediaElement | null>>
 export function usePlayer(recording: Recording, elements: Elements): PlayerClock | null {
   const [clock, setClock] = useState<PlayerClock | null>(null);
   const [feeders, setFeeders] = useState<Map<Track['kind'], TrackFeeder>>(() => new Map());
+  const [opensAt] = useState(() => openingMs(recording.tracks));
   // A track that appears in mid-lesson needs its own element and feeder.
   const kinds = useMemo(
     () => LEADING.filter((kind) => recording.tracks.some((track) => track.kind === kind)).join(' '),
@@ -38,13 +39,13 @@ export function usePlayer(recording: Recording, elements: Elements): PlayerClock
         new TrackFeeder(element, (segmentId) => files.segment(recording.id, segmentId)),
       );
     }
-    const started = new PlayerClock([...made.values()]);
+    const started = new PlayerClock([...made.values()], opensAt);
     // Media elements exist only once the page is drawn, so these cannot be made while it is.
     // oxlint-disable-next-line react/set-state-in-effect
     setFeeders(made);
     setClock(started);
     return () => started.close();
-  }, [elements, kinds, recording.id]);
+  }, [elements, kinds, opensAt, recording.id]);
 
   useEffect(() => {
     for (const [kind, feeder] of feeders) {
