@@ -331,7 +331,7 @@ async fn the_page_has_a_small_picture_while_something_is_on_air() {
         let picture = stage.call(Method::GET, &path, &cookie, Body::empty()).await;
         assert_eq!(picture.status, StatusCode::OK);
         assert_eq!(picture.header(header::CONTENT_TYPE), "image/jpeg");
-        assert_eq!(jpeg_size(picture.bytes()), (480, 360));
+        assert_eq!(jpeg_size(picture.bytes()), (320, 240));
     }
 }
 

@@ -224,8 +224,8 @@ impl Actor {
             keyframe: screen.keyframe.clone(),
             on_air: screen.on_air.clone(),
         };
-        let events = self.floor.events.clone();
-        self.previews.spawn(preview::run(lesson, source, newest, events));
+        let (events, clock) = (self.floor.events.clone(), clock.clone());
+        self.previews.spawn(preview::run(lesson, source, newest, events, clock));
         self.stages.insert(lesson, Stage::new(airing, group, screen, person, preview));
         let links: Vec<_> = self.links.values().cloned().collect();
         for link in links {
