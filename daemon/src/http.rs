@@ -8,7 +8,9 @@ pub mod assets;
 pub mod extract;
 pub mod guard;
 pub mod live;
+mod pace;
 pub mod peer;
+mod places;
 pub mod problem;
 mod serve;
 

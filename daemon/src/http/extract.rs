@@ -38,6 +38,10 @@ fn refuse(rejection: &JsonRejection) -> Problem {
         StatusCode::PAYLOAD_TOO_LARGE => {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
         }
+        // It was broken off, or came too slowly to be waited for.
+        _ if matches!(rejection, JsonRejection::BytesRejection(_)) => {
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "body_incomplete", detail)
+        }
         _ => Problem::bad_request("json_malformed", detail),
     }
 }
