@@ -36,7 +36,7 @@ use crate::{
     health::{Health, Severity},
     http::{self, live},
     identity, lesson,
-    lifecycle::Lifecycle,
+    lifecycle::{Lifecycle, Phase},
     machines, recording, roster, settings, system,
 };
 
@@ -144,7 +144,6 @@ async fn build(
     ports: Ports,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<lesson::Handle> {
-    let stopping = || lifecycle.stopping();
     let identity = identity::Handle::new(floor.db.clone(), floor.clock.clone());
     let enrolment = enrolment::Handle::open(floor.clone(), identity.clone()).await?;
     let settings = settings::Handle::open(floor.db.clone(), floor.clock.clone()).await?;
@@ -154,7 +153,7 @@ async fn build(
     let (broadcast, broadcasting) = broadcast::new(&floor, machines.clone(), outlets.media);
     let (recording, recorders) = recording::new(floor.clone());
     let (attendance, keeping) = attendance::new(&floor, settings.clone(), outlets.presence);
-    let live = live::Live::new(floor.events.clone(), floor.clock.clone(), stopping());
+    let live = live::Live::new(floor.events.clone(), floor.clock.clone());
     let others = lesson::Others {
         attendance: attendance.clone(),
         broadcast: broadcast.clone(),
@@ -163,15 +162,11 @@ async fn build(
     };
     let (lesson, lessons) = lesson::new(&floor, settings.clone(), others, live.here());
 
-    lifecycle.spawn("clock", keep::keep(floor.db.clone(), floor.clock.clone(), stopping()));
-    let backups = floor.config.storage.state_dir.join("backups");
-    lifecycle.spawn("backup", db::keep_backups(floor.db.clone(), backups, stopping()));
-    lifecycle.spawn("disk", watch_disk(&floor, lifecycle));
-    lifecycle.spawn("certificate", enrolment.clone().run(stopping()));
-    lifecycle.spawn("broadcast", broadcasting.run(stopping()));
-    lifecycle.spawn("recording", recorders.run(stopping()));
-    lifecycle.spawn("attendance", keeping.run(stopping()));
-    lifecycle.spawn("lesson", lessons.run(stopping()));
+    keep_floor(&floor, enrolment.clone(), lifecycle);
+    lifecycle.spawn(Phase::Lessons, "broadcast", |stopping| broadcasting.run(stopping));
+    lifecycle.spawn(Phase::Lessons, "attendance", |stopping| keeping.run(stopping));
+    lifecycle.spawn(Phase::Lessons, "lesson", |stopping| lessons.run(stopping));
+    lifecycle.spawn(Phase::Recordings, "recording", |stopping| recorders.run(stopping));
     if floor.config.discovery.mdns {
         let announcement = Announcement {
             box_id: floor.box_id,
@@ -179,8 +174,10 @@ async fn build(
             agent_port: ports.agents.local_addr()?.port(),
             web_port: ports.web.local_addr()?.port(),
         };
-        let announced = discovery::announce(announcement, floor.health.clone(), stopping());
-        lifecycle.spawn("mdns", announced);
+        let health = floor.health.clone();
+        lifecycle.spawn(Phase::Doors, "mdns", |stopping| {
+            discovery::announce(announcement, health, stopping)
+        });
     }
     let (web_tls, agent_tls) = (enrolment.web_tls(), enrolment.agent_tls());
     let state = AppState {
@@ -198,11 +195,21 @@ async fn build(
     };
     let lessons = state.lesson.clone();
     let pages = Web::new(&state.floor.config).router(state);
-    lifecycle.spawn("agent port", http::serve(ports.agents, agent_tls, agents, stopping()));
-    lifecycle.spawn("pages", http::serve(ports.web, web_tls, pages, stopping()));
+    lifecycle.spawn(Phase::Doors, "agent port", |stopping| {
+        http::serve(ports.agents, agent_tls, agents, stopping)
+    });
+    lifecycle
+        .spawn(Phase::Doors, "pages", |stopping| http::serve(ports.web, web_tls, pages, stopping));
     Ok(lessons)
 }
 
-fn watch_disk(floor: &Floor, lifecycle: &Lifecycle) -> impl Future<Output = ()> + use<> {
-    system::watch_disk(floor.config.storage.clone(), floor.health.clone(), lifecycle.stopping())
+/// What looks after the box itself.
+fn keep_floor(floor: &Floor, enrolment: enrolment::Handle, lifecycle: &Lifecycle) {
+    let Floor { db, clock, health, .. } = floor.clone();
+    lifecycle.spawn(Phase::Floor, "clock", |stopping| keep::keep(db, clock, stopping));
+    let (db, backups) = (floor.db.clone(), floor.state_dir().join("backups"));
+    lifecycle.spawn(Phase::Floor, "backup", |stopping| db::keep_backups(db, backups, stopping));
+    let storage = floor.config.storage.clone();
+    lifecycle.spawn(Phase::Floor, "disk", |stopping| system::watch_disk(storage, health, stopping));
+    lifecycle.spawn(Phase::Floor, "certificate", |stopping| enrolment.run(stopping));
 }

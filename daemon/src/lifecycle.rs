@@ -1,15 +1,18 @@
 //! The life of the process: ready, watched, reloaded, drained.
 //!
 //! ```text
-//!   starting ──▶ ready ──SIGTERM, SIGINT──▶ draining ──all tasks ended──▶ exit 0
-//!                │   │                          │
-//!         SIGHUP └─▶ reload                     └──DRAIN is over──▶ exit 0, said so
+//!   starting ──▶ ready ──SIGTERM, SIGINT──▶ draining ──all phases over──▶ exit 0
+//!                │   │                       doors ─▶ lessons ─▶ recordings ─▶ floor
+//!         SIGHUP └─▶ reload
 //!                │
 //!                └── a task ended that nobody told to ──▶ draining ──▶ exit 1
 //! ```
 //!
 //! Every long-lived task is spawned here under a name. A box with a dead part that looks alive is
 //! the worst box, so one task's death ends the process and systemd starts a whole one again.
+//!
+//! It ends from the outside in ([`Phase`]): what a phase stands on goes on until that phase is
+//! over, or has had its time. So what a browser or a machine said last is still written down.
 
 use std::{
     future::Future,
@@ -25,28 +28,65 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How long tasks may take to end in order: recordings close their files within it.
-const DRAIN: Duration = Duration::from_secs(8);
+/// What ends together when the box stops, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing new comes in, and everybody connected is told.
+    Doors,
+    /// What runs a lesson finishes what it is about.
+    Lessons,
+    /// Recordings write what a lesson gave last, and close their files.
+    Recordings,
+    /// What all others stand on.
+    Floor,
+}
 
+impl Phase {
+    const IN_ORDER: [Self; 4] = [Self::Doors, Self::Lessons, Self::Recordings, Self::Floor];
+
+    /// How long its tasks may take to end; each bounds itself a little closer. All together stay
+    /// below what systemd allows (`TimeoutStopSec`).
+    const fn patience(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Doors => 3,
+            Self::Lessons => 2,
+            Self::Recordings => 6,
+            Self::Floor => 1,
+        })
+    }
+}
+
+/// Cheap to clone; every clone is the same process.
 #[derive(Clone, Debug, Default)]
 pub struct Lifecycle {
+    /// Cancelled when the process begins to stop.
     stopping: CancellationToken,
-    tasks: TaskTracker,
+    phases: [Tasks; Phase::IN_ORDER.len()],
     crashed: Arc<AtomicBool>,
 }
 
-impl Lifecycle {
-    /// Cancelled when the process begins to stop. Tasks watch it.
-    pub fn stopping(&self) -> CancellationToken {
-        self.stopping.clone()
-    }
+/// The tasks of one phase.
+#[derive(Clone, Debug, Default)]
+struct Tasks {
+    stopping: CancellationToken,
+    running: TaskTracker,
+}
 
-    /// Runs `task` until the process stops. A task that ends before that, or panics, stops the
-    /// process.
-    pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+impl Lifecycle {
+    /// Runs a task until the token that it is made with is cancelled: when the process stops and
+    /// `phase` has come. A task that ends before the process stops, or panics, stops the process.
+    pub fn spawn<T>(
+        &self,
+        phase: Phase,
+        name: &'static str,
+        task: impl FnOnce(CancellationToken) -> T,
+    ) where
+        T: Future<Output = ()> + Send + 'static,
+    {
         let own = self.clone();
-        let inner = tokio::spawn(task);
-        self.tasks.spawn(async move {
+        let tasks = &self.phases[phase as usize];
+        let inner = tokio::spawn(task(tasks.stopping.clone()));
+        tasks.running.spawn(async move {
             let outcome = inner.await;
             if own.stopping.is_cancelled() {
                 return;
@@ -88,9 +128,14 @@ impl Lifecycle {
         notify(&[NotifyState::Stopping]);
         tracing::info!("stopping");
         self.stopping.cancel();
-        self.tasks.close();
-        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
-            tracing::warn!(left = self.tasks.len(), "some tasks did not end in time");
+        for phase in Phase::IN_ORDER {
+            let Tasks { stopping, running } = &self.phases[phase as usize];
+            stopping.cancel();
+            running.close();
+            if tokio::time::timeout(phase.patience(), running.wait()).await.is_err() {
+                let left = running.len();
+                tracing::warn!(left, "{left} tasks of the phase {phase:?} did not end in time");
+            }
         }
         if self.crashed.load(Ordering::Acquire) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
@@ -105,5 +150,41 @@ fn watchdog_period() -> Duration {
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(error = %error, "systemd was not told");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// A recording that closes while a lesson still sends loses what the lesson sends last.
+    #[tokio::test]
+    async fn what_a_phase_stands_on_goes_on_until_that_phase_is_over() {
+        let lifecycle = Lifecycle::default();
+        let (ended, mut ends) = mpsc::channel(Phase::IN_ORDER.len());
+        // The earlier a phase, the longer its task takes to end.
+        for (turns, phase) in Phase::IN_ORDER.into_iter().rev().enumerate() {
+            let ended = ended.clone();
+            lifecycle.spawn(phase, "a task", async move |stopping| {
+                stopping.cancelled().await;
+                for _ in 0..turns {
+                    tokio::task::yield_now().await;
+                }
+                ended.try_send(phase).unwrap();
+            });
+        }
+        assert_eq!(lifecycle.drain().await, ExitCode::SUCCESS);
+        let order: Vec<_> = std::iter::from_fn(|| ends.try_recv().ok()).collect();
+        assert_eq!(order, Phase::IN_ORDER);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_unasked_ends_the_process() {
+        let lifecycle = Lifecycle::default();
+        lifecycle.spawn(Phase::Lessons, "a task", async |_| ());
+        lifecycle.stopping.cancelled().await;
+        assert_eq!(lifecycle.drain().await, ExitCode::FAILURE);
     }
 }

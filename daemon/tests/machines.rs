@@ -19,7 +19,7 @@ use axum::{
     http::{Method, StatusCode, header},
 };
 use serde_json::json;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode};
 
 use stage::{
     PATIENCE, Stage,
@@ -235,4 +235,17 @@ async fn refusal(machine: &mut Machine) -> (RefusalCode, String) {
             _ => None,
         })
         .await
+}
+
+#[tokio::test]
+async fn a_box_that_stops_closes_every_connection_and_says_why() {
+    let mut stage = Stage::without_lesson().await;
+    let mut presence = stage.presence.take().unwrap();
+    let mut machine = stage.machine().await;
+    let mut silent = Machine::enrolled(&stage, true).await;
+    silent.dial(&stage).await;
+    stage.closing.cancel();
+    assert_eq!(machine.close_code().await, Some(CloseCode::Away));
+    assert_eq!(silent.close_code().await, Some(CloseCode::Away));
+    while !matches!(presence.recv().await, Some(PresenceMessage::Gone { .. })) {}
 }

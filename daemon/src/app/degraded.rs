@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     enrolment,
     http::{self, Problem},
-    lifecycle::Lifecycle,
+    lifecycle::{Lifecycle, Phase},
 };
 
 /// Answers every API request with `database_unavailable` until the process stops. The cause is in
@@ -31,6 +31,6 @@ pub(super) fn serve(
         );
     let tls = enrolment::tls_without_database(config, &Clock::start(Evidence::gather(None)))?;
     let router = Web::new(config).guarded(api);
-    lifecycle.spawn("pages", http::serve(web, tls, router, lifecycle.stopping()));
+    lifecycle.spawn(Phase::Doors, "pages", |stopping| http::serve(web, tls, router, stopping));
     Ok(())
 }

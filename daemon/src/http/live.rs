@@ -2,11 +2,17 @@
 //!
 //! Events carry ids only; the page asks for what it shows. A page that does not read fast enough
 //! is told to refetch everything ([`Event::Resync`]); one that does not read at all is closed.
+//!
+//! ```text
+//!   hello ─▶ events … ─┬─ the page goes, or takes nothing ──▶ gone
+//!                      └─ the box stops ──▶ bye, close 1001 ─▶ the page waits for the box
+//! ```
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use alfarid_protocol::id::TeacherId;
 use axum::{
+    Extension,
     extract::{
         FromRef, State, WebSocketUpgrade,
         ws::{Message, WebSocket},
@@ -17,6 +23,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::Peer;
 use crate::{
     clock::Clock,
     events::{Event, Events},
@@ -27,19 +34,21 @@ use crate::{
 const SEND: Duration = Duration::from_secs(5);
 /// Keeps the connection open through middle boxes, and notices a browser that vanished.
 const PING: Duration = Duration::from_secs(10);
+/// How long a page may take to answer the end: were its connection dropped at once, what it is
+/// still saying could take the last message with it.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Who has a page open. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Live {
     events: Events,
     clock: Clock,
-    stopping: CancellationToken,
     here: Arc<watch::Sender<HashMap<TeacherId, usize>>>,
 }
 
 impl Live {
-    pub fn new(events: Events, clock: Clock, stopping: CancellationToken) -> Self {
-        Self { events, clock, stopping, here: Arc::new(watch::Sender::default()) }
+    pub fn new(events: Events, clock: Clock) -> Self {
+        Self { events, clock, here: Arc::new(watch::Sender::default()) }
     }
 
     /// How many pages each teacher has open; changes as they come and go.
@@ -47,9 +56,9 @@ impl Live {
         self.here.subscribe()
     }
 
-    fn enter(&self, teacher: TeacherId) -> Here {
+    fn enter(&self, teacher: TeacherId, closing: CancellationToken) -> Here {
         self.here.send_modify(|here| *here.entry(teacher).or_default() += 1);
-        Here { live: self.clone(), teacher }
+        Here { live: self.clone(), teacher, closing }
     }
 }
 
@@ -57,10 +66,15 @@ impl Live {
 struct Here {
     live: Live,
     teacher: TeacherId,
+    closing: CancellationToken,
 }
 
 impl Drop for Here {
     fn drop(&mut self) {
+        // The box goes and not the page: no lesson is without its teacher by that.
+        if self.closing.is_cancelled() {
+            return;
+        }
         self.live.here.send_modify(|here| {
             if let Some(pages) = here.get_mut(&self.teacher) {
                 *pages -= 1;
@@ -95,39 +109,57 @@ where
 )]
 async fn live(
     State(live): State<Live>,
+    Extension(peer): Extension<Peer>,
     Signed(person): Signed,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    upgrade.max_message_size(1024).on_upgrade(move |socket| async move {
-        let _here = live.enter(person.id);
-        talk(&live, socket).await;
+    upgrade.max_message_size(1024).on_upgrade(async move |mut socket| {
+        let here = live.enter(person.id, peer.closing.clone());
+        let end = talk(&live, &peer, &mut socket).await;
+        drop(here);
+        let last = match end {
+            End::Gone => return,
+            End::Stopping => peer.goodbye(),
+        };
+        if send(&mut socket, last).await {
+            let answer = async { while let Some(Ok(_)) = socket.recv().await {} };
+            // Whether it answered makes no difference any more.
+            let _ = tokio::time::timeout(GOODBYE, answer).await;
+        }
     })
 }
 
-async fn talk(live: &Live, mut socket: WebSocket) {
+/// Why nothing more is said to a page.
+enum End {
+    /// It went away, or takes nothing.
+    Gone,
+    Stopping,
+}
+
+async fn talk(live: &Live, peer: &Peer, socket: &mut WebSocket) -> End {
     let mut events = live.events.listen();
     let hello =
         Event::Hello { version: env!("CARGO_PKG_VERSION").to_owned(), now: live.clock.now() };
-    if !say(&mut socket, &hello).await {
-        return;
+    if !say(socket, &hello).await {
+        return End::Gone;
     }
     let mut ping = tokio::time::interval(PING);
     loop {
         let going_on = tokio::select! {
-            () = live.stopping.cancelled() => {
-                say(&mut socket, &Event::Bye).await;
-                false
+            () = peer.closing.cancelled() => {
+                say(socket, &Event::Bye).await;
+                return End::Stopping;
             }
             event = events.next() => match event {
-                Some(event) => say(&mut socket, &event).await,
+                Some(event) => say(socket, &event).await,
                 None => false,
             },
-            _ = ping.tick() => send(&mut socket, Message::Ping(bytes::Bytes::new())).await,
+            _ = ping.tick() => send(socket, Message::Ping(bytes::Bytes::new())).await,
             // Pages have nothing to say here; reading answers pings and notices the end.
             said = socket.recv() => matches!(said, Some(Ok(_))),
         };
         if !going_on {
-            return;
+            return End::Gone;
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, close_code};
 use rustls_pki_types::CertificateDer;
+use tokio_util::sync::CancellationToken;
 
 /// In every request's extensions, put there by [`crate::http::serve`].
 #[derive(Clone, Debug)]
@@ -12,11 +14,21 @@ pub struct Peer {
     pub local: SocketAddr,
     /// The peer's own certificate, if it showed one; the TLS configuration has verified it.
     pub certificate: Option<CertificateDer<'static>>,
+    /// Cancelled when the port closes. A WebSocket ends then by [`Peer::goodbye`], in time for the
+    /// other side to hear it.
+    pub closing: CancellationToken,
 }
 
 impl Peer {
     /// The peer's address, an IPv4 one as such even when it came through an IPv6 socket.
     pub fn ip(&self) -> IpAddr {
         self.address.ip().to_canonical()
+    }
+
+    /// The last message of a WebSocket: of a box that stops, 1001 (RFC 6455 §7.4.1).
+    pub fn goodbye(&self) -> Message {
+        let reason = Utf8Bytes::from_static("the box is stopping");
+        let going_away = CloseFrame { code: close_code::AWAY, reason };
+        Message::Close(self.closing.is_cancelled().then_some(going_away))
     }
 }

@@ -89,6 +89,12 @@ impl Places {
         Some(Place { address, taken: self.taken.clone(), _room: room })
     }
 
+    /// How many connections IPv4 addresses have.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> u16 {
+        self.taken.lock().values().sum()
+    }
+
     /// Resolves when nobody has a place.
     pub(super) async fn all_left(&self) {
         // Fails only on a closed semaphore, and nobody closes it.

@@ -7,7 +7,7 @@
 //! ```text
 //!   accept ─▶ place ─▶ handshake ─▶ head ─▶ body ─▶ answer ─▶ (head …, or WebSocket) ─▶ end
 //!     │         └─ its address has its share: closed                │
-//!     └─ stopping: the port closes, open requests end
+//!     └─ stopping: the port closes, open requests end, WebSockets are told ([`Peer::closing`])
 //! ```
 //!
 //! Everything a stranger can hold open is counted ([`places`]) and bounded: the handshake and the
@@ -155,6 +155,7 @@ impl Port {
             address: tcp.peer_addr()?,
             local: tcp.local_addr()?,
             certificate: session.peer_certificates().and_then(<[_]>::first).cloned(),
+            closing: self.stopping.clone(),
         };
         let service = self.router.map_request(move |request: Request<Incoming>| {
             let mut request = request.map(|body| paced(Body::new(body), self.patience.body));
@@ -217,13 +218,18 @@ async fn send_to_https(stream: &mut TcpStream) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use axum::routing::{any, get};
+    use axum::{
+        Extension,
+        extract::WebSocketUpgrade,
+        routing::{any, get},
+    };
     use bytes::Bytes;
     use futures_util::{StreamExt, stream};
     use rustls::{ClientConfig, RootCertStore};
     use rustls_pki_types::{PrivateKeyDer, ServerName};
-    use tokio::{net::TcpSocket, time::timeout};
+    use tokio::{net::TcpSocket, sync::mpsc, task::JoinHandle, time::timeout};
     use tokio_rustls::{TlsConnector, client};
+    use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode};
 
     use super::*;
     use crate::http::Json;
@@ -244,6 +250,9 @@ mod tests {
     struct Door {
         address: SocketAddr,
         connector: TlsConnector,
+        places: Places,
+        stopping: CancellationToken,
+        running: JoinHandle<()>,
     }
 
     impl Door {
@@ -261,9 +270,11 @@ mod tests {
                 ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
-            let port = Port::new(tls.into(), router, CancellationToken::new(), FEW, patience);
-            tokio::spawn(port.run(listener));
-            Self { address, connector: Arc::new(trusting).into() }
+            let stopping = CancellationToken::new();
+            let port = Port::new(tls.into(), router, stopping.clone(), FEW, patience);
+            let (places, connector) = (port.places.clone(), Arc::new(trusting).into());
+            let running = tokio::spawn(port.run(listener));
+            Self { address, connector, places, stopping, running }
         }
 
         async fn dial(&self, from: [u8; 4]) -> TcpStream {
@@ -363,5 +374,30 @@ mod tests {
             }
             heard += came;
         }
+    }
+
+    #[tokio::test]
+    async fn a_websocket_has_a_place_and_hears_of_the_end() {
+        let (ended, mut ends) = mpsc::channel(1);
+        let socket = any(async move |Extension(peer): Extension<Peer>, up: WebSocketUpgrade| {
+            up.on_upgrade(async move |mut socket| {
+                peer.closing.cancelled().await;
+                socket.send(peer.goodbye()).await.unwrap();
+                while let Some(Ok(_)) = socket.recv().await {}
+                ended.send(()).await.unwrap();
+            })
+        });
+        let door = Door::open(Router::new().route("/", socket), CALM).await;
+        let stream = door.connect(TEACHER).await;
+        let (mut page, _) =
+            tokio_tungstenite::client_async("wss://box.test/", stream).await.unwrap();
+        assert_eq!(door.places.held(), 1);
+
+        door.stopping.cancel();
+        let last = timeout(LONG, page.next()).await.unwrap().unwrap().unwrap();
+        assert!(matches!(last, Message::Close(Some(frame)) if frame.code == CloseCode::Away));
+        while let Some(Ok(_)) = page.next().await {}
+        timeout(LONG, door.running).await.unwrap().unwrap();
+        assert!(ends.try_recv().is_ok(), "the port did not wait for it");
     }
 }

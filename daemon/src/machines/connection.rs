@@ -4,8 +4,8 @@
 //!   greet: who is it? ──▶ refused, or just enrolled: said, closed
 //!      │ welcome
 //!      ▼
-//!   hear ┬─ until silence, nonsense, close     whichever ends first ends both
-//!   speak┴─ until told to, or the socket fails
+//!   hear ┬─ until silence, nonsense, close     whichever ends first ends both; a box that
+//!   speak┴─ until told to, or the socket fails   stops ends them too, and says so
 //! ```
 //!
 //! A machine that floods is refused; one that waits for an answer (marks that go to disk) is not
@@ -89,7 +89,7 @@ async fn serve(mut socket: WebSocket, peer: Peer, deps: Deps) {
         }
     };
     let (mut sink, _) = socket.split();
-    farewell(&mut sink, last_words).await;
+    farewell(&mut sink, &peer, last_words).await;
 }
 
 /// Welcomes a machine, keeps it connected, and tells who it concerns when it comes and goes.
@@ -103,7 +103,7 @@ async fn stay(socket: WebSocket, peer: &Peer, deps: &Deps, guest: Guest) {
             tracing::error!(error = %chain(&error), "cannot welcome a machine");
             let detail = "the box cannot read its own notes just now".to_owned();
             let refused = FromBox::Refused { code: RefusalCode::TryLater, detail };
-            return farewell(&mut sink, Some(refused)).await;
+            return farewell(&mut sink, peer, Some(refused)).await;
         }
     };
     let approved = guest.known.is_approved;
@@ -124,9 +124,10 @@ async fn stay(socket: WebSocket, peer: &Peer, deps: &Deps, guest: Guest) {
     let last_words = tokio::select! {
         last_words = hear(&mut stream, deps, &guest, number) => last_words,
         last_words = speak(&mut sink, &mut lanes) => last_words,
+        () = peer.closing.cancelled() => None,
     };
-    leave(deps, &guest, number).await;
-    farewell(&mut sink, last_words).await;
+    // A box that stops has little time, and what is noted of a machine waits for the disk.
+    tokio::join!(leave(deps, &guest, number), farewell(&mut sink, peer, last_words));
 }
 
 /// Registers the machine and says welcome. `None`: it is gone already.
@@ -297,11 +298,15 @@ async fn leave(deps: &Deps, guest: &Guest, number: u64) {
 }
 
 /// Says the last words, if any, and closes.
-async fn farewell(sink: &mut SplitSink<WebSocket, Message>, last_words: Option<FromBox>) {
+async fn farewell(
+    sink: &mut SplitSink<WebSocket, Message>,
+    peer: &Peer,
+    last_words: Option<FromBox>,
+) {
     if let Some(last_words) = last_words {
         say(sink, &last_words).await;
     }
-    send(sink, Message::Close(None)).await;
+    send(sink, peer.goodbye()).await;
 }
 
 async fn say(sink: &mut SplitSink<WebSocket, Message>, message: &FromBox) -> bool {

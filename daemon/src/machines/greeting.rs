@@ -39,7 +39,7 @@ pub(super) struct Refusal {
 pub(super) enum Greeted {
     Guest(Box<Guest>),
     Enrolled(Box<FromBox>),
-    /// It went away, or said nothing.
+    /// It went away or said nothing, or the box is stopping.
     Nobody,
 }
 
@@ -49,7 +49,8 @@ pub(super) async fn greet(
     peer: &Peer,
     enrolment: &enrolment::Handle,
 ) -> Result<Greeted, Refusal> {
-    let Ok(Some(Ok(Message::Text(text)))) = tokio::time::timeout(GREETING, socket.recv()).await
+    let hello = tokio::time::timeout(GREETING, socket.recv());
+    let Some(Ok(Some(Ok(Message::Text(text))))) = peer.closing.run_until_cancelled(hello).await
     else {
         return Ok(Greeted::Nobody);
     };

@@ -12,7 +12,10 @@ use alfarid_protocol::{
 use futures_util::{SinkExt, StreamExt};
 use rusqlite::params;
 use tokio::net::TcpStream;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite::Message};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream,
+    tungstenite::{Message, protocol::frame::coding::CloseCode},
+};
 
 use super::{PATIENCE, Stage};
 
@@ -112,6 +115,19 @@ impl Machine {
                 Some(Ok(Message::Binary(bytes))) => return Said::Pictures(bytes.to_vec()),
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return Said::Closed,
                 Some(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// The code that the box closes the connection with, whatever it says before.
+    pub(crate) async fn close_code(&mut self) -> Option<CloseCode> {
+        let socket = self.socket.as_mut().unwrap();
+        loop {
+            let next = tokio::time::timeout(PATIENCE, socket.next()).await;
+            match next.expect("the box said nothing") {
+                Some(Ok(Message::Close(why))) => return why.map(|frame| frame.code),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return None,
             }
         }
     }

@@ -66,6 +66,8 @@ pub(crate) struct Stage {
     pub(crate) broadcast: broadcast::Handle,
     pub(crate) machines: machines::Handle,
     pub(crate) presence: Option<mpsc::Receiver<PresenceMessage>>,
+    /// Closes the ports.
+    pub(crate) closing: CancellationToken,
     router: Router,
     agents: Router,
     _running: DropGuard,
@@ -113,6 +115,7 @@ impl Stage {
             broadcast,
             machines,
             presence: Some(outlets.presence),
+            closing: CancellationToken::new(),
             router,
             agents,
             _running: stopping.drop_guard(),
@@ -147,7 +150,7 @@ impl Stage {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let local = listener.local_addr().unwrap();
         let certificate = certificate.map(Into::into);
-        let peer = Peer { address: local, local, certificate };
+        let peer = Peer { address: local, local, certificate, closing: self.closing.clone() };
         let agents = self.agents.clone().layer(Extension(peer));
         tokio::spawn(async move { axum::serve(listener, agents).await });
         local.port()
@@ -166,7 +169,8 @@ impl Stage {
         }
         let mut request = request.body(body.into()).unwrap();
         let local = (Ipv4Addr::LOCALHOST, 443).into();
-        let peer = Peer { address: local, local, certificate: None };
+        let closing = self.closing.clone();
+        let peer = Peer { address: local, local, certificate: None, closing };
         request.extensions_mut().insert(peer);
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 pub(crate) mod machine;
+pub(crate) mod page;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -17,7 +18,10 @@ use alfarid_daemon::{
     events::Events,
     floor::Floor,
     health::Health,
-    http::Peer,
+    http::{
+        Peer,
+        live::{self, Live},
+    },
     identity, roster, settings,
 };
 use alfarid_protocol::{id::BoxId, time::Timestamp};
@@ -29,6 +33,7 @@ use axum::{
 };
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -39,6 +44,7 @@ pub(crate) const PASSWORD: &str = "correct horse";
 
 #[derive(Clone, FromRef)]
 struct State {
+    live: Live,
     identity: identity::Handle,
     enrolment: enrolment::Handle,
     roster: roster::Handle,
@@ -51,6 +57,9 @@ pub(crate) struct TestBox {
     pub(crate) enrolment: enrolment::Handle,
     pub(crate) roster: roster::Handle,
     pub(crate) settings: settings::Handle,
+    pub(crate) live: Live,
+    /// Closes its ports.
+    pub(crate) closing: CancellationToken,
     router: Router,
     dir: Arc<tempfile::TempDir>,
 }
@@ -116,7 +125,9 @@ impl TestBox {
         let enrolment = enrolment::Handle::open(floor.clone(), identity.clone()).await.unwrap();
         let (_, connected) = roster::Connected::channel();
         let roster = roster::Handle::open(&floor, connected).await.unwrap();
+        let live = Live::new(floor.events.clone(), floor.clock.clone());
         let state = State {
+            live: live.clone(),
             identity: identity.clone(),
             enrolment: enrolment.clone(),
             roster: roster.clone(),
@@ -127,6 +138,7 @@ impl TestBox {
             .merge(enrolment::routes())
             .merge(roster::routes())
             .merge(settings::routes())
+            .merge(live::routes())
             .with_state(state);
         Self {
             floor,
@@ -134,6 +146,8 @@ impl TestBox {
             enrolment,
             roster,
             settings,
+            live,
+            closing: CancellationToken::new(),
             router: routes.split_for_parts().0,
             dir,
         }
@@ -149,12 +163,17 @@ impl TestBox {
     }
 
     pub(crate) fn browser_at(&self, address: &str) -> Browser {
+        Browser { router: self.seen_by(address), cookies: Vec::new() }
+    }
+
+    fn seen_by(&self, address: &str) -> Router {
         let peer = Peer {
             address: address.parse().unwrap(),
             local: SocketAddr::from(([10, 0, 0, 1], 443)),
             certificate: None,
+            closing: self.closing.clone(),
         };
-        Browser { router: self.router.clone().layer(Extension(peer)), cookies: Vec::new() }
+        self.router.clone().layer(Extension(peer))
     }
 
     /// A browser that was here before the restart, with its cookies.
