@@ -33,12 +33,13 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 pub use self::{
-    extract::{Admin, Signed},
+    extract::{Admin, Signed, Staying},
     login::{Credentials, LoggedIn},
     password::NewPassword,
     people::{OwnChange, PasswordChange, Teacher, TeacherChange},
     routes::{cookies, routes},
     secret::Secret,
+    session::SessionEnd,
 };
 use self::{password::Passwords, session::Sessions, slowdown::Slowdown};
 use crate::{
@@ -177,6 +178,13 @@ impl Handle {
         Ok(Some(person))
     }
 
+    /// As [`Handle::person_of_session`], with word of when that session is over.
+    pub async fn follow_session(&self, token: &str) -> Result<Option<(Person, SessionEnd)>, Error> {
+        let end = self.sessions.end_of(sha256(token));
+        let person = self.person_of_session(token).await?;
+        Ok(person.map(|person| (person, end)))
+    }
+
     /// Whose stream key this is, for OBS and its like.
     pub async fn person_of_stream_key(&self, key: &str) -> Result<Option<Person>, Error> {
         let hash = sha256(key);
@@ -189,8 +197,9 @@ impl Handle {
     }
 
     async fn end_session(&self, hash: [u8; 32]) -> Result<(), Error> {
-        self.sessions.forget(&[hash]);
-        Ok(self.db.write(move |tx| store::delete_session(tx, &hash)).await?)
+        self.db.write(move |tx| store::delete_session(tx, &hash)).await?;
+        self.sessions.over(&[hash]);
+        Ok(())
     }
 }
 

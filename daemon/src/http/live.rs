@@ -5,7 +5,8 @@
 //!
 //! ```text
 //!   hello ─▶ events … ─┬─ the page goes, or takes nothing ──▶ gone
-//!                      └─ the box stops ──▶ bye, close 1001 ─▶ the page waits for the box
+//!                      ├─ the box stops ──▶ bye, close 1001 ─▶ the page waits for the box
+//!                      └─ its session ends ──▶ close 1008 ───▶ the page asks to log in
 //! ```
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -15,7 +16,7 @@ use axum::{
     Extension,
     extract::{
         FromRef, State, WebSocketUpgrade,
-        ws::{Message, WebSocket},
+        ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
     },
     response::Response,
 };
@@ -27,7 +28,7 @@ use super::Peer;
 use crate::{
     clock::Clock,
     events::{Event, Events},
-    identity::{self, Signed},
+    identity::{self, SessionEnd, Staying},
 };
 
 /// A browser that takes nothing for this long is gone.
@@ -110,16 +111,20 @@ where
 async fn live(
     State(live): State<Live>,
     Extension(peer): Extension<Peer>,
-    Signed(person): Signed,
+    Staying { person, mut session }: Staying,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     upgrade.max_message_size(1024).on_upgrade(async move |mut socket| {
         let here = live.enter(person.id, peer.closing.clone());
-        let end = talk(&live, &peer, &mut socket).await;
+        let end = talk(&live, &peer, &mut session, &mut socket).await;
         drop(here);
         let last = match end {
             End::Gone => return,
             End::Stopping => peer.goodbye(),
+            End::SessionOver => Message::Close(Some(CloseFrame {
+                code: close_code::POLICY,
+                reason: Utf8Bytes::from_static("log in again"),
+            })),
         };
         if send(&mut socket, last).await {
             let answer = async { while let Some(Ok(_)) = socket.recv().await {} };
@@ -134,9 +139,11 @@ enum End {
     /// It went away, or takes nothing.
     Gone,
     Stopping,
+    /// Logged out, or cut off, wherever that was done.
+    SessionOver,
 }
 
-async fn talk(live: &Live, peer: &Peer, socket: &mut WebSocket) -> End {
+async fn talk(live: &Live, peer: &Peer, session: &mut SessionEnd, socket: &mut WebSocket) -> End {
     let mut events = live.events.listen();
     let hello =
         Event::Hello { version: env!("CARGO_PKG_VERSION").to_owned(), now: live.clock.now() };
@@ -150,6 +157,7 @@ async fn talk(live: &Live, peer: &Peer, socket: &mut WebSocket) -> End {
                 say(socket, &Event::Bye).await;
                 return End::Stopping;
             }
+            () = session.over() => return End::SessionOver,
             event = events.next() => match event {
                 Some(event) => say(socket, &event).await,
                 None => false,

@@ -7,7 +7,7 @@ use axum::{
     http::{header, request::Parts},
 };
 
-use super::{Handle, Person};
+use super::{Handle, Person, SessionEnd};
 use crate::http::Problem;
 
 /// `__Host-`: sent only by HTTPS, only to this very host, for every path.
@@ -19,6 +19,13 @@ pub const DEVICE_COOKIE: &str = "__Host-alfarid-device";
 /// Anybody who is logged in: a teacher or an admin.
 #[derive(Clone, Debug)]
 pub struct Signed(pub Person);
+
+/// Somebody who is logged in, for a connection that stays open: it ends when `session` does.
+#[derive(Debug)]
+pub struct Staying {
+    pub person: Person,
+    pub session: SessionEnd,
+}
 
 /// Somebody who may be logged in or not. Never refuses: what a page is told first has to come
 /// even when people cannot be read.
@@ -41,6 +48,22 @@ where
         let token = session_token(parts).ok_or_else(not_signed_in)?;
         let person = identity.person_of_session(token).await.map_err(|e| Problem::internal(&e))?;
         person.map(Self).ok_or_else(not_signed_in)
+    }
+}
+
+impl<S> FromRequestParts<S> for Staying
+where
+    S: Send + Sync,
+    Handle: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let identity = Handle::from_ref(state);
+        let token = session_token(parts).ok_or_else(not_signed_in)?;
+        let followed = identity.follow_session(token).await.map_err(|e| Problem::internal(&e))?;
+        let (person, session) = followed.ok_or_else(not_signed_in)?;
+        Ok(Self { person, session })
     }
 }
 

@@ -129,7 +129,7 @@ impl Handle {
                 store::insert_session(tx, &session_hash, id, at)
             })
             .await?;
-        self.sessions.forget(&displaced);
+        self.sessions.over(&displaced);
         self.sessions.seen(session_hash, self.clock.monotonic());
         Ok(LoggedIn { person, session, device })
     }

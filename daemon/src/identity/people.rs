@@ -118,7 +118,7 @@ impl Handle {
                 Ok::<_, Error>((teacher, ended))
             })
             .await?;
-        self.sessions.forget(&ended);
+        self.sessions.over(&ended);
         Ok(teacher)
     }
 
@@ -156,7 +156,7 @@ impl Handle {
                 Ok::<_, Error>((changed, ended))
             })
             .await?;
-        self.sessions.forget(&ended);
+        self.sessions.over(&ended);
         Ok(changed)
     }
 

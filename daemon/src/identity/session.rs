@@ -9,6 +9,9 @@
 //!                                daemon starts ─ last use ─ monotonic ─▶ now
 //! ```
 //!
+//! Who keeps a connection open by a session hears of its end ([`SessionEnd`]): logged out, cut off,
+//! or one too many.
+//!
 //! A session that was used only before the clock was put right, and then outlived a restart, may
 //! end early: its owner logs in once more.
 
@@ -19,6 +22,7 @@ use std::{
 };
 
 use alfarid_protocol::time::Timestamp;
+use tokio::sync::broadcast;
 
 use crate::clock::Clock;
 
@@ -32,6 +36,9 @@ const WRITE_EVERY: Duration = Duration::from_mins(5);
 /// Sessions of one person that may be open at once; the one unused for longest goes first.
 pub(super) const PER_PERSON: u32 = 16;
 
+/// Ends that a listener may lie behind by. Beyond it loses some, and takes its own for one of them.
+const ENDS: usize = 64;
+
 type TokenHash = [u8; 32];
 
 #[derive(Debug)]
@@ -40,6 +47,26 @@ pub(super) struct Sessions {
     started: Duration,
     /// Only of sessions in the database, so never more than [`PER_PERSON`] for each person.
     used: Mutex<HashMap<TokenHash, Use>>,
+    ends: broadcast::Sender<TokenHash>,
+}
+
+/// Word of one session's end.
+#[derive(Debug)]
+pub struct SessionEnd {
+    session: TokenHash,
+    ends: broadcast::Receiver<TokenHash>,
+}
+
+impl SessionEnd {
+    /// Resolves when the session is over. It may do so without need where very many ended at once:
+    /// whoever is still logged in comes back. Cancel-safe.
+    pub async fn over(&mut self) {
+        while let Ok(ended) = self.ends.recv().await {
+            if ended == self.session {
+                return;
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +77,17 @@ struct Use {
 
 impl Sessions {
     pub(super) fn new(clock: &Clock) -> Self {
-        Self { started_at: clock.now(), started: clock.monotonic(), used: Mutex::default() }
+        Self {
+            started_at: clock.now(),
+            started: clock.monotonic(),
+            used: Mutex::default(),
+            ends: broadcast::channel(ENDS).0,
+        }
+    }
+
+    /// Tells of ends from now on: to be asked for before the session is looked up.
+    pub(super) fn end_of(&self, session: TokenHash) -> SessionEnd {
+        SessionEnd { session, ends: self.ends.subscribe() }
     }
 
     /// Whether a session that the database last saw used at `last_seen_at` is still good.
@@ -80,10 +117,12 @@ impl Sessions {
         is_stale
     }
 
-    pub(super) fn forget(&self, sessions: &[TokenHash]) {
-        let mut used = self.used();
+    /// Tells that sessions are over, which are in the database no more.
+    pub(super) fn over(&self, sessions: &[TokenHash]) {
         for session in sessions {
-            used.remove(session);
+            self.used().remove(session);
+            // With nobody listening, nothing happens.
+            let _ = self.ends.send(*session);
         }
     }
 

@@ -31,7 +31,7 @@ function scene() {
   const sockets: FakeSocket[] = [];
   const states: LinkState[] = [];
   const events: LiveEvent['type'][] = [];
-  const box = { isHere: true, asked: 0 };
+  const box = { isHere: true, asked: 0, ended: 0 };
   const link = new LiveLink(
     {
       openSocket: () => {
@@ -45,7 +45,11 @@ function scene() {
       },
       after,
     },
-    { onState: (state) => states.push(state), onEvent: (event) => events.push(event.type) },
+    {
+      onState: (state) => states.push(state),
+      onEvent: (event) => events.push(event.type),
+      onSessionOver: () => (box.ended += 1),
+    },
   );
   return { link, sockets, states, events, box };
 }
@@ -62,6 +66,17 @@ describe('LiveLink', () => {
     expect(states).toEqual(['opening']);
     sockets[0]?.say(HELLO);
     expect(states).toEqual(['opening', 'up']);
+  });
+
+  it('says when the box ends it because its session is over, and only then', () => {
+    const { link, sockets, box } = scene();
+    link.start();
+    sockets[0]?.onclose?.(new CloseEvent('close', { code: 1001 }));
+    expect(box.ended).toBe(0);
+    link.stop();
+    link.start();
+    sockets[1]?.onclose?.(new CloseEvent('close', { code: 1008 }));
+    expect(box.ended).toBe(1);
   });
 
   it('asks an absent box every half second and opens one socket when it is back', async () => {

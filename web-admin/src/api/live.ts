@@ -13,6 +13,9 @@
  * they are read again by REST. After every reconnect everything is read again, for what was missed
  * is unknown.
  *
+ * A link that the box ends because its session is over is "down" too; that everything is read again
+ * then shows who is not logged in any more.
+ *
  * While the box is away it is asked by plain HTTP, not by opening sockets: Chromium delays a page's
  * new WebSockets by up to 5 s after many failed ones, and a lesson's picture must be back sooner.
  */
@@ -23,6 +26,9 @@ export type LinkState = 'off' | 'opening' | 'up' | 'down';
 
 /** How often an absent box is asked whether it is back. */
 export const ASK_EVERY_MS = 500;
+
+/** What the box closes a link with whose session is over (RFC 6455 §7.4.1: policy). */
+const SESSION_OVER = 1008;
 
 /** As much of a WebSocket as the link needs. */
 export interface LiveSocket {
@@ -42,6 +48,7 @@ export interface LiveWorld {
 export interface LiveListener {
   onState(state: LinkState): void;
   onEvent(event: LiveEvent): void;
+  onSessionOver(): void;
 }
 
 export class LiveLink {
@@ -71,7 +78,10 @@ export class LiveLink {
     const socket = this.#world.openSocket();
     this.#socket = socket;
     socket.onmessage = (message) => this.#onMessage(message);
-    socket.onclose = () => this.#onGone();
+    socket.onclose = (close) => {
+      if (close.code === SESSION_OVER) this.#listener.onSessionOver();
+      this.#onGone();
+    };
   }
 
   #onMessage(message: MessageEvent): void {

@@ -43,7 +43,11 @@ export function startLive(): () => void {
         }),
       after,
     },
-    { onState: linkState.set, onEvent: hear },
+    {
+      onState: linkState.set,
+      onEvent: hear,
+      onSessionOver: () => void queryClient.invalidateQueries(),
+    },
   );
   link.start();
   return () => link?.stop();
