@@ -257,7 +257,7 @@ impl Handle {
         offer: &str,
         came_to: IpAddr,
     ) -> Result<Published, Error> {
-        let who = Publisher { teacher: person.id, is_admin: person.is_admin() };
+        let who = Publisher::from(person);
         // Whoever may not publish learns nothing of why their offer would not have worked.
         self.ask(|reply| Order::Admit(lesson, kind, who, reply)).await??;
         let wanted = match kind {
@@ -278,7 +278,7 @@ impl Handle {
         person: &Person,
         source: OwnSource,
     ) -> Result<(), Error> {
-        let who = Publisher { teacher: person.id, is_admin: person.is_admin() };
+        let who = Publisher::from(person);
         match source {
             OwnSource::Test => self.begin(lesson, who, Input::Test).await,
             OwnSource::Video(name) => {
@@ -301,7 +301,7 @@ impl Handle {
 
     /// Ends what the box has put on air itself.
     pub async fn stop_playing(&self, lesson: LessonId, person: &Person) -> Result<(), Error> {
-        let who = Publisher { teacher: person.id, is_admin: person.is_admin() };
+        let who = Publisher::from(person);
         self.ask(|reply| Order::StopPlaying(lesson, who, reply)).await?
     }
 
@@ -316,21 +316,39 @@ impl Handle {
 
     /// Ends a publication, by who made it or an admin.
     pub async fn unpublish(&self, id: PublicationId, person: &Person) -> Result<(), Error> {
-        let who = Publisher { teacher: person.id, is_admin: person.is_admin() };
+        let who = Publisher::from(person);
         self.ask(|reply| Order::Unpublish(id, who, reply)).await?
     }
 
-    /// What is on air, and how each machine of the lesson receives it.
+    /// What is on air, and how each machine of the lesson receives it; for the box's own rules.
     pub async fn stream(&self, lesson: LessonId) -> Result<StreamState, Error> {
-        let mut view = self.ask(|reply| Order::View(lesson, reply)).await??;
-        let all = self.machines.list(Some(view.room)).await?;
-        view.add_absent(all);
-        Ok(view.state)
+        self.view(lesson, None).await
+    }
+
+    /// The same for a person, if it is theirs to see.
+    pub async fn stream_for(
+        &self,
+        person: &Person,
+        lesson: LessonId,
+    ) -> Result<StreamState, Error> {
+        self.view(lesson, Some(Publisher::from(person))).await
     }
 
     /// The newest small picture of what is on air, as JPEG.
-    pub async fn preview(&self, lesson: LessonId) -> Result<Option<Bytes>, Error> {
-        self.ask(|reply| Order::Preview(lesson, reply)).await?
+    pub async fn preview(
+        &self,
+        person: &Person,
+        lesson: LessonId,
+    ) -> Result<Option<Bytes>, Error> {
+        let who = person.into();
+        self.ask(|reply| Order::Preview(lesson, who, reply)).await?
+    }
+
+    async fn view(&self, lesson: LessonId, who: Option<Publisher>) -> Result<StreamState, Error> {
+        let mut view = self.ask(|reply| Order::View(lesson, who, reply)).await??;
+        let all = self.machines.list(Some(view.room)).await?;
+        view.add_absent(all);
+        Ok(view.state)
     }
 
     async fn change(
@@ -345,6 +363,12 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.orders.send(order(reply)).await.map_err(|_| Error::Stopped)?;
         answer.await.map_err(|_| Error::Stopped)
+    }
+}
+
+impl From<&Person> for Publisher {
+    fn from(person: &Person) -> Self {
+        Self { teacher: person.id, is_admin: person.is_admin() }
     }
 }
 

@@ -336,6 +336,28 @@ async fn the_page_has_a_small_picture_while_something_is_on_air() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_holds_the_lesson_sees_its_screen_and_no_other_teacher_does() {
+    let stage = Stage::new().await;
+    let look = async |who: &str, what: &str| {
+        let cookie = format!("__Host-alfarid={who}");
+        let path = format!("/lessons/{}/{what}", stage.lesson);
+        stage.call(Method::GET, &path, &[(header::COOKIE, &cookie)], Body::empty()).await
+    };
+    for what in ["stream", "preview.jpg"] {
+        let refused = look("colleague", what).await;
+        assert_eq!(refused.problem(StatusCode::FORBIDDEN), "not_your_lesson", "{what}");
+    }
+    for who in ["teacher", "admin"] {
+        look(who, "stream").await.expect(StatusCode::OK);
+        assert_eq!(look(who, "preview.jpg").await.problem(StatusCode::NOT_FOUND), "no_preview");
+    }
+    stage.broadcast.hand_over(stage.lesson, stage.colleague).await.unwrap();
+    look("colleague", "stream").await.expect(StatusCode::OK);
+    let refused = look("teacher", "stream").await;
+    assert_eq!(refused.problem(StatusCode::FORBIDDEN), "not_your_lesson");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_publisher_is_told_how_much_it_may_send() {
     let stage = Stage::new().await;
     let mut teacher = share(&stage, "teacher", Spec::H264).await;

@@ -72,9 +72,10 @@ pub(super) enum Order {
         reply: Reply<Result<Begun, Error>>,
     },
     StopPlaying(LessonId, Publisher, Reply<Result<(), Error>>),
-    View(LessonId, Reply<Result<View, Error>>),
+    /// `None`: the box itself looks.
+    View(LessonId, Option<Publisher>, Reply<Result<View, Error>>),
     /// The newest small picture.
-    Preview(LessonId, Reply<Result<Option<Bytes>, Error>>),
+    Preview(LessonId, Publisher, Reply<Result<Option<Bytes>, Error>>),
 }
 
 /// Tells whether a source has begun to send.
@@ -190,15 +191,24 @@ impl Actor {
             Order::StopPlaying(lesson, who, reply) => {
                 let _ = reply.send(self.stop_playing(lesson, who).await);
             }
-            Order::View(lesson, reply) => {
+            Order::View(lesson, who, reply) => {
                 let now = self.floor.clock.monotonic();
-                let view = self.stages.get(&lesson).map(|stage| View::of(stage, now));
-                let _ = reply.send(view.ok_or(Error::NotActive(lesson)));
+                let _ = reply.send(self.show(lesson, who).map(|stage| View::of(stage, now)));
             }
-            Order::Preview(lesson, reply) => {
-                let preview = self.stages.get(&lesson).map(|stage| stage.preview.borrow().clone());
-                let _ = reply.send(preview.ok_or(Error::NotActive(lesson)));
+            Order::Preview(lesson, who, reply) => {
+                let shown = self.show(lesson, Some(who));
+                let _ = reply.send(shown.map(|stage| stage.preview.borrow().clone()));
             }
+        }
+    }
+
+    /// A lesson's stage, to somebody who may look at it.
+    fn show(&self, lesson: LessonId, who: Option<Publisher>) -> Result<&Stage, Error> {
+        let stage = self.stages.get(&lesson).ok_or(Error::NotActive(lesson))?;
+        if who.is_none_or(|who| who.may_look(stage.airing.owner)) {
+            Ok(stage)
+        } else {
+            Err(Error::NotTheirs(lesson))
         }
     }
 

@@ -43,15 +43,16 @@ where
     responses(
         (status = 200, body = StreamState),
         (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 403, description = "`not_your_lesson`", body = Problem),
         (status = 409, description = "`lesson_not_active`", body = Problem),
     )
 )]
 async fn get_stream(
     State(broadcast): State<Handle>,
-    Signed(_person): Signed,
+    Signed(person): Signed,
     Path(id): Path<LessonId>,
 ) -> Result<Json<StreamState>, Problem> {
-    Ok(Json(broadcast.stream(id).await?))
+    Ok(Json(broadcast.stream_for(&person, id).await?))
 }
 
 /// A small picture of what is on air.
@@ -64,16 +65,17 @@ async fn get_stream(
     responses(
         (status = 200, body = Vec<u8>, content_type = "image/jpeg"),
         (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 403, description = "`not_your_lesson`", body = Problem),
         (status = 404, description = "`no_preview`", body = Problem),
         (status = 409, description = "`lesson_not_active`", body = Problem),
     )
 )]
 async fn get_preview(
     State(broadcast): State<Handle>,
-    Signed(_person): Signed,
+    Signed(person): Signed,
     Path(id): Path<LessonId>,
 ) -> Result<([(HeaderName, &'static str); 1], Bytes), Problem> {
-    let picture = broadcast.preview(id).await?;
+    let picture = broadcast.preview(&person, id).await?;
     let picture =
         picture.ok_or_else(|| Problem::not_found("no_preview", "There is no picture yet."))?;
     Ok(([(header::CONTENT_TYPE, "image/jpeg")], picture))
@@ -154,7 +156,7 @@ impl From<Error> for Problem {
             }
             Error::NotTheirs(_) => Self::forbidden(
                 "not_your_lesson",
-                "Only the teacher who holds this lesson puts something on air in it.",
+                "Only the teacher who holds this lesson sees its screen and puts something on it.",
             ),
             Error::Taken(_) => Self::conflict(
                 "publication_taken",

@@ -25,6 +25,14 @@ pub(super) struct Publisher {
     pub(super) is_admin: bool,
 }
 
+impl Publisher {
+    /// Whether they may see what is on air, and how it is received, while `owner` holds the lesson:
+    /// as with its recording.
+    pub(super) fn may_look(self, owner: TeacherId) -> bool {
+        self.teacher == owner || self.is_admin
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Publication {
     pub(super) id: PublicationId,
@@ -132,6 +140,13 @@ mod tests {
         assert_eq!(slot.admit(OWNER, who(OTHER, true)), Err(Denied::Taken));
         assert_eq!(slot.admit(OTHER, who(OTHER, false)), Ok(()));
         assert_eq!(slot.admit(OTHER, who(OWNER, false)), Err(Denied::NotTheirs));
+    }
+
+    #[test]
+    fn who_holds_the_lesson_looks_at_it_and_an_admin_does() {
+        assert!(who(OWNER, false).may_look(OWNER));
+        assert!(who(OTHER, true).may_look(OWNER));
+        assert!(!who(OTHER, false).may_look(OWNER));
     }
 
     #[test]
