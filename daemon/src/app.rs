@@ -206,7 +206,8 @@ async fn build(
 /// What looks after the box itself.
 fn keep_floor(floor: &Floor, enrolment: enrolment::Handle, lifecycle: &Lifecycle) {
     let Floor { db, clock, health, .. } = floor.clone();
-    lifecycle.spawn(Phase::Floor, "clock", |stopping| keep::keep(db, clock, stopping));
+    let told = health.clone();
+    lifecycle.spawn(Phase::Floor, "clock", |stopping| keep::keep(db, clock, told, stopping));
     let (db, backups) = (floor.db.clone(), floor.state_dir().join("backups"));
     lifecycle.spawn(Phase::Floor, "backup", |stopping| db::keep_backups(db, backups, stopping));
     let storage = floor.config.storage.clone();

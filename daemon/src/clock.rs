@@ -15,10 +15,12 @@
 //!                             what time it is
 //! ```
 //!
-//! Invariants: it never goes behind [`Clock::saved`]; a step happens only by [`Clock::correct`],
-//! which says how far; [`Clock::monotonic`] never steps at all.
+//! Invariants: it never goes behind [`Clock::saved`], and so never believes what it could not take
+//! back ([`possible`]); a step happens only by [`Clock::correct`], which says how far;
+//! [`Clock::monotonic`] never steps at all.
 
 pub mod keep;
+mod possible;
 mod reading;
 
 use std::{
@@ -32,11 +34,13 @@ use std::{
 
 use alfarid_protocol::time::Timestamp;
 use nix::time::{ClockId, clock_gettime};
+use tokio::sync::watch;
 
-pub use self::reading::{Follower, Reading};
-
-/// No box is older than its own software: 2026-11-01T00:00:00Z.
-const BUILT: Timestamp = Timestamp(1_793_491_200_000);
+use self::possible::{BUILT, possible};
+pub use self::{
+    possible::Impossible,
+    reading::{Follower, Reading},
+};
 
 /// A browser this far from us says nothing new: its own clock is no better.
 const AGREES_WITHIN_MS: i64 = 5_000;
@@ -51,6 +55,8 @@ struct Inner {
     /// Box time never goes behind this.
     saved_ms: AtomicI64,
     sure: AtomicBool,
+    /// Why the last time that a person's browser said was not believed, while nobody else vouches.
+    refused: watch::Sender<Option<Impossible>>,
     ticks: Ticks,
 }
 
@@ -89,11 +95,14 @@ impl Evidence {
         Self { system: Timestamp(since_1970), saved, vouched }
     }
 
-    /// Where box time starts, and whether anybody vouches for it. A system clock behind what was
-    /// saved, or behind the build, is wrong whoever vouches for it.
+    /// Where box time starts, and whether anybody vouches for it. A system clock that cannot be
+    /// right is wrong whoever vouches for it: batteries die, and chips make up a year.
     pub fn decide(self) -> (Timestamp, bool) {
         let floor = self.saved.unwrap_or(BUILT).max(BUILT);
-        if self.system < floor { (floor, false) } else { (self.system, self.vouched) }
+        match possible(self.system, floor) {
+            Ok(()) => (self.system, self.vouched),
+            Err(_) => (floor, false),
+        }
     }
 }
 
@@ -113,6 +122,7 @@ impl Clock {
             offset_ms: AtomicI64::new(now.0 - millis(ticks.read())),
             saved_ms: AtomicI64::new(now.0),
             sure: AtomicBool::new(sure),
+            refused: watch::Sender::default(),
             ticks,
         };
         Self(Arc::new(inner))
@@ -143,20 +153,34 @@ impl Clock {
         self.0.saved_ms.fetch_max(time.0, Ordering::AcqRel);
     }
 
+    /// Why the last browser that could have put the clock right was not believed; `None` while
+    /// none was refused, and once somebody vouches for the time.
+    pub fn refused(&self) -> watch::Receiver<Option<Impossible>> {
+        self.0.refused.subscribe()
+    }
+
     /// Takes the time from `authority`, if it knows better. Returns by how many milliseconds box
     /// time moved, `None` if it did not: an authority that would take us behind the saved time is
-    /// wrong, and a browser does not overrule a clock that is sure.
+    /// wrong, a browser does not overrule a clock that is sure, and is not believed any year.
     pub fn correct(&self, says: Timestamp, authority: Authority) -> Option<i64> {
         let offset_ms = self.0.offset_ms.load(Ordering::Acquire);
         let now = Timestamp(offset_ms + millis(self.0.ticks.read()));
         let moved = says.millis_since(now);
-        if moved.abs() <= AGREES_WITHIN_MS {
-            self.0.sure.store(true, Ordering::Release);
+        if moved.saturating_abs() <= AGREES_WITHIN_MS {
+            self.vouch();
             return None;
         }
-        let overruled = authority == Authority::Browser && self.is_sure();
-        if overruled || says < self.saved() {
-            return None;
+        match authority {
+            Authority::Browser if self.is_sure() => return None,
+            Authority::Browser => {
+                if let Err(why) = possible(says, self.saved()) {
+                    self.0.refused.send_replace(Some(why));
+                    return None;
+                }
+            }
+            // Whoever runs a time server has looked at a calendar.
+            Authority::Ntp if says < self.saved() => return None,
+            Authority::Ntp => {}
         }
         // Two authorities at once: the first moves it, and the second would move it again.
         let moved_by_us = self.0.offset_ms.compare_exchange(
@@ -168,8 +192,13 @@ impl Clock {
         if moved_by_us.is_err() {
             return None;
         }
-        self.0.sure.store(true, Ordering::Release);
+        self.vouch();
         Some(moved)
+    }
+
+    fn vouch(&self) {
+        self.0.sure.store(true, Ordering::Release);
+        self.0.refused.send_if_modified(|refused| refused.take().is_some());
     }
 
     /// Moves a [`Clock::manual`] on. Does nothing to a real one: time cannot be told to hurry.
@@ -240,6 +269,29 @@ mod tests {
         assert!(clock.is_sure());
         assert!(clock.now() >= later);
         assert_eq!(clock.correct(later.plus_millis(86_400_000), Authority::Browser), None);
+    }
+
+    #[test]
+    fn a_battery_clock_that_makes_up_a_year_is_not_believed() {
+        let system = NOON.plus_millis(60 * 365 * 86_400_000);
+        let evidence = Evidence { system, saved: Some(NOON), vouched: true };
+        assert_eq!(evidence.decide(), (NOON, false));
+    }
+
+    /// Box time never goes back: one wrong laptop would leave the box in that year for good.
+    #[test]
+    fn a_browser_is_not_believed_any_year_and_the_next_one_puts_it_right() {
+        let evidence = Evidence { system: Timestamp(0), saved: Some(NOON), vouched: false };
+        let clock = Clock::start(evidence);
+        let mut refused = clock.refused();
+        for wrong in [i64::MAX, NOON.0 + 30 * 365 * 86_400_000, NOON.0 - 86_400_000, 0, i64::MIN] {
+            assert_eq!(clock.correct(Timestamp(wrong), Authority::Browser), None);
+            assert!(refused.borrow_and_update().is_some());
+            assert!(!clock.is_sure() && clock.now().millis_since(NOON) < 60_000);
+        }
+        let right = NOON.plus_millis(86_400_000);
+        assert!(clock.correct(right, Authority::Browser).is_some());
+        assert_eq!(*refused.borrow_and_update(), None);
     }
 
     #[test]

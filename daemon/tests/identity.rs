@@ -122,6 +122,23 @@ async fn a_clock_that_jumps_a_year_logs_nobody_out() {
     assert!(is_in(&mut admin).await && is_in(&mut anna).await);
 }
 
+/// Whoever may log in may still not send the box decades ahead, where it would stay for good.
+#[tokio::test]
+async fn a_browser_with_an_impossible_date_logs_in_and_moves_no_clock() {
+    let school = TestBox::unsure().await;
+    let mut admin = school.claimed().await;
+    let school = school.restarted_unsure().await;
+    for date in [i64::MAX, i64::MIN, MORNING.0 + 40 * 365 * 86_400_000] {
+        let form = json!({ "email": "admin@school.example", "password": PASSWORD,
+                           "browser_time": date });
+        admin = school.again(&admin);
+        admin.post("/api/v1/session", form).await.expect(StatusCode::OK);
+        let clock = &admin.get("/api/v1/state").await.expect(StatusCode::OK)["clock"];
+        assert_eq!(clock["sure"], false);
+        assert!(clock["now"].as_i64().unwrap() < MORNING.0 + 60_000);
+    }
+}
+
 #[tokio::test]
 async fn a_session_outlives_a_restart_of_the_box() {
     let school = TestBox::new().await;

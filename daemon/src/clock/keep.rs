@@ -1,4 +1,5 @@
-//! Keeps box time over power cuts, and follows NTP where there is one.
+//! Keeps box time over power cuts, follows NTP where there is one, and says on the health page when
+//! a browser was not believed.
 
 use std::{path::Path, time::Duration};
 
@@ -6,8 +7,14 @@ use alfarid_protocol::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use tokio_util::sync::CancellationToken;
 
-use super::{Authority, Clock, Evidence};
-use crate::db::{Db, DbError};
+use super::{Authority, Clock, Evidence, Impossible};
+use crate::{
+    db::{Db, DbError},
+    health::{Health, Severity},
+};
+
+/// The fault of a browser that was not believed.
+const REFUSED: &str = "browser_time_refused";
 
 const KEY: &str = "clock.saved_at";
 /// What a power cut may cost a box without a calendar.
@@ -24,12 +31,20 @@ pub fn saved(c: &Connection) -> Result<Option<Timestamp>, DbError> {
 }
 
 /// Writes box time down every minute and when the box stops, and listens to NTP.
-pub async fn keep(db: Db, clock: Clock, stopping: CancellationToken) {
+pub async fn keep(db: Db, clock: Clock, health: Health, stopping: CancellationToken) {
     let mut tick = tokio::time::interval(EVERY);
+    let mut refused = clock.refused();
+    // What was refused before this began counts too.
+    refused.mark_changed();
     loop {
         let last = tokio::select! {
             _ = tick.tick() => false,
             () = stopping.cancelled() => true,
+            // The other end is in the clock at hand.
+            Ok(()) = refused.changed() => {
+                tell(&health, *refused.borrow_and_update());
+                continue;
+            }
         };
         follow_ntp(&clock);
         let now = clock.now();
@@ -42,6 +57,15 @@ pub async fn keep(db: Db, clock: Clock, stopping: CancellationToken) {
             return;
         }
     }
+}
+
+fn tell(health: &Health, refused: Option<Impossible>) {
+    let Some(why) = refused else { return health.clear(REFUSED) };
+    let detail = format!(
+        "The box did not take its time from a browser: {why}. Set the date of that computer and \
+         log in again; a box as old as that needs an update."
+    );
+    health.raise(REFUSED, Severity::Warning, detail);
 }
 
 fn save(tx: &Transaction<'_>, now: Timestamp) -> Result<(), DbError> {
@@ -62,5 +86,37 @@ fn follow_ntp(clock: &Clock) {
     let system = Evidence::gather(None).system;
     if let Some(moved_ms) = clock.correct(system, Authority::Ntp) {
         tracing::info!(moved_ms, "NTP moved box time by {moved_ms} ms");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::events::Events;
+
+    const PATIENCE: Duration = Duration::from_secs(15);
+
+    #[tokio::test]
+    async fn a_browser_that_is_not_believed_stands_on_the_health_page_until_one_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let opened = Db::open(&dir.path().join("alfarid.db"), &dir.path().join("backups"));
+        let evidence = Evidence { system: Timestamp(0), saved: None, vouched: false };
+        let (clock, events) = (Clock::start(evidence), Events::default());
+        let health = Health::new(clock.clone(), events.clone());
+        let stopping = CancellationToken::new();
+        let db = opened.unwrap().db;
+        let keeping = tokio::spawn(keep(db, clock.clone(), health.clone(), stopping.clone()));
+
+        let mut news = events.listen();
+        assert_eq!(clock.correct(Timestamp(i64::MAX), Authority::Browser), None);
+        timeout(PATIENCE, news.next()).await.unwrap();
+        assert_eq!(health.faults()[0].code, REFUSED);
+        assert!(clock.correct(clock.now().plus_millis(86_400_000), Authority::Browser).is_some());
+        timeout(PATIENCE, news.next()).await.unwrap();
+        assert!(health.faults().is_empty());
+        stopping.cancel();
+        keeping.await.unwrap();
     }
 }

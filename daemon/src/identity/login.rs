@@ -87,11 +87,6 @@ impl Handle {
 
     /// Puts an unsure clock right by the browser of somebody who has just proved who they are.
     pub fn take_time(&self, browser_time: Timestamp) {
-        /// 2100-01-01: a browser that is further off is wrong, and box time never goes back.
-        const BELIEVABLE_UNTIL: Timestamp = Timestamp(4_102_444_800_000);
-        if browser_time > BELIEVABLE_UNTIL {
-            return;
-        }
         if let Some(moved_ms) = self.clock.correct(browser_time, Authority::Browser) {
             tracing::info!(clock.moved_ms = moved_ms, "a browser moved box time by {moved_ms} ms");
         }
