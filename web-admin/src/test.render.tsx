@@ -4,7 +4,8 @@ import { QueryClientProvider } from '@tanstack/react-query';
 import { render } from '@testing-library/react';
 import { type ReactNode, Suspense } from 'react';
 
-import { queryClient } from './api/client';
+import { $api, queryClient } from './api/client';
+import type { BoxState, Role } from './api/types';
 
 export function renderPart(part: ReactNode) {
   return render(
@@ -14,4 +15,18 @@ export function renderPart(part: ReactNode) {
       </MantineProvider>
     </QueryClientProvider>,
   );
+}
+
+/** The gate has let `me` in. */
+export function signIn(role: Role = 'teacher'): void {
+  const state: BoxState = {
+    box_name: 'box',
+    claimed: true,
+    clock: { now: Date.now(), sure: true },
+    faults: [],
+    session: { id: 'me', full_name: 'Me', email: 'me@school.example', language: 'en', role },
+    site_name: 'School',
+    version: '0.1.0',
+  };
+  queryClient.setQueryData($api.queryOptions('get', '/api/v1/state').queryKey, state);
 }

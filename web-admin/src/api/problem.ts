@@ -8,7 +8,7 @@
 import type { TFunction } from 'i18next';
 
 import en from '../i18n/en.json';
-import type { Problem } from './types';
+import type { Lesson, Problem } from './types';
 
 export class ApiProblem extends Error {
   readonly status: number;
@@ -62,9 +62,33 @@ export function problemText(t: TFunction, error: unknown): string {
   return knownProblem(t, code) ?? problem.detail ?? t('problem.unexpected');
 }
 
+/** Where the box's own words say more than any translation: which file, which version. */
+const WITH_DETAIL = new Set(['database_newer', 'database_unreadable']);
+
+/** What the box itself says, in English, to be read beside `problemText`. */
+export function boxDetail(error: unknown): string | null {
+  if (!(error instanceof ApiProblem) || !WITH_DETAIL.has(error.code)) return null;
+  return error.problem.detail ?? null;
+}
+
 /** It is there, but not this person's to see or do. */
 export function isForbidden(error: unknown): boolean {
   return error instanceof ApiProblem && error.status === 403;
+}
+
+/** A lesson as a problem names it: at least by class and teacher. */
+export type NamedLesson = Pick<Lesson, 'id' | 'class_name' | 'teacher_name'> &
+  Partial<Pick<Lesson, 'teacher_id' | 'machine_ids'>>;
+
+/** The lesson that the box says `code` about. */
+export function lessonOf(error: unknown, code: string): NamedLesson | null {
+  if (!(error instanceof ApiProblem) || error.code !== code) return null;
+  const named: unknown = error.problem.lesson;
+  return isNamedLesson(named) ? named : null;
+}
+
+function isNamedLesson(value: unknown): value is NamedLesson {
+  return typeof value === 'object' && value !== null && 'id' in value && 'class_name' in value;
 }
 
 /** The problem of one field of a form, if the box named it. */

@@ -16,6 +16,11 @@ export function boxNow(): number {
   return Date.now() + boxAheadMs;
 }
 
+/** Whether both are on one day of the reader's calendar. */
+export function isSameDay(a: number, b: number): boolean {
+  return new Date(a).toDateString() === new Date(b).toDateString();
+}
+
 /** `1:02:03` or `12:34`. */
 export function formatElapsed(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));

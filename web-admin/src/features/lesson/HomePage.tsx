@@ -10,14 +10,27 @@ import { givenName } from '../../lib/names';
 import { FirstSteps } from './FirstSteps';
 import classes from './HomePage.module.css';
 import { OwnLessons } from './OwnLessons';
-import { activeLessonsQuery, classesQuery, recentLessonsQuery, roomsQuery } from './queries';
+import { PlannedToday } from './PlannedToday';
+import {
+  activeLessonsQuery,
+  classesQuery,
+  plannedLessonsQuery,
+  recentLessonsQuery,
+  roomsQuery,
+} from './queries';
 import { StartForm } from './StartForm';
 
 export function HomePage() {
   const { t } = useTranslation();
   const me = useMe();
-  const [schoolClasses, rooms, active, recent] = useSuspenseQueries({
-    queries: [classesQuery, roomsQuery, activeLessonsQuery, recentLessonsQuery],
+  const [schoolClasses, rooms, active, recent, planned] = useSuspenseQueries({
+    queries: [
+      classesQuery,
+      roomsQuery,
+      activeLessonsQuery,
+      recentLessonsQuery,
+      plannedLessonsQuery,
+    ],
   });
   const mine = active.data.items.filter((lesson) => lesson.teacher_id === me.id);
   const isReady = schoolClasses.data.items.length > 0 && rooms.data.items.length > 0;
@@ -42,6 +55,7 @@ export function HomePage() {
             rooms={rooms.data.items}
             active={active.data.items}
             recent={recent.data.items}
+            planned={planned.data.items}
           />
         ) : (
           <FirstSteps
@@ -49,6 +63,7 @@ export function HomePage() {
             hasRoom={rooms.data.items.length > 0}
           />
         )}
+        <PlannedToday lessons={planned.data.items} />
       </Stack>
     </div>
   );

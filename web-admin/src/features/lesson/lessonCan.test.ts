@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import type { Lesson } from '../../api/types';
+import type { Lesson, Me, Role } from '../../api/types';
 import { type Circumstances, lessonCan } from './lessonCan';
 
 const mine = { status: 'active', teacher_id: 'me' } satisfies Partial<Lesson>;
@@ -44,5 +44,20 @@ describe('lessonCan', () => {
   it('does nothing to a lesson that is over', () => {
     expect(lessonCan.share(over, onAir)).toEqual({ ok: false, reason: 'not_active' });
     expect(lessonCan.takeOver(over, onAir)).toEqual({ ok: false, reason: 'not_active' });
+  });
+
+  it('lets who planned a lesson, or an administrator, call it off', () => {
+    const planned = { status: 'scheduled', teacher_id: 'colleague' } satisfies Partial<Lesson>;
+    const asked = (id: string, role: Role) =>
+      lessonCan.cancel(planned, { me: { id, role }, isBoxHere: true });
+    expect(asked('colleague', 'teacher')).toEqual({ ok: true });
+    expect(asked('admin', 'admin')).toEqual({ ok: true });
+    expect(asked('me', 'teacher')).toEqual({ ok: false, reason: 'not_your_plan' });
+    const begun = { ...planned, status: 'active' } satisfies Partial<Lesson>;
+    const me = { id: 'colleague', role: 'teacher' } satisfies Partial<Me>;
+    expect(lessonCan.cancel(begun, { me, isBoxHere: true })).toEqual({
+      ok: false,
+      reason: 'not_planned',
+    });
   });
 });

@@ -6,7 +6,14 @@
  */
 import type { Lesson, Me } from '../../api/types';
 
-export type Reason = 'not_active' | 'not_yours' | 'already_yours' | 'not_on_air' | 'box_away';
+export type Reason =
+  | 'not_active'
+  | 'not_planned'
+  | 'not_yours'
+  | 'not_your_plan'
+  | 'already_yours'
+  | 'not_on_air'
+  | 'box_away';
 
 export type Can = { ok: true } | { ok: false; reason: Reason };
 
@@ -17,6 +24,12 @@ const no = (reason: Reason): Can => ({ ok: false, reason });
 export interface Circumstances {
   me: Pick<Me, 'id'>;
   isOnAir: boolean;
+  isBoxHere: boolean;
+}
+
+/** The same, for a lesson that has not begun. */
+interface Beforehand {
+  me: Pick<Me, 'id' | 'role'>;
   isBoxHere: boolean;
 }
 
@@ -48,6 +61,13 @@ export const lessonCan = {
   takeOver(lesson: Held, { me, isBoxHere }: Circumstances): Can {
     if (lesson.status !== 'active') return no('not_active');
     if (lesson.teacher_id === me.id) return no('already_yours');
+    return isBoxHere ? YES : no('box_away');
+  },
+
+  /** Any teacher may begin what a colleague planned, but not call it off. */
+  cancel(lesson: Held, { me, isBoxHere }: Beforehand): Can {
+    if (lesson.status !== 'scheduled') return no('not_planned');
+    if (lesson.teacher_id !== me.id && me.role !== 'admin') return no('not_your_plan');
     return isBoxHere ? YES : no('box_away');
   },
 };

@@ -11,8 +11,13 @@ export const lessonQuery = (id: string) => $api.queryOptions('get', '/api/v1/les
 export const peopleQuery = (id: string) =>
   $api.queryOptions('get', '/api/v1/lessons/{id}/people', of(id));
 
+/** What is on air, which the box tells of. */
+export const onAirQuery = (id: string) =>
+  $api.queryOptions('get', '/api/v1/lessons/{id}/stream', of(id));
+
+/** The same, with how the machines receive it. */
 export const streamQuery = (id: string) => ({
-  ...$api.queryOptions('get', '/api/v1/lessons/{id}/stream', of(id)),
+  ...onAirQuery(id),
   refetchInterval: STREAM_EVERY_MS,
 });
 
@@ -22,8 +27,16 @@ export const activeLessonsQuery = $api.queryOptions('get', '/api/v1/lessons', {
 
 /** Enough to know what a teacher did last. */
 export const recentLessonsQuery = $api.queryOptions('get', '/api/v1/lessons', {
-  params: { query: { limit: 50 } },
+  params: { query: { status: 'completed', limit: 50 } },
 });
+
+export const plannedLessonsQuery = $api.queryOptions('get', '/api/v1/lessons', {
+  params: { query: { status: 'scheduled' } },
+});
+
+/** What happened in a lesson, in order. */
+export const eventsQuery = (id: string) =>
+  $api.queryOptions('get', '/api/v1/lessons/{id}/events', of(id));
 
 export const classesQuery = $api.queryOptions('get', '/api/v1/classes');
 

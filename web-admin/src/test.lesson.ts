@@ -1,0 +1,30 @@
+/** A lesson for tests that care for a few of its fields. */
+import type { Lesson } from './api/types';
+
+export const lessonWith = (part: Partial<Lesson>): Lesson => ({
+  id: 'l',
+  title: '7 B',
+  description: null,
+  status: 'active',
+  class_id: '7b',
+  class_name: '7 B',
+  room_id: 'r1',
+  room_name: 'Room 1',
+  teacher_id: 'me',
+  teacher_name: 'Me',
+  substitute_for: null,
+  machine_ids: null,
+  start_at: 0,
+  end_at: null,
+  planned_end_at: 0,
+  ends_by_itself_at: null,
+  duration_seconds: null,
+  student_count: 0,
+  clock_was_sure: true,
+  is_recording: true,
+  max_fps: 30,
+  picture: 'live',
+  quality_pinned: false,
+  quality_profile: 'small',
+  ...part,
+});
