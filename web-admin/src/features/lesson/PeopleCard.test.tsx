@@ -3,8 +3,9 @@ import userEvent from '@testing-library/user-event';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { queryClient } from '../../api/client';
-import type { Lesson, Person } from '../../api/types';
+import type { Person } from '../../api/types';
 import { announceSurface } from '../../lib/privacy';
+import { lessonWith } from '../../test.lesson';
 import { renderPart } from '../../test.render';
 import type { Verdict } from '../../ui/VerdictButton';
 import { PeopleCard } from './PeopleCard';
@@ -24,32 +25,7 @@ function person(full_name: string, state: Person['state']): Person {
   };
 }
 
-const lesson: Lesson = {
-  id: 'l',
-  title: '7A',
-  description: null,
-  status: 'active',
-  class_id: 'c',
-  class_name: '7A',
-  room_id: 'r',
-  room_name: '12',
-  teacher_id: 't',
-  teacher_name: 'T',
-  substitute_for: null,
-  machine_ids: null,
-  start_at: 0,
-  end_at: null,
-  planned_end_at: 0,
-  ends_by_itself_at: null,
-  duration_seconds: null,
-  student_count: 2,
-  clock_was_sure: true,
-  is_recording: false,
-  max_fps: 30,
-  picture: 'live',
-  quality_pinned: false,
-  quality_profile: 'small',
-};
+const lesson = lessonWith({ room_id: 'r' });
 
 const renderCard = (maySeat: Verdict = { ok: true }) =>
   renderPart(<PeopleCard lesson={lesson} maySeat={maySeat} />);

@@ -9,6 +9,7 @@ const screen: StreamState['publications'][number] = {
   id: 'p',
   kind: 'screen',
   source: 'whip',
+  by_stream_key: false,
   teacher_id: 'me',
   fps: 30,
   bitrate_bps: 3_000_000,
