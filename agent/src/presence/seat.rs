@@ -2,7 +2,7 @@
 //!
 //! Read every [`POLL`] rather than by signals: desktops restart, sessions come and go, and a read
 //! is always about now. Without logind (a container, a test) the user given on the command line
-//! counts as being there, unlocked and busy: the attached player alone decides then.
+//! counts as being there, unlocked and busy, for as long as their player is attached.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -29,10 +29,15 @@ enum SeatError {
 pub struct Seat {
     /// Whose it is; `None` at a login screen.
     pub user: Option<u32>,
+    /// Whether that is known, and not only who would be there if anybody is.
+    pub is_known: bool,
     pub locked: bool,
     /// Since when nobody touched anything, in `CLOCK_MONOTONIC`; `None` while somebody does.
     pub idle_since: Option<Duration>,
 }
+
+/// A login screen.
+const NOBODY: Seat = Seat { user: None, is_known: true, locked: false, idle_since: None };
 
 /// Where the session in front is learnt from.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +55,7 @@ impl SeatSource {
     }
 
     fn without_logind(self) -> Seat {
-        Seat { user: Some(self.otherwise), ..Seat::default() }
+        Seat { user: Some(self.otherwise), is_known: false, ..Seat::default() }
     }
 
     /// Keeps `seat` up to date for ever.
@@ -107,7 +112,7 @@ impl Logind {
         let (_, session) = active_session(&bus).await?;
         // A seat without a session names the path "/".
         if session.as_str() == "/" {
-            return Ok(Seat::default());
+            return Ok(NOBODY);
         }
         let properties = bus
             .call_method(
@@ -144,14 +149,14 @@ async fn active_session(bus: &Connection) -> Result<(String, OwnedObjectPath), S
 fn session_seat(mut properties: HashMap<String, OwnedVariant>) -> Option<Seat> {
     let class: String = properties.remove("Class")?.try_into().ok()?;
     if class != "user" {
-        return Some(Seat::default());
+        return Some(NOBODY);
     }
     let (user, _): (u32, OwnedObjectPath) = properties.remove("User")?.try_into().ok()?;
     let locked: bool = properties.remove("LockedHint")?.try_into().ok()?;
     let idle: bool = properties.remove("IdleHint")?.try_into().ok()?;
     let since: u64 = properties.remove("IdleSinceHintMonotonic")?.try_into().ok()?;
     let idle_since = idle.then_some(Duration::from_micros(since));
-    Some(Seat { user: Some(user), locked, idle_since })
+    Some(Seat { user: Some(user), is_known: true, locked, idle_since })
 }
 
 #[cfg(test)]
@@ -175,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_session_is_read_as_logind_writes_it() {
-        let busy = Seat { user: Some(1000), locked: false, idle_since: None };
+        let busy = Seat { user: Some(1000), is_known: true, locked: false, idle_since: None };
         assert_eq!(session_seat(properties("user", false, false)), Some(busy));
         let away = Seat { locked: true, idle_since: Some(Duration::from_secs(5)), ..busy };
         assert_eq!(session_seat(properties("user", true, true)), Some(away));
@@ -183,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_login_screen_is_nobodys_and_nonsense_is_refused() {
-        assert_eq!(session_seat(properties("greeter", false, false)), Some(Seat::default()));
+        assert_eq!(session_seat(properties("greeter", false, false)), Some(NOBODY));
         assert_eq!(session_seat(HashMap::new()), None);
     }
 }

@@ -26,11 +26,14 @@ pub const IDLE_AFTER: Duration = Duration::from_mins(10);
 /// A pause in observing longer than this splits a span. Observing happens each second.
 const UNOBSERVED_MS: u64 = 30_000;
 
-/// Whether the session is in use: a player of the session's user is attached, and the session is
-/// neither locked nor idle for long. `now` is `CLOCK_MONOTONIC`, as logind's idle times are.
+/// Whether the session is in use: somebody's is in front, neither locked nor idle for long. A
+/// student who has closed the lesson's window is no less there; where nobody can say whose session
+/// it is, the attached player of `player` stands for it. `now` is `CLOCK_MONOTONIC`, as logind's
+/// idle times are.
 pub fn in_use(player: Option<u32>, seat: &Seat, now: Duration) -> bool {
     let idle = seat.idle_since.is_some_and(|since| now.saturating_sub(since) >= IDLE_AFTER);
-    player.is_some() && player == seat.user && !seat.locked && !idle
+    let is_somebodys = seat.user.is_some() && (seat.is_known || player == seat.user);
+    is_somebodys && !seat.locked && !idle
 }
 
 /// A mark that has no number yet.
@@ -181,17 +184,26 @@ mod tests {
         assert_eq!(presence.end(at(4)), []);
     }
 
+    const NOW: Duration = Duration::from_hours(2);
+    const KNOWN: Seat = Seat { user: Some(1000), is_known: true, locked: false, idle_since: None };
+
     #[test]
-    fn locked_idle_and_strangers_are_not_in_use() {
-        let seat = Seat { user: Some(1000), locked: false, idle_since: None };
-        let now = Duration::from_hours(2);
-        assert!(in_use(Some(1000), &seat, now));
-        assert!(!in_use(None, &seat, now), "no player");
-        assert!(!in_use(Some(1001), &seat, now), "another user's");
-        assert!(!in_use(Some(1000), &Seat { user: None, ..seat }, now), "nobody's session");
-        assert!(!in_use(Some(1000), &Seat { locked: true, ..seat }, now));
-        let idle = |minutes| Seat { idle_since: now.checked_sub(MINUTE * minutes), ..seat };
-        assert!(in_use(Some(1000), &idle(9), now));
-        assert!(!in_use(Some(1000), &idle(10), now));
+    fn a_session_is_in_use_with_or_without_the_lessons_window() {
+        for player in [Some(1000), None] {
+            assert!(in_use(player, &KNOWN, NOW));
+            assert!(!in_use(player, &Seat { user: None, ..KNOWN }, NOW), "a login screen");
+            assert!(!in_use(player, &Seat { locked: true, ..KNOWN }, NOW));
+            let idle = |minutes| Seat { idle_since: NOW.checked_sub(MINUTE * minutes), ..KNOWN };
+            assert!(in_use(player, &idle(9), NOW));
+            assert!(!in_use(player, &idle(10), NOW));
+        }
+    }
+
+    #[test]
+    fn where_no_session_is_known_the_player_stands_for_it() {
+        let guessed = Seat { is_known: false, ..KNOWN };
+        assert!(in_use(Some(1000), &guessed, NOW));
+        assert!(!in_use(None, &guessed, NOW), "no player");
+        assert!(!in_use(Some(1001), &guessed, NOW), "another user's");
     }
 }
