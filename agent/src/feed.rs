@@ -31,7 +31,10 @@
 
 use std::io;
 
-use alfarid_protocol::grant::{Codec, Stage};
+use alfarid_protocol::{
+    control::RefusalCode,
+    grant::{Codec, Stage},
+};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -84,10 +87,17 @@ pub struct Frame {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Idle {
-    #[default]
+    /// A box serves this machine, and there is no lesson for it.
     NoLesson,
-    /// The box has not been in reach for a while; it is being looked for.
+    /// No box has been in reach yet, or not for a while; it is being looked for.
+    #[default]
     NoBox,
+    /// Nobody has made this machine known to a site.
+    NotEnrolled,
+    /// The box knows it, and an admin has still to let it in.
+    NotLetIn,
+    /// The box answers and will not serve it, until somebody does something.
+    Refused(RefusalCode),
 }
 
 /// What the agent says to the player.
@@ -283,7 +293,8 @@ mod tests {
             frames().prop_map(ToPlayer::Video),
             frames().prop_map(ToPlayer::Audio),
             stage.prop_map(ToPlayer::Stage),
-            prop_oneof![Just(Idle::NoLesson), Just(Idle::NoBox)].prop_map(ToPlayer::Idle),
+            prop_oneof![Just(Idle::NoLesson), Just(Idle::Refused(RefusalCode::AgentTooOld))]
+                .prop_map(ToPlayer::Idle),
             Just(ToPlayer::Replaced),
         ]
     }

@@ -32,6 +32,7 @@ use crate::{
     backoff::Backoff,
     channel::{Channel, ChannelError, Received, Secured},
     clock::{self, Clock},
+    feed::Idle,
     find::Search,
     host_name,
     identity::{Identity, StateDir},
@@ -79,8 +80,12 @@ enum Ended {
 }
 
 impl Ended {
-    fn is_for_somebody_to_solve(&self) -> bool {
-        matches!(self, Self::Refused { code, .. } if *code != RefusalCode::TryLater)
+    /// Why the box refuses this machine, if that stays so until somebody does something.
+    fn is_for_somebody_to_solve(&self) -> Option<RefusalCode> {
+        match self {
+            Self::Refused { code, .. } if *code != RefusalCode::TryLater => Some(*code),
+            _ => None,
+        }
     }
 }
 
@@ -120,7 +125,8 @@ impl Link {
                 self.order(Order::BoxLost).await;
             }
             log_end(&ended, &address);
-            if ended.is_for_somebody_to_solve() {
+            if let Some(code) = ended.is_for_somebody_to_solve() {
+                self.order(Order::NotServed(Idle::Refused(code))).await;
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = sleep(REFUSED_WAIT) => {}
@@ -148,6 +154,7 @@ impl Link {
             match search.attempt(&known, &identity.tls).await {
                 Ok(found) => return found,
                 Err(failures) => {
+                    self.order(Order::NotServed(Idle::NoBox)).await;
                     for error in failures {
                         let error = &error as &dyn std::error::Error;
                         tracing::debug!(error, "no box there");
@@ -173,6 +180,7 @@ impl Link {
                 Ok(identity) => return identity,
                 Err(error) if !told => {
                     told = true;
+                    self.order(Order::NotServed(Idle::NotEnrolled)).await;
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(error, "waiting until this machine is enrolled");
                 }
@@ -245,7 +253,7 @@ impl<'a> Session<'a> {
                     }
                     self.welcomed = true;
                     self.acknowledge(marks_through).await;
-                    self.link.order(Order::BoxReached { local: channel.local }).await;
+                    self.link.order(Order::BoxReached { local: channel.local, approved }).await;
                     // What was said to a box that is gone means nothing to this one.
                     while self.link.outgoing.try_recv().is_ok() {}
                     self.link.batch.mark_changed();

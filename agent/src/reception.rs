@@ -51,8 +51,12 @@ pub enum Order {
     /// A box serves this machine; this is the machine's end of the connection.
     BoxReached {
         local: SocketAddr,
+        /// `false`: there will be no lesson before an admin has let the machine in.
+        approved: bool,
     },
     BoxLost,
+    /// Why no box serves this machine, as it is now.
+    NotServed(Idle),
     Stage(Stage),
     Grant(Grant),
     Withdraw(LessonId),
@@ -76,6 +80,8 @@ pub struct Reception {
     stage: Option<Stage>,
     lesson: Option<Lesson>,
     deadline: Option<Deadline>,
+    /// What players were told last, while there is no lesson.
+    idle: Idle,
 }
 
 /// When to give up on the lesson if nothing changes until then.
@@ -114,6 +120,7 @@ impl Reception {
             stage: None,
             lesson: None,
             deadline: None,
+            idle: Idle::default(),
         }
     }
 
@@ -171,13 +178,18 @@ impl Reception {
 
     async fn obey(&mut self, order: Order) {
         match order {
-            Order::BoxReached { local } => {
+            Order::BoxReached { local, approved } => {
                 self.local = Some(local);
-                self.give_up_after(GRANTED_AGAIN_WITHIN, Idle::NoLesson);
+                let idle = if approved { Idle::NoLesson } else { Idle::NotLetIn };
+                self.rest_after(GRANTED_AGAIN_WITHIN, idle).await;
             }
-            Order::BoxLost => {
-                self.give_up_after(AWAY_FOR_LONG, Idle::NoBox);
-            }
+            Order::BoxLost => self.give_up_after(AWAY_FOR_LONG, Idle::NoBox),
+            Order::NotServed(idle) => match &mut self.deadline {
+                // A box that was just lost may be back in a moment.
+                Some(deadline) if idle == Idle::NoBox => deadline.idle = idle,
+                Some(deadline) if self.stage.is_some() => deadline.idle = idle,
+                _ => self.rest_after(AWAY_FOR_LONG, idle).await,
+            },
             Order::Stage(stage) => {
                 self.deadline = None;
                 self.stage = Some(stage.clone());
@@ -195,6 +207,18 @@ impl Reception {
                 }
             }
             Order::Kept(message) => self.take_kept(&message),
+        }
+    }
+
+    /// Shows why there is no lesson: at once, or where one is on show only after a while.
+    async fn rest_after(&mut self, wait: Duration, idle: Idle) {
+        if self.stage.is_some() || self.lesson.is_some() {
+            self.give_up_after(wait, idle);
+        } else {
+            self.deadline = None;
+            if self.idle != idle {
+                self.end(idle).await;
+            }
         }
     }
 
@@ -254,6 +278,8 @@ impl Reception {
     async fn end(&mut self, idle: Idle) {
         self.lesson = None;
         self.stage = None;
+        self.deadline = None;
+        self.idle = idle;
         self.players.send(ToPlayer::Idle(idle)).await;
     }
 

@@ -1,6 +1,6 @@
 //! The service and its box: found, kept, found again.
 
-use std::{io::Write, net::SocketAddr, time::Duration};
+use std::{io::Write, net::SocketAddr, os::unix::net::UnixStream, time::Duration};
 
 use alfarid_agent::{
     clock,
@@ -18,6 +18,7 @@ use crate::{
     process::Process,
     site::{NOWADAYS, Site},
     the_box::{TheBox, hang_up},
+    within,
 };
 
 #[tokio::test]
@@ -85,16 +86,59 @@ async fn a_refused_machine_does_not_hammer_and_ends_in_good_order() {
     assert!(machine.the_box.nobody_has_connected());
 }
 
+/// What the player is told while there is no lesson.
+struct Told(UnixStream);
+
+impl Told {
+    async fn by(machine: &Enrolled) -> Self {
+        Self::over(machine.player_socket().await)
+    }
+
+    fn over(mut player: UnixStream) -> Self {
+        player.write_all(&FromPlayer::Ready.encode()).unwrap();
+        Self(player)
+    }
+
+    /// Waits until it is `idle`; what was said before is out of date.
+    async fn until(&mut self, idle: Idle) {
+        let mut player = self.0.try_clone().unwrap();
+        let read = tokio::task::spawn_blocking(move || {
+            while ToPlayer::read(&mut player).unwrap() != ToPlayer::Idle(idle) {}
+        });
+        within(&format!("{idle:?}"), read).await.unwrap();
+    }
+}
+
 /// A player gets its calm line before any box is in reach, and before the machine is enrolled.
 #[tokio::test]
-async fn a_machine_that_is_not_enrolled_waits_and_feeds_its_player() {
+async fn a_machine_that_is_not_enrolled_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let (state, runtime) = (dir.path().join("state"), dir.path().join("runtime"));
     std::fs::create_dir(&state).unwrap();
     let mut agent = Process::agent(&state, &runtime);
-    let mut player = player_socket(&runtime).await;
-    player.write_all(&FromPlayer::Ready.encode()).unwrap();
-    assert_eq!(ToPlayer::read(&mut player).unwrap(), ToPlayer::Idle(Idle::NoLesson));
+    Told::over(player_socket(&runtime).await).until(Idle::NotEnrolled).await;
     agent.signal(Signal::SIGTERM);
     assert!(agent.ended().await);
+}
+
+/// "No lesson yet" is said by a box and by nobody else.
+#[tokio::test]
+async fn a_machine_says_why_it_is_not_served() {
+    let mut machine = Enrolled::machine().await;
+    let address: SocketAddr = machine.the_box.address.parse().unwrap();
+    machine.the_box = TheBox::nowhere();
+    let _agent = machine.agent();
+    let mut told = Told::by(&machine).await;
+    told.until(Idle::NoBox).await;
+
+    machine.the_box = TheBox::listen_at(address, machine.tls.clone()).await;
+    let connection = machine.the_box.welcome_as(0, false).await;
+    told.until(Idle::NotLetIn).await;
+    drop(connection);
+    let mut connection = machine.the_box.welcome(0).await;
+    told.until(Idle::NoLesson).await;
+
+    let code = RefusalCode::AgentTooOld;
+    connection.send(&FromBox::Refused { code, detail: "update alfarid-agent".into() }).await;
+    told.until(Idle::Refused(code)).await;
 }

@@ -88,6 +88,11 @@ impl TheBox {
 
     /// The next machine, greeted.
     pub(crate) async fn welcome(&mut self, marks_through: u64) -> Connection {
+        self.welcome_as(marks_through, true).await
+    }
+
+    /// The next machine, greeted as one that an admin has let in, or has still to let in.
+    pub(crate) async fn welcome_as(&mut self, marks_through: u64, approved: bool) -> Connection {
         let mut connection = self.connection().await;
         assert!(connection.has_certificate, "a machine says Hello with its certificate");
         let hello = connection.receive().await;
@@ -98,7 +103,7 @@ impl TheBox {
                 box_id: BOX,
                 machine: MACHINE,
                 room: "12".into(),
-                approved: true,
+                approved,
                 box_time: Timestamp(0),
                 marks_through,
             })

@@ -60,7 +60,7 @@ pub(crate) fn follow(socket: &Path, receivers: &mut Receivers, replies: &Replies
             tracing::debug!(error = &error as &dyn std::error::Error, "the agent is lost");
         }
         if clock::monotonic().saturating_sub(alone_since) >= ALONE_AFTER {
-            receivers.screen.set_status(Status::Idle(Idle::NoLesson));
+            receivers.screen.set_status(Status::Idle(Idle::default()));
         }
         // Waking early does no harm: the next attempt just comes sooner.
         thread::park_timeout(AGAIN);

@@ -25,6 +25,11 @@ impl Language {
 pub(crate) enum Line {
     NoLesson,
     NoBox,
+    NotEnrolled,
+    NotLetIn,
+    AgentTooOld,
+    BoxTooOld,
+    Refused,
     ScreenExpected,
     EyesOnTeacher,
     ScreenGone,
@@ -36,6 +41,24 @@ impl Line {
         let (english, russian) = match self {
             Self::NoLesson => ("No lesson yet", "Урок ещё не начался"),
             Self::NoBox => ("Looking for the classroom…", "Ищем кабинет в сети…"),
+            Self::NotEnrolled => (
+                "This computer is not part of a classroom yet",
+                "Этот компьютер ещё не подключён к кабинету",
+            ),
+            Self::NotLetIn => {
+                ("Waiting to be let into the classroom", "Ждём, когда компьютер допустят в кабинет")
+            }
+            Self::AgentTooOld => (
+                "Alfarid on this computer needs an update",
+                "Программу Alfarid на этом компьютере нужно обновить",
+            ),
+            Self::BoxTooOld => {
+                ("The classroom's box needs an update", "Сервер кабинета нужно обновить")
+            }
+            Self::Refused => (
+                "The classroom does not accept this computer",
+                "Кабинет не принимает этот компьютер",
+            ),
             Self::ScreenExpected => {
                 ("The teacher's screen will be here soon", "Скоро здесь будет экран учителя")
             }

@@ -2,7 +2,7 @@
 //!
 //! | told by the agent | a picture is there | none yet |
 //! |---|---|---|
-//! | no lesson, or no box | a calm line | a calm line |
+//! | no lesson, or no box that serves this machine | a calm line | a calm line |
 //! | live | the picture | title, and that the screen will come |
 //! | live, nobody on air | the last picture, and a note | title, and that the screen will come |
 //! | frozen | the picture of that moment | as for live |
@@ -11,7 +11,10 @@
 //! The recording mark stands on all of them while the lesson is recorded.
 
 use alfarid_agent::feed::Idle;
-use alfarid_protocol::grant::{Picture, Stage};
+use alfarid_protocol::{
+    control::RefusalCode,
+    grant::{Picture, Stage},
+};
 
 use crate::catalogue::Line;
 
@@ -56,6 +59,11 @@ impl Scene {
                 let line = match idle {
                     Idle::NoLesson => Line::NoLesson,
                     Idle::NoBox => Line::NoBox,
+                    Idle::NotEnrolled => Line::NotEnrolled,
+                    Idle::NotLetIn => Line::NotLetIn,
+                    Idle::Refused(RefusalCode::AgentTooOld) => Line::AgentTooOld,
+                    Idle::Refused(RefusalCode::BoxTooOld) => Line::BoxTooOld,
+                    Idle::Refused(_) => Line::Refused,
                 };
                 Self { ground: Ground::Calm { title: None, line }, recording: false }
             }
@@ -112,6 +120,19 @@ mod tests {
         assert_eq!(ground(&lesson(Picture::Live, false), true), gone);
         let dark = Ground::Dark(Line::EyesOnTeacher);
         assert_eq!(ground(&lesson(Picture::Blank, true), true), dark);
+    }
+
+    #[test]
+    fn a_machine_that_is_not_served_says_what_is_missing() {
+        for (idle, line) in [
+            (Idle::NotEnrolled, Line::NotEnrolled),
+            (Idle::NotLetIn, Line::NotLetIn),
+            (Idle::Refused(RefusalCode::AgentTooOld), Line::AgentTooOld),
+            (Idle::Refused(RefusalCode::BoxTooOld), Line::BoxTooOld),
+            (Idle::Refused(RefusalCode::MachineRevoked), Line::Refused),
+        ] {
+            assert_eq!(ground(&Status::Idle(idle), true), Ground::Calm { title: None, line });
+        }
     }
 
     #[test]
