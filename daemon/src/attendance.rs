@@ -41,6 +41,7 @@ use alfarid_protocol::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 pub use self::{
     actor::{Actor, new},
@@ -170,6 +171,25 @@ pub struct Correction {
     pub(crate) status: Status,
 }
 
+/// What a person changed of a lesson's attendance: a line of its trail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub id: Uuid,
+    pub at: Timestamp,
+    pub by: TeacherId,
+    pub by_name: String,
+    pub student: StudentId,
+    pub student_name: String,
+    pub what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// The student sits at another machine, by name; `None` is none.
+    Seat { from: Option<String>, to: Option<String>, mode: Mode },
+    Record { was: Status, status: Status, why: String },
+}
+
 /// Everybody's attendance of one lesson.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sheet {
@@ -189,6 +209,11 @@ pub struct MeetingView {
     pub room_name: String,
     pub teacher_id: TeacherId,
     pub teacher_name: String,
+    /// Whose lesson it was to be, when somebody else held it.
+    #[schema(required)]
+    pub substitute_for_name: Option<String>,
+    /// Whether anybody vouched for the box's clock that these times are by.
+    pub clock_was_sure: bool,
     pub start_at: Timestamp,
     pub planned_end_at: Timestamp,
     #[schema(required)]

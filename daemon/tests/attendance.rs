@@ -319,12 +319,39 @@ async fn only_whose_lesson_or_class_it_is_sees_its_attendance() {
     let take_over = format!("/lessons/{lesson}/take_over");
     school.call("colleague", "POST", &take_over, Value::Null).await.expect(StatusCode::OK);
     assert_eq!(school.call("colleague", "GET", &sheet, Value::Null).await.status, StatusCode::OK);
-    // The class's own teacher still sees it, but does not change it any more.
+    // It is still the register of the class's own teacher, but not their seating any more.
     assert_eq!(school.call("teacher", "GET", &sheet, Value::Null).await.status, StatusCode::OK);
     let correction = format!("{sheet}/{}", school.students[0]);
     let body = json!({"status": "excused", "why": "Is ill"});
-    let refused = school.call("teacher", "PUT", &correction, body).await;
+    let corrected = school.call("teacher", "PUT", &correction, body).await.expect(StatusCode::OK);
+    assert_eq!(corrected["correction"]["by_name"], "teacher");
+    let nowhere = json!({"student_id": school.students[0], "machine_id": null, "mode": "now"});
+    let refused = school.post(&format!("/lessons/{lesson}/seats"), nowhere).await;
     assert_eq!(refused.problem(StatusCode::FORBIDDEN), "not_your_lesson");
+}
+
+#[tokio::test]
+async fn a_stranger_to_the_class_corrects_nothing() {
+    let (school, lesson, _machines) = begun(1).await;
+    let correction = format!("/lessons/{lesson}/attendance/{}", school.students[0]);
+    let body = json!({"status": "excused", "why": "Is ill"});
+    let refused = school.call("colleague", "PUT", &correction, body).await;
+    assert_eq!(refused.problem(StatusCode::FORBIDDEN), "not_your_lesson");
+}
+
+#[tokio::test]
+async fn a_sheet_says_who_stood_in_and_whether_its_times_can_be_relied_on() {
+    let (school, lesson, _machines) = begun(1).await;
+    let take_over = format!("/lessons/{lesson}/take_over");
+    school.call("colleague", "POST", &take_over, Value::Null).await.expect(StatusCode::OK);
+    let path = format!("/lessons/{lesson}/attendance");
+    let sheet = school.get(&path).await.expect(StatusCode::OK);
+    assert_eq!(sheet["lesson"]["teacher_name"], "colleague");
+    assert_eq!(sheet["lesson"]["substitute_for_name"], "teacher");
+    assert_eq!(sheet["lesson"]["clock_was_sure"], true);
+    let csv = String::from_utf8(school.get(&format!("{path}.csv")).await.bytes).unwrap();
+    assert!(csv.contains("Учитель;Замещает;Часы\r\n"), "{csv}");
+    assert!(csv.ends_with(";colleague;teacher;верны\r\n"), "{csv}");
 }
 
 #[tokio::test]
@@ -423,9 +450,9 @@ async fn a_lesson_and_a_class_are_taken_home_as_files_that_run_nothing() {
     let text = String::from_utf8(csv.bytes).unwrap();
     assert_eq!(
         text,
-        "\u{feff}Номер;ФИО;Посещение;Приход;Уход;Минут;Исправлено;Причина\r\n\
-         001;\"'=HYPERLINK(\"\"http://x\"\")\";отсутствие;;;0;;\r\n\
-         000;Student 000;присутствие;2027-02-01 14:00;2027-02-01 14:45;45;;\r\n"
+        "\u{feff}Номер;ФИО;Посещение;Приход;Уход;Минут;Исправлено;Причина;Учитель;Замещает;Часы\r\n\
+         001;\"'=HYPERLINK(\"\"http://x\"\")\";отсутствие;;;0;;;teacher;;верны\r\n\
+         000;Student 000;присутствие;2027-02-01 14:00;2027-02-01 14:45;45;;;teacher;;верны\r\n"
     );
     let class = format!("/classes/{}/attendance", school.class);
     let csv = school.get(&format!("{class}.csv")).await;

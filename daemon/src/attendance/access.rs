@@ -1,7 +1,8 @@
 //! Whose attendance a person may see and change.
 //!
-//! A lesson's attendance is seen by who holds it, by the class's own teacher and by an admin; it
-//! is changed by who holds it and by an admin.
+//! A lesson's attendance is seen and corrected by who holds it, by the class's own teacher, whose
+//! register it is whoever stood in, and by an admin. Who sits where is changed by who stands in
+//! front of the class and by an admin.
 
 use alfarid_protocol::id::ClassId;
 use rusqlite::Connection;
@@ -13,7 +14,7 @@ use crate::{
 };
 
 pub(super) fn may_see(c: &Connection, meeting: &Kept, person: &Person) -> Result<(), Error> {
-    if may_change(meeting, person).is_ok() {
+    if may_seat(meeting, person).is_ok() {
         return Ok(());
     }
     match class_to_see(c, meeting.class, person) {
@@ -22,7 +23,11 @@ pub(super) fn may_see(c: &Connection, meeting: &Kept, person: &Person) -> Result
     }
 }
 
-pub(super) fn may_change(meeting: &Kept, person: &Person) -> Result<(), Error> {
+pub(super) fn may_correct(c: &Connection, meeting: &Kept, person: &Person) -> Result<(), Error> {
+    may_see(c, meeting, person)
+}
+
+pub(super) fn may_seat(meeting: &Kept, person: &Person) -> Result<(), Error> {
     if meeting.teacher == person.id || person.is_admin() {
         Ok(())
     } else {

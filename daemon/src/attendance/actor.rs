@@ -21,7 +21,7 @@ use super::{
     ledger::{self, Said},
     request::Request,
     roll, seat,
-    store::{heard, meeting, record},
+    store::{heard, meeting, record, trail},
 };
 use crate::{
     clock::{Clock, Follower},
@@ -143,6 +143,9 @@ impl Actor {
             Request::WereThere { lesson, reply } => {
                 drop(reply.send(self.read(move |c| Ok(record::were_there(c, lesson)?)).await));
             }
+            Request::Changes { lesson, reply } => {
+                drop(reply.send(self.read(move |c| Ok(trail::changes(c, lesson)?)).await));
+            }
             Request::PageOpened { lesson, student, reply } => {
                 drop(reply.send(self.open_page(lesson, student).await));
             }
@@ -259,7 +262,7 @@ impl Actor {
         let rewritten = self
             .change(move |tx| {
                 let kept = ledger::meeting(tx, lesson_id)?;
-                access::may_change(&kept, &by)?;
+                access::may_seat(&kept, &by)?;
                 if ledger::is_forgotten(&kept, clock.now()) {
                     return Err(Error::TooLongAgo(lesson_id));
                 }

@@ -36,12 +36,23 @@ pub(super) fn lesson_name(sheet: &Sheet, zone: &Zone) -> String {
     format!("{} {day}", sheet.lesson.class_name)
 }
 
-/// The records of one lesson, a line each.
-pub(super) fn lesson(records: &[Record], language: Language, zone: &Zone) -> sheet::Sheet {
+/// The records of one lesson, a line each. Who held it, for whom, and whether its times can be
+/// relied on stand on every line: sheets of several lessons are put under one another.
+pub(super) fn lesson(of: &Sheet, language: Language, zone: &Zone) -> sheet::Sheet {
     let columns = match language {
-        Language::Ru => {
-            ["Номер", "ФИО", "Посещение", "Приход", "Уход", "Минут", "Исправлено", "Причина"]
-        }
+        Language::Ru => [
+            "Номер",
+            "ФИО",
+            "Посещение",
+            "Приход",
+            "Уход",
+            "Минут",
+            "Исправлено",
+            "Причина",
+            "Учитель",
+            "Замещает",
+            "Часы",
+        ],
         Language::En => [
             "Number",
             "Full name",
@@ -51,7 +62,16 @@ pub(super) fn lesson(records: &[Record], language: Language, zone: &Zone) -> she
             "Minutes",
             "Corrected by",
             "Why",
+            "Teacher",
+            "Substitute for",
+            "Clock",
         ],
+    };
+    let clock = match (language, of.lesson.clock_was_sure) {
+        (Language::Ru, true) => "верны",
+        (Language::Ru, false) => "не сверены",
+        (Language::En, true) => "sure",
+        (Language::En, false) => "unsure",
     };
     let row = |record: &Record| {
         let correction = record.correction.as_ref();
@@ -64,11 +84,14 @@ pub(super) fn lesson(records: &[Record], language: Language, zone: &Zone) -> she
             (record.duration_seconds / 60).to_string(),
             correction.map(|correction| correction.by_name.clone()).unwrap_or_default(),
             correction.map(|correction| correction.why.clone()).unwrap_or_default(),
+            of.lesson.teacher_name.clone(),
+            of.lesson.substitute_for_name.clone().unwrap_or_default(),
+            clock.to_owned(),
         ]
     };
     sheet::Sheet {
         columns: columns.map(str::to_owned).to_vec(),
-        rows: records.iter().map(row).collect(),
+        rows: of.records.iter().map(row).collect(),
     }
 }
 

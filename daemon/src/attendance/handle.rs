@@ -7,7 +7,7 @@ use alfarid_protocol::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Error, Meeting, Move, PersonView, Record, Sheet, Status, Summary,
+    Change, Error, Meeting, Move, PersonView, Record, Sheet, Status, Summary,
     request::{Reply, Request},
 };
 use crate::{identity::Person, roster::Class};
@@ -58,6 +58,11 @@ impl Handle {
     /// How many students came to a lesson that is over.
     pub async fn were_there(&self, lesson: LessonId) -> Result<u32, Error> {
         self.ask(|reply| Request::WereThere { lesson, reply }).await
+    }
+
+    /// What people changed of it, seats first, then records. Whoever asks says who may see it.
+    pub async fn changes(&self, lesson: LessonId) -> Result<Vec<Change>, Error> {
+        self.ask(|reply| Request::Changes { lesson, reply }).await
     }
 
     /// A signed-in student's live page was opened. Returns what it is closed by.

@@ -155,7 +155,7 @@ pub(super) fn correct(
     thresholds: Thresholds,
 ) -> Result<Record, Error> {
     let kept = meeting(tx, said.lesson)?;
-    access::may_change(&kept, &said.by)?;
+    access::may_correct(tx, &kept, &said.by)?;
     let now = clock.now();
     let find = |sheet: Sheet| sheet.records.into_iter().find(|r| r.student_id == said.student);
     let record = find(sheet(tx, said.lesson, &said.by, connected, thresholds, now)?)

@@ -6,7 +6,7 @@ use alfarid_protocol::{
 };
 use tokio::sync::oneshot;
 
-use super::{Error, Meeting, Move, PersonView, Record, Sheet, Status, Summary};
+use super::{Change, Error, Meeting, Move, PersonView, Record, Sheet, Status, Summary};
 use crate::{identity::Person, roster::Class};
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -46,6 +46,10 @@ pub(super) enum Request {
     WereThere {
         lesson: LessonId,
         reply: Reply<u32>,
+    },
+    Changes {
+        lesson: LessonId,
+        reply: Reply<Vec<Change>>,
     },
     // From students' pages.
     PageOpened {

@@ -5,7 +5,7 @@ use alfarid_protocol::{
     time::Timestamp,
 };
 use rusqlite::Transaction;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
@@ -31,7 +31,7 @@ pub struct Move {
     pub mode: Mode,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = SeatMode)]
 pub enum Mode {

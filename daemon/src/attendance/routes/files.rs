@@ -143,7 +143,7 @@ async fn of_lesson(
 ) -> Result<(String, Sheet), Problem> {
     let sheet = attendance.sheet(lesson, by).await?;
     let zone = Zone::new(query.utc_offset_minutes);
-    let file = export::lesson(&sheet.records, by.language, &zone);
+    let file = export::lesson(&sheet, by.language, &zone);
     Ok((export::lesson_name(&sheet, &zone), file))
 }
 

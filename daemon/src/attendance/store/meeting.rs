@@ -217,11 +217,13 @@ fn read_meeting(row: &Row<'_>) -> rusqlite::Result<Kept> {
 /// With the names of whom and what it is about.
 pub(in crate::attendance) fn view(c: &Connection, kept: &Kept) -> Result<MeetingView, DbError> {
     let mut statement = c.prepare_cached(
-        "SELECT classes.name, rooms.name, teachers.full_name
+        "SELECT classes.name, rooms.name, teachers.full_name, own.full_name, clock_was_sure
          FROM meetings
+         JOIN lessons ON lessons.id = meetings.lesson_id
          JOIN classes ON classes.id = meetings.class_id
          JOIN rooms ON rooms.id = meetings.room_id
          JOIN teachers ON teachers.id = meetings.teacher_id
+         LEFT JOIN teachers AS own ON own.id = lessons.substitute_for
          WHERE lesson_id = ?1",
     )?;
     Ok(statement.query_row([kept.lesson.to_string()], |row| {
@@ -233,6 +235,8 @@ pub(in crate::attendance) fn view(c: &Connection, kept: &Kept) -> Result<Meeting
             room_name: row.get(1)?,
             teacher_id: kept.teacher,
             teacher_name: row.get(2)?,
+            substitute_for_name: row.get(3)?,
+            clock_was_sure: row.get(4)?,
             start_at: kept.window.start_at,
             planned_end_at: kept.window.planned_end_at,
             end_at: kept.window.end_at,
