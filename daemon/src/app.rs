@@ -25,7 +25,7 @@ pub use self::routes::openapi_document;
 use self::{listen::Ports, routes::Web};
 use crate::{
     attendance, broadcast,
-    clock::{Clock, Evidence, keep},
+    clock::{Clock, Evidence, doubt, keep},
     config::Config,
     db::{self, Db, Opened, Story},
     discovery::{self, Announcement},
@@ -208,6 +208,8 @@ fn keep_floor(floor: &Floor, enrolment: enrolment::Handle, lifecycle: &Lifecycle
     let Floor { db, clock, health, .. } = floor.clone();
     let told = health.clone();
     lifecycle.spawn(Phase::Floor, "clock", |stopping| keep::keep(db, clock, told, stopping));
+    let (doubted, told) = (floor.clock.clone(), health.clone());
+    lifecycle.spawn(Phase::Floor, "doubt", |stopping| doubt::doubt(doubted, told, stopping));
     let (db, backups) = (floor.db.clone(), floor.state_dir().join("backups"));
     lifecycle.spawn(Phase::Floor, "backup", |stopping| db::keep_backups(db, backups, stopping));
     let storage = floor.config.storage.clone();

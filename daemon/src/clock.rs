@@ -19,6 +19,7 @@
 //! back ([`possible`]); a step happens only by [`Clock::correct`], which says how far;
 //! [`Clock::monotonic`] never steps at all.
 
+pub mod doubt;
 pub mod keep;
 mod possible;
 mod reading;
@@ -27,7 +28,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -54,7 +55,7 @@ struct Inner {
     offset_ms: AtomicI64,
     /// Box time never goes behind this.
     saved_ms: AtomicI64,
-    sure: AtomicBool,
+    sure: watch::Sender<bool>,
     /// Why the last time that a person's browser said was not believed, while nobody else vouches.
     refused: watch::Sender<Option<Impossible>>,
     ticks: Ticks,
@@ -121,7 +122,7 @@ impl Clock {
         let inner = Inner {
             offset_ms: AtomicI64::new(now.0 - millis(ticks.read())),
             saved_ms: AtomicI64::new(now.0),
-            sure: AtomicBool::new(sure),
+            sure: watch::Sender::new(sure),
             refused: watch::Sender::default(),
             ticks,
         };
@@ -140,7 +141,12 @@ impl Clock {
 
     /// Whether anybody vouches for [`Clock::now`]. Shown to people while false.
     pub fn is_sure(&self) -> bool {
-        self.0.sure.load(Ordering::Acquire)
+        *self.0.sure.borrow()
+    }
+
+    /// The same, for whoever waits until it changes.
+    pub fn surety(&self) -> watch::Receiver<bool> {
+        self.0.sure.subscribe()
     }
 
     /// The newest time that is on disk: box time will not go behind it, not even after a restart.
@@ -197,7 +203,7 @@ impl Clock {
     }
 
     fn vouch(&self) {
-        self.0.sure.store(true, Ordering::Release);
+        self.0.sure.send_if_modified(|sure| !std::mem::replace(sure, true));
         self.0.refused.send_if_modified(|refused| refused.take().is_some());
     }
 
