@@ -243,7 +243,7 @@ impl Handle {
     }
 
     /// The lesson that a teacher holds now; one of them if there are several.
-    pub async fn lesson_of(&self, teacher: TeacherId) -> Result<LessonId, Error> {
+    async fn lesson_of(&self, teacher: TeacherId) -> Result<LessonId, Error> {
         let lesson = self.ask(|reply| Order::LessonOf(teacher, reply)).await?;
         lesson.ok_or(Error::NoActiveLesson(teacher))
     }
@@ -257,7 +257,30 @@ impl Handle {
         offer: &str,
         came_to: IpAddr,
     ) -> Result<Published, Error> {
-        let who = Publisher::from(person);
+        self.take(lesson, kind, Publisher::from(person), offer, came_to).await
+    }
+
+    /// Takes a screen from a program that has the stream key of `person`, into the lesson that they
+    /// hold.
+    pub async fn publish_by_key(
+        &self,
+        person: &Person,
+        offer: &str,
+        came_to: IpAddr,
+    ) -> Result<Published, Error> {
+        let lesson = self.lesson_of(person.id).await?;
+        let who = Publisher { by_stream_key: true, ..Publisher::from(person) };
+        self.take(lesson, PublicationKind::Screen, who, offer, came_to).await
+    }
+
+    async fn take(
+        &self,
+        lesson: LessonId,
+        kind: PublicationKind,
+        who: Publisher,
+        offer: &str,
+        came_to: IpAddr,
+    ) -> Result<Published, Error> {
         // Whoever may not publish learns nothing of why their offer would not have worked.
         self.ask(|reply| Order::Admit(lesson, kind, who, reply)).await??;
         let wanted = match kind {
@@ -368,7 +391,7 @@ impl Handle {
 
 impl From<&Person> for Publisher {
     fn from(person: &Person) -> Self {
-        Self { teacher: person.id, is_admin: person.is_admin() }
+        Self { teacher: person.id, is_admin: person.is_admin(), by_stream_key: false }
     }
 }
 

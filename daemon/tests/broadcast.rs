@@ -263,6 +263,9 @@ async fn obs_publishes_by_its_stream_key_into_its_teachers_lesson_only() {
     assert_eq!(post("colleague").await.problem(StatusCode::CONFLICT), "no_active_lesson");
     let answer = post("teacher").await;
     assert_eq!(answer.status, StatusCode::CREATED);
+    // Its teacher's pages must know: no browser says what such a program shows.
+    let by_key = |stream: &serde_json::Value| stream["publications"][0]["by_stream_key"] == true;
+    stage.until_stream("a publication by stream key", by_key).await;
     let location = answer.header(header::LOCATION).strip_prefix("/api/v1").unwrap().to_owned();
     let delete = async |key: &str| {
         let key = format!("Bearer {key}");
@@ -362,8 +365,13 @@ async fn a_publisher_is_told_how_much_it_may_send() {
     let stage = Stage::new().await;
     let mut teacher = share(&stage, "teacher", Spec::H264).await;
     teacher.until("the limit", |seen| seen.limit_bps == Some(4_000_000)).await;
-    let limits = Limits { max_fps: 15, max_bitrate_bps: 2_000_000 };
+    let limits =
+        Limits { max_fps: 15, max_bitrate_bps: 2_000_000, max_audio_bitrate_bps: 64_000 };
     stage.broadcast.set_limits(stage.lesson, limits).await.unwrap();
+    let told = json!(
+        {"max_fps": 15, "max_bitrate_bps": 2_000_000, "max_audio_bitrate_bps": 64_000}
+    );
+    stage.until_stream("the limits of its page", |stream| stream["limits"] == told).await;
     teacher.until("the new limit", |seen| seen.limit_bps == Some(2_000_000)).await;
 }
 
@@ -412,6 +420,26 @@ async fn a_publisher_that_vanishes_is_noticed() {
     stage.until_stream("on air", |stream| stream["on_air"] == true).await;
     drop(teacher);
     stage.until_stream("nothing on air", |stream| stream["on_air"] == false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_screen_that_falls_silent_is_said_to_be_gone_and_comes_back_by_itself() {
+    let stage = Stage::new().await;
+    let mut machine = stage.machine().await;
+    let teacher = share(&stage, "teacher", Spec::H264).await;
+    let on_air = |is| move |message| scene(message).filter(|scene| scene.on_air == is);
+    machine.until("a screen", on_air(true)).await;
+    let path = format!("/lessons/{}/stream", stage.lesson);
+    let publication = stage.get(&path).await["publications"][0]["id"].clone();
+
+    teacher.hush(true);
+    machine.until("word that the screen is gone", on_air(false)).await;
+    let silent = stage.get(&path).await;
+    assert_eq!(silent["on_air"], false);
+    assert_eq!(silent["publications"][0]["id"], publication, "it may come back");
+    teacher.hush(false);
+    machine.until("the screen again", on_air(true)).await;
+    assert_eq!(stage.get(&path).await["publications"][0]["id"], publication);
 }
 
 /// Publishes a screen, and waits until it is connected.

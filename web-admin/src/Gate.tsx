@@ -8,6 +8,7 @@ import { Navigate, Outlet, useLocation } from 'react-router';
 
 import { startLive } from './api/liveBox';
 import { useBoxState } from './api/session';
+import { EncoderWatch } from './features/lesson/EncoderWatch';
 import { currentLanguage, speak } from './i18n';
 import { paths } from './lib/paths';
 import { learnBoxTime } from './lib/time';
@@ -44,6 +45,7 @@ function Doors() {
   return (
     <>
       <AwayBanner />
+      {isSignedIn && <EncoderWatch />}
       <Suspense fallback={<Waiting />}>
         <Outlet />
       </Suspense>

@@ -23,6 +23,8 @@ use super::SourceKind;
 pub(super) struct Publisher {
     pub(super) teacher: TeacherId,
     pub(super) is_admin: bool,
+    /// They came by their stream key and not by their page.
+    pub(super) by_stream_key: bool,
 }
 
 impl Publisher {
@@ -38,6 +40,7 @@ pub(super) struct Publication {
     pub(super) id: PublicationId,
     pub(super) teacher: TeacherId,
     pub(super) source: SourceKind,
+    pub(super) by_stream_key: bool,
     pub(super) since: Timestamp,
 }
 
@@ -103,11 +106,17 @@ mod tests {
 
     fn publication(id: u128, teacher: TeacherId) -> Publication {
         let id = PublicationId(Uuid::from_u128(id));
-        Publication { id, teacher, source: SourceKind::Whip, since: Timestamp(0) }
+        Publication {
+            id,
+            teacher,
+            source: SourceKind::Whip,
+            by_stream_key: false,
+            since: Timestamp(0),
+        }
     }
 
     fn who(teacher: TeacherId, is_admin: bool) -> Publisher {
-        Publisher { teacher, is_admin }
+        Publisher { teacher, is_admin, by_stream_key: false }
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct PublicationState {
     pub id: PublicationId,
     pub kind: PublicationKind,
     pub source: SourceKind,
+    /// By a program like OBS: it may show a whole screen, and no browser knows of it.
+    pub by_stream_key: bool,
     pub teacher_id: TeacherId,
     /// `null` until it has taken over.
     pub codec_video: Option<Codec>,
@@ -149,6 +151,7 @@ fn describe(
         id: publication.id,
         kind,
         source: publication.source,
+        by_stream_key: publication.by_stream_key,
         teacher_id: publication.teacher,
         codec_video: on_air.video.map(|video| codec(video.codec)),
         codec_audio: on_air.audio.map(|audio| codec(audio.codec)),

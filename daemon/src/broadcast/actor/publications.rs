@@ -90,7 +90,8 @@ impl Actor {
         let Place { lesson, kind, publication: id } = place;
         let since = self.floor.clock.now();
         let Some(stage) = self.stages.get_mut(&lesson) else { return };
-        let publication = Publication { id, teacher: who.teacher, source, since };
+        let Publisher { teacher, by_stream_key, .. } = who;
+        let publication = Publication { id, teacher, source, by_stream_key, since };
         let earlier = stage.slot(kind).announce(publication);
         stage.is_news = true;
         let source = relay::Source { publication: id, asker, has_sound };

@@ -117,9 +117,7 @@ async fn publish_by_key(
 ) -> Result<Response, Problem> {
     let person = person_of(&identity, stream_key(&headers).unwrap_or_default()).await?;
     let offer = read_offer(&headers, &body)?;
-    let lesson = broadcast.lesson_of(person.id).await?;
-    let kind = PublicationKind::Screen;
-    let published = broadcast.publish(lesson, kind, &person, offer, peer.local.ip()).await?;
+    let published = broadcast.publish_by_key(&person, offer, peer.local.ip()).await?;
     Ok(created(published))
 }
 
