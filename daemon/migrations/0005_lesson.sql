@@ -20,6 +20,8 @@ CREATE TABLE lessons (
     quality_pinned    INTEGER NOT NULL DEFAULT 0 CHECK (quality_pinned IN (0, 1)),
     max_fps           INTEGER NOT NULL,
     is_recording      INTEGER NOT NULL CHECK (is_recording IN (0, 1)),
+    -- Why it stopped recording by itself, until somebody switches it on again.
+    recording_fault   TEXT CHECK (recording_fault IN ('disk_full', 'disk_failed', 'disk_too_slow', 'interrupted', 'nothing_recorded')),
     picture           TEXT NOT NULL DEFAULT 'live' CHECK (picture IN ('live', 'blank', 'frozen')),
     -- JSON array of machine ids; NULL: the whole room.
     machine_ids       TEXT,

@@ -41,7 +41,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use utoipa::ToSchema;
 
-use self::{actor::Request, command::Command};
+use self::{actor::Request, command::Command, plan::substitute_for};
 pub use self::{
     actor::{Actor, new},
     effects::Others,
@@ -50,9 +50,11 @@ pub use self::{
     routes::routes,
 };
 use crate::{
+    attendance,
     db::{Db, DbError},
     field::{self, Invalid},
     identity::Person,
+    recording::{self, Fault},
     roster,
 };
 
@@ -60,6 +62,8 @@ use crate::{
 pub enum Error {
     #[error("this lesson is running already")]
     AlreadyRunning(Box<Lesson>),
+    #[error("cannot read who changed the attendance")]
+    Attendance(#[from] attendance::Error),
     #[error("cannot read or write lessons")]
     Db(#[from] DbError),
     #[error(transparent)]
@@ -80,6 +84,8 @@ pub enum Error {
     NotScheduled(LessonId),
     #[error("lesson {0} is held by somebody else: take it over first")]
     NotYours(LessonId),
+    #[error(transparent)]
+    NotRecorded(recording::Error),
     #[error("another lesson has these seats")]
     RoomBusy(Box<Lesson>),
     #[error("lessons are not kept any more: the box is stopping")]
@@ -100,6 +106,8 @@ pub struct Lesson {
     /// Whose lesson it was to be, when somebody else holds it.
     #[schema(required)]
     pub substitute_for: Option<TeacherId>,
+    #[schema(required)]
+    pub substitute_for_name: Option<String>,
     pub title: String,
     #[schema(required)]
     pub description: Option<String>,
@@ -117,6 +125,9 @@ pub struct Lesson {
     #[schema(required)]
     pub duration_seconds: Option<i64>,
     pub is_recording: bool,
+    /// Why it stopped recording by itself, until somebody switches it on again.
+    #[schema(required)]
+    pub recording_fault: Option<Fault>,
     pub picture: Picture,
     /// When it ends if no teacher comes back; `null` while one is there.
     #[schema(required)]
@@ -148,6 +159,7 @@ pub struct Plan {
     pub room: RoomId,
     /// `None`: the class's name.
     pub title: Option<String>,
+    pub description: Option<String>,
     /// `None`: now. Only a scheduled lesson begins at another time.
     pub start_at: Option<Timestamp>,
     /// `None`: as long as lessons are by default.
@@ -166,10 +178,43 @@ pub enum Ends {
     After(u32),
 }
 
+/// Whose lesson it was to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Colleague {
+    id: TeacherId,
+    full_name: String,
+}
+
+impl Lesson {
+    /// Whom its teacher stands in for.
+    fn stood_in_for(&self) -> Option<Colleague> {
+        let full_name = self.substitute_for_name.clone()?;
+        self.substitute_for.map(|id| Colleague { id, full_name })
+    }
+
+    fn stand_in_for(&mut self, whom: Option<Colleague>) {
+        let (id, full_name) = whom.map(|whom| (whom.id, whom.full_name)).unzip();
+        (self.substitute_for, self.substitute_for_name) = (id, full_name);
+    }
+
+    /// From now on `by` holds it, who stands in for the class's own teacher, or else for whoever it
+    /// was before.
+    fn hand_to(&mut self, by: &Person, own: Option<Colleague>) {
+        let former = self.stood_in_for().unwrap_or_else(|| Colleague {
+            id: self.teacher_id,
+            full_name: self.teacher_name.clone(),
+        });
+        self.stand_in_for(substitute_for(by.id, own, Some(former)));
+        self.teacher_id = by.id;
+        self.teacher_name.clone_from(&by.full_name);
+    }
+}
+
 /// What a teacher changes in a lesson, as they say it; `None` stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LessonChange {
     pub title: Option<String>,
+    pub description: field::Change<String>,
     /// A profile is pinned; cleared, it follows the number of students again.
     pub quality: field::Change<Profile>,
     pub is_recording: Option<bool>,
@@ -181,6 +226,7 @@ pub struct LessonChange {
 pub struct Handle {
     requests: mpsc::Sender<Request>,
     end_after: watch::Sender<Duration>,
+    others: Others,
     db: Db,
 }
 
@@ -236,6 +282,9 @@ impl Handle {
         by: Person,
         change: LessonChange,
     ) -> Result<Lesson, Error> {
+        if change.is_recording == Some(true) {
+            self.has_room_to_record(lesson).await?;
+        }
         self.command(Command::Change { lesson, by, change }).await
     }
 
@@ -249,7 +298,17 @@ impl Handle {
         Ok(self.db.read(move |c| store::lessons(c, &which)).await?)
     }
 
-    /// The log of a lesson, in order: for who holds it, the class's own teacher and an admin.
+    /// Before the switch is turned: one that a full disk turns back at once is no switch.
+    async fn has_room_to_record(&self, lesson: LessonId) -> Result<(), Error> {
+        let known = self.lesson(lesson).await?;
+        if known.status != Status::Active || known.is_recording {
+            return Ok(());
+        }
+        self.others.recording.has_room().await.map_err(Error::NotRecorded)
+    }
+
+    /// The log of a lesson, in order, with what people changed of its attendance: for who holds
+    /// it, the class's own teacher and an admin.
     pub async fn events(&self, id: LessonId, by: &Person) -> Result<Vec<LessonEvent>, Error> {
         let by = by.clone();
         let read = self.db.read(move |c| {
@@ -261,7 +320,10 @@ impl Handle {
             }
             Ok(store::events(c, id)?)
         });
-        read.await
+        let mut events = read.await?;
+        events.extend(self.others.attendance.changes(id).await?.into_iter().map(Into::into));
+        events.sort_by_key(|event: &LessonEvent| event.at);
+        Ok(events)
     }
 
     /// Takes up a setting that was read again.

@@ -90,6 +90,7 @@ async fn a_busy_room_says_by_whom_and_one_click_ends_theirs_and_starts_mine() {
     let mine = school.call("colleague", "POST", "/lessons/start", form).await;
     let mine = mine.expect(StatusCode::CREATED);
     assert_eq!(mine["substitute_for"], json!(school.teachers[0]));
+    assert_eq!(mine["substitute_for_name"], "teacher");
     assert_eq!(lesson(&school, theirs).await["status"], "completed");
     assert_eq!(events(&school, theirs).await, ["started", "ended"]);
 }
@@ -117,6 +118,83 @@ async fn a_lesson_is_planned_changed_started_by_somebody_else_and_taken_back() {
     assert_eq!(taken["substitute_for"], Value::Null);
     let cancelled = school.post(&format!("{path}/cancel"), Value::Null).await;
     assert_eq!(cancelled.problem(StatusCode::CONFLICT), "lesson_not_scheduled");
+}
+
+#[tokio::test]
+async fn a_planned_lesson_ends_what_has_the_room_and_begins_in_one_step() {
+    let school = School::new(1).await;
+    let mut form = start_form(&school);
+    form["start_at"] = json!(NINE.0 + 3_600_000);
+    let planned = school.call("colleague", "POST", "/lessons", form).await;
+    let planned = planned.expect(StatusCode::CREATED);
+    let start = format!("/lessons/{}/start", planned["id"].as_str().unwrap());
+    let theirs = school.start().await;
+    let busy = school.call("colleague", "POST", &start, Value::Null).await;
+    assert_eq!(busy.problem(StatusCode::CONFLICT), "room_busy");
+    assert_eq!(busy.expect(StatusCode::CONFLICT)["lesson"]["id"], json!(theirs));
+    let replace = format!("{start}?replace_lesson_id={theirs}");
+    let mine = school.call("colleague", "POST", &replace, Value::Null).await;
+    let mine = mine.expect(StatusCode::OK);
+    assert_eq!((&mine["status"], &mine["id"]), (&json!("active"), &planned["id"]));
+    assert_eq!(lesson(&school, theirs).await["status"], "completed");
+    assert_eq!(events(&school, theirs).await, ["started", "ended"]);
+}
+
+#[tokio::test]
+async fn a_teacher_ends_the_lesson_they_forgot_and_starts_the_next_in_one_step() {
+    let school = School::new(1).await;
+    let forgotten = school.start().await;
+    let mut form = start_form(&school);
+    form["class_id"] = json!(school.another_class().await);
+    let busy = school.post("/lessons/start", form.clone()).await;
+    assert_eq!(busy.problem(StatusCode::CONFLICT), "room_busy");
+    form["replace_lesson_id"] = json!(forgotten);
+    school.post("/lessons/start", form).await.expect(StatusCode::CREATED);
+    assert_eq!(lesson(&school, forgotten).await["status"], "completed");
+}
+
+#[tokio::test]
+async fn a_lesson_says_what_it_is_about() {
+    let school = School::new(1).await;
+    let mut form = start_form(&school);
+    form["description"] = json!("  Exercises 12 to 15\nBring compasses ");
+    let started = school.post("/lessons/start", form).await.expect(StatusCode::CREATED);
+    assert_eq!(started["description"], "Exercises 12 to 15\nBring compasses");
+    let path = format!("/lessons/{}", started["id"].as_str().unwrap());
+    let change = json!({"description": null});
+    let changed = school.call("teacher", "PATCH", &path, change).await.expect(StatusCode::OK);
+    assert_eq!(changed["description"], Value::Null);
+    let long = json!({"description": "x".repeat(2_001)});
+    let refused = school.call("teacher", "PATCH", &path, long).await;
+    assert_eq!(refused.problem(StatusCode::UNPROCESSABLE_ENTITY), "invalid_input");
+}
+
+#[tokio::test]
+async fn the_log_has_what_people_changed_of_the_attendance() {
+    let school = School::new(1).await;
+    let id = school.start().await;
+    school.minutes(5);
+    let student = school.students[0];
+    let nowhere = json!({"student_id": student, "machine_id": null, "mode": "now"});
+    let moved = school.post(&format!("/lessons/{id}/seats"), nowhere).await;
+    moved.expect(StatusCode::NO_CONTENT);
+    school.minutes(5);
+    let record = format!("/lessons/{id}/attendance/{student}");
+    let excused = json!({"status": "excused", "why": "Is ill"});
+    school.call("teacher", "PUT", &record, excused).await.expect(StatusCode::OK);
+    school.minutes(5);
+    school.post(&format!("/lessons/{id}/end"), Value::Null).await.expect(StatusCode::OK);
+    assert_eq!(
+        events(&school, id).await,
+        ["started", "seat_changed", "attendance_corrected", "ended"]
+    );
+    let log = school.get(&format!("/lessons/{id}/events")).await.expect(StatusCode::OK);
+    let (seat, correction) = (&log["items"][1], &log["items"][2]);
+    assert_eq!((&seat["student_id"], &seat["teacher_name"]), (&json!(student), &json!("teacher")));
+    assert_eq!(seat["data"], json!({"from": "pc-00", "to": null, "mode": "now"}));
+    assert_eq!(correction["student_name"], "Student 000");
+    let said = json!({"was": "absent", "status": "excused", "why": "Is ill"});
+    assert_eq!(correction["data"], said);
 }
 
 #[tokio::test]
@@ -248,6 +326,19 @@ async fn a_recording_that_is_slow_to_start_stays_on() {
     assert_eq!(lines.len(), 3, "{lines:?}");
 }
 
+#[tokio::test]
+async fn a_switch_that_a_full_disk_would_turn_back_is_refused() {
+    let school = School::with(1, |config| config.storage.min_free_mb = u64::MAX >> 24).await;
+    let mut form = start_form(&school);
+    form["recording"] = json!(false);
+    let started = school.post("/lessons/start", form).await.expect(StatusCode::CREATED);
+    let path = format!("/lessons/{}", started["id"].as_str().unwrap());
+    let on = school.call("teacher", "PATCH", &path, json!({"is_recording": true})).await;
+    assert_eq!(on.problem(StatusCode::INSUFFICIENT_STORAGE), "disk_full");
+    let off = school.call("teacher", "PATCH", &path, json!({"is_recording": false})).await;
+    assert_eq!(off.expect(StatusCode::OK)["is_recording"], false);
+}
+
 /// A disk that refuses stops the recording, and nothing else; pages and programs learn why.
 async fn refused_by(disk: &Path, cause: &str, fault: &str) {
     let recordings = disk.join(small_disk::RECORDINGS);
@@ -255,6 +346,7 @@ async fn refused_by(disk: &Path, cause: &str, fault: &str) {
     let id = school.start().await;
     let lesson = becomes(&school, id, |lesson| lesson["is_recording"] == false).await;
     assert_eq!(lesson["status"], "active");
+    assert_eq!(lesson["recording_fault"], cause);
     let log = school.get(&format!("/lessons/{id}/events")).await.expect(StatusCode::OK);
     let off = &log["items"][1];
     assert_eq!(off["event_type"], "recording_off");

@@ -1,7 +1,10 @@
 //! Our own types in `SQLite`'s columns: ids as text, times as integers, enums as words.
 
 use alfarid_protocol::time::Timestamp;
-use rusqlite::{Row, types::Type};
+use rusqlite::{
+    Row,
+    types::{Type, ValueRef},
+};
 use uuid::Uuid;
 
 /// An enum that a `TEXT` column with a `CHECK` holds.
@@ -42,6 +45,14 @@ pub fn word<T: Word>(row: &Row<'_>, index: usize) -> rusqlite::Result<T> {
     let text: String = row.get(index)?;
     let found = T::WORDS.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
     found.ok_or_else(|| unreadable(index, format!("unknown word {text:?}")))
+}
+
+/// Reads an enum that may be `NULL`.
+pub fn optional_word<T: Word>(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<T>> {
+    match row.get_ref(index)? {
+        ValueRef::Null => Ok(None),
+        _ => word(row, index).map(Some),
+    }
 }
 
 fn unreadable(

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use alfarid_protocol::id::{ClassId, LessonId, TeacherId};
+use alfarid_protocol::id::{LessonId, TeacherId};
 use futures_util::FutureExt;
 use rusqlite::Transaction;
 use serde_json::json;
@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Error, Handle, Lesson, Plan, Status,
+    Colleague, Error, Handle, Lesson, Plan, Status,
     command::{Command, Effect},
     effects::Others,
     event::{Entry, EventKind},
@@ -65,13 +65,13 @@ pub fn new(
         db: floor.db.clone(),
         settings,
         changes: floor.events.listen(),
-        others,
+        others: others.clone(),
         mailbox,
         pages,
         end_after: end_after.subscribe(),
         state: State::new(floor.clock.read()),
     };
-    (Handle { requests, end_after, db: floor.db.clone() }, actor)
+    (Handle { requests, end_after, others, db: floor.db.clone() }, actor)
 }
 
 #[derive(Debug)]
@@ -201,6 +201,7 @@ impl Actor {
                 now,
                 clock_is_sure,
                 by,
+                own: store::own_teacher(c, class)?,
                 class: roster::store::class(c, class)?.ok_or(Error::NoSuchClass(class))?,
                 room: roster::store::room(c, room)?.ok_or(Error::NoSuchRoom(room))?,
                 machines_of_room: roster::store::machines_of_room(c, room)?,
@@ -212,13 +213,11 @@ impl Actor {
     }
 
     /// The own teacher of the class of `lesson`.
-    async fn own_teacher(&self, lesson: LessonId) -> Result<Option<TeacherId>, Error> {
+    async fn own_teacher(&self, lesson: LessonId) -> Result<Option<Colleague>, Error> {
         let Some(class) = self.state.lesson(lesson).map(|lesson| lesson.class_id) else {
             return Ok(None);
         };
-        let class: Option<roster::Class> =
-            self.db.read(move |c| roster::store::class(c, ClassId(class.0))).await?;
-        Ok(class.and_then(|class| class.teacher_id))
+        Ok(self.db.read(move |c| store::own_teacher(c, class)).await?)
     }
 
     /// Something happened that nobody waits for the answer of.
@@ -232,8 +231,8 @@ impl Actor {
         }
     }
 
-    /// Whether a lesson is published is asked only where no page of its teacher says enough; and
-    /// before the page is missed, so that no end is announced and called off again.
+    /// Whether a lesson is published is asked before its teacher's page is missed, so that no end is
+    /// announced and called off again.
     async fn notice_pages(&mut self, here: BTreeSet<TeacherId>) {
         for lesson in self.state.without(&here) {
             self.notice_publications(lesson).await;
@@ -242,9 +241,9 @@ impl Actor {
     }
 
     async fn notice_publications(&mut self, lesson: LessonId) {
-        let on_air = self.others.is_published(lesson).await;
-        if self.state.is_on_air(lesson) != on_air {
-            self.notice(Command::OnAir { lesson, on_air }).await;
+        let publications = self.others.publications(lesson).await;
+        if self.state.on_air(lesson) != publications {
+            self.notice(Command::OnAir { lesson, publications }).await;
         }
     }
 
@@ -277,7 +276,7 @@ impl Actor {
         match event {
             Event::PeopleChanged { lesson_id } => self.count(lesson_id).await,
             Event::AttendanceChanged { lesson_id } => self.recount(lesson_id).await,
-            Event::StreamChanged { lesson_id } if self.state.is_unattended(lesson_id) => {
+            Event::StreamChanged { lesson_id } if self.state.lesson(lesson_id).is_some() => {
                 self.notice_publications(lesson_id).await;
             }
             Event::Resync => {

@@ -4,12 +4,16 @@ use std::collections::BTreeSet;
 
 use alfarid_protocol::{
     grant::Picture,
-    id::{LessonId, TeacherId},
+    id::{LessonId, PublicationId, TeacherId},
     time::Timestamp,
 };
 
-use super::{Lesson, LessonChange, Profile, event::Entry};
-use crate::{identity::Person, recording::Fault};
+use super::{Colleague, Lesson, LessonChange, Profile, event::Entry};
+use crate::{
+    broadcast::{PublicationKind, SourceKind},
+    identity::Person,
+    recording::Fault,
+};
 
 #[derive(Clone, Debug)]
 pub(super) enum Command {
@@ -27,7 +31,7 @@ pub(super) enum Command {
         lesson: LessonId,
         by: Person,
         /// The class's own teacher.
-        own: Option<TeacherId>,
+        own: Option<Colleague>,
         clock_is_sure: bool,
         replace: Option<LessonId>,
     },
@@ -42,7 +46,7 @@ pub(super) enum Command {
     TakeOver {
         lesson: LessonId,
         by: Person,
-        own: Option<TeacherId>,
+        own: Option<Colleague>,
     },
     Extend {
         lesson: LessonId,
@@ -59,10 +63,10 @@ pub(super) enum Command {
         lesson: LessonId,
         students: u32,
     },
-    /// Somebody publishes in the lesson, or nobody.
+    /// This is on air in the lesson, or about to be.
     OnAir {
         lesson: LessonId,
-        on_air: bool,
+        publications: Vec<Publication>,
     },
     /// These teachers have a live page open.
     Here(BTreeSet<TeacherId>),
@@ -74,6 +78,18 @@ pub(super) enum Command {
     },
     /// Time has passed.
     Tick,
+}
+
+/// What somebody has on air.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Publication {
+    pub id: PublicationId,
+    pub kind: PublicationKind,
+    pub source: SourceKind,
+    pub by_stream_key: bool,
+    pub teacher: TeacherId,
+    /// It has shown something.
+    pub has_begun: bool,
 }
 
 /// What a decision comes to.

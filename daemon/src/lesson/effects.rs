@@ -10,10 +10,15 @@ use alfarid_protocol::id::LessonId;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{Lesson, command::Effect, event::Entry, quality::Profile};
+use super::{
+    Lesson,
+    command::{Effect, Publication},
+    event::Entry,
+    quality::Profile,
+};
 use crate::{
     attendance::{self, Meeting},
-    broadcast::{self, Airing, Limits, SourceKind},
+    broadcast::{self, Airing, Limits, PublicationState},
     db::column::Word,
     events::{Event, Events},
     http::problem::chain,
@@ -44,13 +49,18 @@ impl Others {
         }
     }
 
-    /// Whether somebody sends their screen or their voice. What the box plays by itself needs
-    /// nobody there.
-    pub(super) async fn is_published(&self, lesson: LessonId) -> bool {
-        let stream = self.broadcast.stream(lesson).await;
-        stream.is_ok_and(|stream| {
-            stream.publications.iter().any(|publication| publication.source == SourceKind::Whip)
-        })
+    /// What is on air, or about to be.
+    pub(super) async fn publications(&self, lesson: LessonId) -> Vec<Publication> {
+        let Ok(stream) = self.broadcast.stream(lesson).await else { return Vec::new() };
+        let publication = |of: PublicationState| Publication {
+            id: of.id,
+            kind: of.kind,
+            source: of.source,
+            by_stream_key: of.by_stream_key,
+            teacher: of.teacher_id,
+            has_begun: of.codec_video.is_some() || of.codec_audio.is_some(),
+        };
+        stream.publications.into_iter().map(publication).collect()
     }
 
     /// Whether it is being recorded, or will be as soon as the disk answers.

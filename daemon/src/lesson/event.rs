@@ -5,11 +5,14 @@ use alfarid_protocol::{
     time::Timestamp,
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::db::column::Word;
+use crate::{
+    attendance::{Change, What},
+    db::column::Word,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -29,6 +32,13 @@ pub enum EventKind {
     PictureLive,
     PictureBlank,
     PictureFrozen,
+    /// Something went on air; `data` says what and from where.
+    PublicationStarted,
+    PublicationEnded,
+    /// A student sits elsewhere; `data` says from where, where to and since when.
+    SeatChanged,
+    /// A person said what somebody's attendance was; `data` says why.
+    AttendanceCorrected,
     /// No teacher is there and the planned end has passed.
     EndsByItselfAnnounced,
     /// The teacher came back.
@@ -53,6 +63,10 @@ impl Word for EventKind {
         ("picture_live", Self::PictureLive),
         ("picture_blank", Self::PictureBlank),
         ("picture_frozen", Self::PictureFrozen),
+        ("publication_started", Self::PublicationStarted),
+        ("publication_ended", Self::PublicationEnded),
+        ("seat_changed", Self::SeatChanged),
+        ("attendance_corrected", Self::AttendanceCorrected),
         ("ends_by_itself_announced", Self::EndsByItselfAnnounced),
         ("ends_by_itself_called_off", Self::EndsByItselfCalledOff),
         ("clock_corrected", Self::ClockCorrected),
@@ -79,9 +93,39 @@ pub struct LessonEvent {
     pub event_type: String,
     #[schema(required)]
     pub student_id: Option<StudentId>,
+    #[schema(required)]
+    pub student_name: Option<String>,
     /// Who did it; `null`: the box itself.
     #[schema(required)]
     pub teacher_id: Option<TeacherId>,
+    #[schema(required)]
+    pub teacher_name: Option<String>,
     #[schema(required, value_type = Option<Object>)]
     pub data: Option<Value>,
+}
+
+/// What people change of the attendance is kept there, with its trail, and stands in no second
+/// place.
+impl From<Change> for LessonEvent {
+    fn from(change: Change) -> Self {
+        let (kind, data) = match change.what {
+            What::Seat { from, to, mode } => {
+                (EventKind::SeatChanged, json!({ "from": from, "to": to, "mode": mode }))
+            }
+            What::Record { was, status, why } => (
+                EventKind::AttendanceCorrected,
+                json!({ "was": was, "status": status, "why": why }),
+            ),
+        };
+        Self {
+            id: change.id,
+            at: change.at,
+            event_type: kind.word().to_owned(),
+            student_id: Some(change.student),
+            student_name: Some(change.student_name),
+            teacher_id: Some(change.by),
+            teacher_name: Some(change.by_name),
+            data: Some(data),
+        }
+    }
 }

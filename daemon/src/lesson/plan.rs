@@ -8,7 +8,7 @@ use alfarid_protocol::{
     time::Timestamp,
 };
 
-use super::{Ends, Error, Lesson, Plan, Profile, Status, state::millis};
+use super::{Colleague, Ends, Error, Lesson, Plan, Profile, Status, state::millis};
 use crate::{
     field::{self, Invalid},
     identity::Person,
@@ -23,6 +23,8 @@ pub(super) struct Facts {
     pub clock_is_sure: bool,
     pub by: Person,
     pub class: Class,
+    /// The class's own teacher.
+    pub own: Option<Colleague>,
     pub room: RoomName,
     /// Those that are let in.
     pub machines_of_room: HashSet<MachineId>,
@@ -32,6 +34,9 @@ pub(super) struct Facts {
 
 /// The longest title that is taken, in characters.
 pub(super) const MAX_TITLE: usize = 200;
+
+/// The longest description that is taken, in characters.
+pub(super) const MAX_DESCRIPTION: usize = 2_000;
 
 /// The longest that a lesson may be planned for, and the furthest ahead.
 const MAX_LENGTH_MS: i64 = 24 * 3_600_000;
@@ -57,6 +62,7 @@ impl Plan {
 
     fn lesson(self, facts: Facts, status: Status, start_at: Timestamp) -> Result<Lesson, Error> {
         let title = field::optional_line("title", self.title.as_deref(), MAX_TITLE)?;
+        let description = description(self.description.as_deref())?;
         let machine_ids = seats(self.machines, &facts.machines_of_room)?;
         let planned_end_at = match self.ends {
             Some(Ends::At(end_at)) => end_at,
@@ -69,17 +75,18 @@ impl Plan {
         }
         // A first guess, until students are there to be counted.
         let quality_profile = Profile::of(facts.class.student_count);
-        Ok(Lesson {
+        let mut lesson = Lesson {
             id: facts.id,
             class_id: facts.class.id,
             room_id: facts.room.id,
             room_name: facts.room.name,
-            substitute_for: substitute_for(facts.by.id, facts.class.teacher_id, None),
+            substitute_for: None,
+            substitute_for_name: None,
             teacher_id: facts.by.id,
             teacher_name: facts.by.full_name,
             title: title.unwrap_or_else(|| facts.class.name.clone()),
             class_name: facts.class.name,
-            description: None,
+            description,
             status,
             start_at,
             planned_end_at,
@@ -90,13 +97,26 @@ impl Plan {
             student_count: 0,
             duration_seconds: None,
             is_recording: self.recording.unwrap_or(facts.records_by_default),
+            recording_fault: None,
             picture: Picture::Live,
             ends_by_itself_at: None,
             machine_ids,
             clock_was_sure: facts.clock_is_sure,
             seen_at: facts.now,
-        })
+        };
+        lesson.stand_in_for(substitute_for(facts.by.id, facts.own, None));
+        Ok(lesson)
     }
+}
+
+/// Several lines, if anything is said at all.
+pub(super) fn description(text: Option<&str>) -> Result<Option<String>, Invalid> {
+    let text = text.unwrap_or_default().trim();
+    if text.chars().count() > MAX_DESCRIPTION {
+        let detail = "must be two thousand characters at most";
+        return Err(Invalid { field: "description", code: "too_long", detail });
+    }
+    Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
 /// The named machines, each once and all in the room; nobody named is the whole room.
@@ -120,8 +140,8 @@ fn seats(
 /// Whom `holder` stands in for: the class's own teacher, or else who was to hold the lesson.
 pub(super) fn substitute_for(
     holder: TeacherId,
-    own: Option<TeacherId>,
-    former: Option<TeacherId>,
-) -> Option<TeacherId> {
-    own.or(former).filter(|teacher| *teacher != holder)
+    own: Option<Colleague>,
+    former: Option<Colleague>,
+) -> Option<Colleague> {
+    own.or(former).filter(|teacher| teacher.id != holder)
 }

@@ -26,10 +26,9 @@ use alfarid_protocol::{
 use serde_json::{Value, json};
 
 use super::{
-    Error, Lesson, Profile, Status,
-    command::{Command, Decision, Effect},
+    Colleague, Error, Lesson, Profile, Status,
+    command::{Command, Decision, Effect, Publication},
     event::{Entry, EventKind},
-    plan::substitute_for,
 };
 use crate::{
     clock::{Follower, Reading},
@@ -52,7 +51,7 @@ pub(super) struct State {
 #[derive(Clone, Debug)]
 struct Held {
     lesson: Lesson,
-    on_air: bool,
+    publications: Vec<Publication>,
     /// Since when no teacher is there.
     away_since: Option<Timestamp>,
     /// That it ends by itself stands in its log.
@@ -63,7 +62,7 @@ struct Held {
 
 impl Held {
     fn new(lesson: Lesson) -> Self {
-        Self { lesson, on_air: false, away_since: None, is_announced: false, band: None }
+        Self { lesson, publications: Vec::new(), away_since: None, is_announced: false, band: None }
     }
 }
 
@@ -126,10 +125,8 @@ impl State {
                 self.count(now, lesson, students, effects);
                 lesson
             }
-            Command::OnAir { lesson, on_air } => {
-                if let Some(held) = self.lessons.get_mut(&lesson) {
-                    held.on_air = on_air;
-                }
+            Command::OnAir { lesson, publications } => {
+                self.put_on_air(now, lesson, publications, effects);
                 lesson
             }
             Command::RecordingStopped { lesson, fault } => {
@@ -162,13 +159,9 @@ impl State {
         left.map(|lesson| lesson.id).collect()
     }
 
-    /// It runs, and its teacher has no page open.
-    pub(super) fn is_unattended(&self, id: LessonId) -> bool {
-        self.active().any(|lesson| lesson.id == id && !self.here.contains(&lesson.teacher_id))
-    }
-
-    pub(super) fn is_on_air(&self, id: LessonId) -> bool {
-        self.lessons.get(&id).is_some_and(|held| held.on_air)
+    /// What was on air when somebody looked last.
+    pub(super) fn on_air(&self, id: LessonId) -> &[Publication] {
+        self.lessons.get(&id).map_or(&[], |held| &held.publications)
     }
 
     /// A lesson that has just ended is only in what was decided.
@@ -200,15 +193,12 @@ impl State {
         now: Reading,
         lesson: LessonId,
         by: &Person,
-        own: Option<TeacherId>,
+        own: Option<Colleague>,
         clock_is_sure: bool,
     ) -> Result<Lesson, Error> {
         let mut lesson = self.scheduled(lesson)?.clone();
         let length_ms = lesson.planned_end_at.millis_since(lesson.start_at);
-        let former = lesson.substitute_for.unwrap_or(lesson.teacher_id);
-        lesson.substitute_for = substitute_for(by.id, own, Some(former));
-        lesson.teacher_id = by.id;
-        lesson.teacher_name.clone_from(&by.full_name);
+        lesson.hand_to(by, own);
         lesson.status = Status::Active;
         lesson.start_at = now.at;
         lesson.planned_end_at = now.at.plus_millis(length_ms);

@@ -1,10 +1,14 @@
 //! All SQL about lessons and their event log.
 
-use alfarid_protocol::{grant::Picture, id::LessonId, time::Timestamp};
+use alfarid_protocol::{
+    grant::Picture,
+    id::{ClassId, LessonId},
+    time::Timestamp,
+};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{
-    Lesson, Status, Which,
+    Colleague, Lesson, Status, Which,
     event::{Entry, LessonEvent},
 };
 use crate::{
@@ -20,11 +24,12 @@ const LESSON: &str = "
            lessons.teacher_id, teachers.full_name, substitute_for, title, lessons.description,
            status, start_time, planned_end_time, end_time, quality_profile, quality_pinned,
            max_fps, student_count, duration_seconds, is_recording, picture, ends_by_itself_at,
-           machine_ids, clock_was_sure, seen_at
+           machine_ids, clock_was_sure, seen_at, own.full_name, recording_fault
     FROM lessons
     JOIN classes ON classes.id = lessons.class_id
     JOIN rooms ON rooms.id = lessons.room_id
-    JOIN teachers ON teachers.id = lessons.teacher_id";
+    JOIN teachers ON teachers.id = lessons.teacher_id
+    LEFT JOIN teachers AS own ON own.id = substitute_for";
 
 pub(super) fn lesson(c: &Connection, id: LessonId) -> Result<Option<Lesson>, DbError> {
     let mut statement = c.prepare_cached(&format!("{LESSON} WHERE lessons.id = ?1"))?;
@@ -92,6 +97,20 @@ pub(super) fn shift(
     Ok(lessons)
 }
 
+/// The own teacher of a class.
+pub(super) fn own_teacher(c: &Connection, class: ClassId) -> Result<Option<Colleague>, DbError> {
+    let mut statement = c.prepare_cached(
+        "SELECT teachers.id, full_name
+         FROM classes
+         JOIN teachers ON teachers.id = classes.teacher_id
+         WHERE classes.id = ?1",
+    )?;
+    let own = statement.query_row([class.to_string()], |row| {
+        Ok(Colleague { id: column::id(row, 0)?, full_name: row.get(1)? })
+    });
+    Ok(own.optional()?)
+}
+
 /// How many students were there, once a lesson is over.
 pub(super) fn set_student_count(
     tx: &Transaction<'_>,
@@ -111,10 +130,13 @@ pub(super) fn set_student_count(
 /// The log of a lesson, in order; lines of the same millisecond as they were written.
 pub(super) fn events(c: &Connection, lesson: LessonId) -> Result<Vec<LessonEvent>, DbError> {
     let mut statement = c.prepare_cached(
-        "SELECT id, created_at, event_type, student_id, teacher_id, event_data
+        "SELECT lesson_events.id, lesson_events.created_at, event_type, lesson_events.student_id,
+                teacher_id, event_data, students.full_name, teachers.full_name
          FROM lesson_events
+         LEFT JOIN students ON students.id = lesson_events.student_id
+         LEFT JOIN teachers ON teachers.id = teacher_id
          WHERE lesson_id = ?1
-         ORDER BY created_at, rowid",
+         ORDER BY lesson_events.created_at, lesson_events.rowid",
     )?;
     let events = statement.query_map([lesson.to_string()], |row| {
         let data: Option<String> = row.get(5)?;
@@ -123,7 +145,9 @@ pub(super) fn events(c: &Connection, lesson: LessonId) -> Result<Vec<LessonEvent
             at: column::time(row, 1)?,
             event_type: row.get(2)?,
             student_id: column::optional_id(row, 3)?,
+            student_name: row.get(6)?,
             teacher_id: column::optional_id(row, 4)?,
+            teacher_name: row.get(7)?,
             data: data.and_then(|json| serde_json::from_str(&json).ok()),
         })
     })?;
@@ -158,6 +182,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Lesson> {
         machine_ids: machine_ids.and_then(|json| serde_json::from_str(&json).ok()),
         clock_was_sure: row.get(23)?,
         seen_at: column::time(row, 24)?,
+        substitute_for_name: row.get(25)?,
+        recording_fault: column::optional_word(row, 26)?,
     })
 }
 
@@ -170,15 +196,15 @@ pub(super) fn save(tx: &Transaction<'_>, lesson: &Lesson, now: Timestamp) -> Res
             (id, class_id, room_id, teacher_id, substitute_for, title, description, status,
              start_time, planned_end_time, end_time, quality_profile, quality_pinned, max_fps,
              student_count, duration_seconds, is_recording, picture, ends_by_itself_at,
-             machine_ids, clock_was_sure, seen_at, created_at, updated_at)
+             machine_ids, clock_was_sure, seen_at, recording_fault, created_at, updated_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-                 ?19, ?20, ?21, ?22, ?23, ?23)
+                 ?19, ?20, ?21, ?22, ?23, ?24, ?24)
          ON CONFLICT (id) DO UPDATE
          SET teacher_id = ?4, substitute_for = ?5, title = ?6, description = ?7, status = ?8,
              start_time = ?9, planned_end_time = ?10, end_time = ?11, quality_profile = ?12,
              quality_pinned = ?13, max_fps = ?14, student_count = ?15, duration_seconds = ?16,
              is_recording = ?17, picture = ?18, ends_by_itself_at = ?19, machine_ids = ?20,
-             clock_was_sure = ?21, seen_at = ?22, updated_at = ?23",
+             clock_was_sure = ?21, seen_at = ?22, recording_fault = ?23, updated_at = ?24",
     )?
     .execute(params![
         lesson.id.to_string(),
@@ -203,6 +229,7 @@ pub(super) fn save(tx: &Transaction<'_>, lesson: &Lesson, now: Timestamp) -> Res
         machine_ids,
         lesson.clock_was_sure,
         lesson.seen_at.0,
+        lesson.recording_fault.map(Word::word),
         now.0,
     ])?;
     Ok(())

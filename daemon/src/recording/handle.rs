@@ -1,15 +1,24 @@
 //! What others may ask of recording. Who may see and do what is decided here, per recording.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use alfarid_protocol::id::{LessonId, RecordingId, TeacherId};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
 use super::{
     About, Error, Export, Fault, NewRecording, Opened, Recording, SegmentFile, SegmentId, Status,
     actor::Command, board::Board, export::Exporter, folder, hls, store, store::Kept,
 };
-use crate::{broadcast::tap::Tap, db::Db, events::Event, floor::Floor, identity::Person};
+use crate::{
+    broadcast::tap::Tap, config::Storage, db::Db, events::Event, floor::Floor, identity::Person,
+    logging,
+};
+
+/// How long whoever switches a recording on waits to hear that the disk has room.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
@@ -44,6 +53,21 @@ impl Handle {
         place.send(Command::Start { about, start: clock.monotonic(), tap });
         events.tell(Event::RecordingChanged { recording_id, lesson_id });
         Ok(recording_id)
+    }
+
+    /// Whether a recording may begin, as far as the disk says at once. One that keeps silent is
+    /// taken to have room: what it refuses later ends the recording.
+    pub async fn has_room(&self) -> Result<(), Error> {
+        let Storage { recordings_dir, min_free_mb, .. } = self.floor.config.storage.clone();
+        // Before the first recording there is no directory of its own.
+        let ask = move || recordings_dir.ancestors().find_map(|dir| folder::free_bytes(dir).ok());
+        let asked = logging::spawn_blocking(ask);
+        let Ok(Ok(Some(free))) = timeout(PATIENCE, asked).await else { return Ok(()) };
+        if free >> 20 < min_free_mb.max(1) {
+            Err(Error::DiskFull { free_mb: free >> 20 })
+        } else {
+            Ok(())
+        }
     }
 
     /// Ends the recording of `lesson`, if there is one. Its files are closed when this resolves;
@@ -196,7 +220,10 @@ impl Handle {
         self.db().write(move |tx| store::delete(tx, id)).await?;
         let remove = move || folder::remove(&away);
         tokio::task::spawn_blocking(remove).await.map_err(|_| Error::Stopped)?.map_err(failed)?;
-        tracing::info!(recording.id = %id, teacher.id = %person.id, "recording {id} was deleted");
+        tracing::info!(
+            lesson.id = %lesson_id, recording.id = %id, teacher.id = %person.id,
+            "recording {id} was deleted",
+        );
         self.floor.events.tell(Event::RecordingChanged { recording_id: id, lesson_id });
         Ok(())
     }

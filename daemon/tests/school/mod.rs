@@ -179,6 +179,21 @@ impl School {
         lines
     }
 
+    /// A second class of the same teacher, without students.
+    pub(crate) async fn another_class(&self) -> ClassId {
+        let (class, teacher): (ClassId, _) = (self.clock.id(), self.teachers[0]);
+        let write = move |tx: &rusqlite::Transaction<'_>| {
+            tx.execute(
+                "INSERT INTO classes (id, name, teacher_id, created_at, updated_at)
+                 VALUES (?1, '9 B', ?2, 0, 0)",
+                [class.to_string(), teacher.to_string()],
+            )?;
+            Ok::<_, DbError>(())
+        };
+        self.floor.db.write(write).await.unwrap();
+        class
+    }
+
     pub(crate) async fn rename(&self, student: usize, name: &'static str) {
         let id = self.students[student].to_string();
         let write = move |tx: &rusqlite::Transaction<'_>| {

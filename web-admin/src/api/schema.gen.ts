@@ -1102,12 +1102,16 @@ export interface components {
         AttendanceLesson: {
             class_id: components["schemas"]["ClassId"];
             class_name: string;
+            /** @description Whether anybody vouched for the box's clock that these times are by. */
+            clock_was_sure: boolean;
             end_at: null | components["schemas"]["Timestamp"];
             id: components["schemas"]["LessonId"];
             planned_end_at: components["schemas"]["Timestamp"];
             room_id: components["schemas"]["RoomId"];
             room_name: string;
             start_at: components["schemas"]["Timestamp"];
+            /** @description Whose lesson it was to be, when somebody else held it. */
+            substitute_for_name: string | null;
             teacher_id: components["schemas"]["TeacherId"];
             teacher_name: string;
         };
@@ -1409,6 +1413,7 @@ export interface components {
             /** @description The teacher chose the profile; it does not follow the number of students. */
             quality_pinned: boolean;
             quality_profile: components["schemas"]["Profile"];
+            recording_fault: null | components["schemas"]["RecordingFault"];
             room_id: components["schemas"]["RoomId"];
             room_name: string;
             start_at: components["schemas"]["Timestamp"];
@@ -1419,6 +1424,7 @@ export interface components {
              */
             student_count: number;
             substitute_for: null | components["schemas"]["TeacherId"];
+            substitute_for_name: string | null;
             /** @description Who holds it. */
             teacher_id: components["schemas"]["TeacherId"];
             teacher_name: string;
@@ -1430,6 +1436,8 @@ export interface components {
             thresholds: components["schemas"]["Thresholds"];
         };
         LessonChangeForm: {
+            /** @description `null` takes it away. */
+            description?: string | null;
             is_recording?: boolean | null;
             picture?: null | components["schemas"]["Picture"];
             quality_profile?: null | components["schemas"]["Profile"];
@@ -1444,7 +1452,9 @@ export interface components {
             /** Format: uuid */
             id: string;
             student_id: null | components["schemas"]["StudentId"];
+            student_name: string | null;
             teacher_id: null | components["schemas"]["TeacherId"];
+            teacher_name: string | null;
         };
         LessonExtension: {
             /** Format: int32 */
@@ -1467,6 +1477,7 @@ export interface components {
         };
         LessonStart: {
             class_id: components["schemas"]["ClassId"];
+            description?: string | null;
             /**
              * Format: int32
              * @description Instead of `planned_end_at`.
@@ -1541,6 +1552,7 @@ export interface components {
                 /** @description The teacher chose the profile; it does not follow the number of students. */
                 quality_pinned: boolean;
                 quality_profile: components["schemas"]["Profile"];
+                recording_fault: null | components["schemas"]["RecordingFault"];
                 room_id: components["schemas"]["RoomId"];
                 room_name: string;
                 start_at: components["schemas"]["Timestamp"];
@@ -1551,6 +1563,7 @@ export interface components {
                  */
                 student_count: number;
                 substitute_for: null | components["schemas"]["TeacherId"];
+                substitute_for_name: string | null;
                 /** @description Who holds it. */
                 teacher_id: components["schemas"]["TeacherId"];
                 teacher_name: string;
@@ -1567,7 +1580,9 @@ export interface components {
                 /** Format: uuid */
                 id: string;
                 student_id: null | components["schemas"]["StudentId"];
+                student_name: string | null;
                 teacher_id: null | components["schemas"]["TeacherId"];
+                teacher_name: string | null;
             }[];
         };
         /** @description The body of every list. */
@@ -1741,6 +1756,7 @@ export interface components {
         };
         NewLesson: {
             class_id: components["schemas"]["ClassId"];
+            description?: string | null;
             /** @description The whole room, if nothing is said. */
             machine_ids?: components["schemas"]["MachineId"][] | null;
             planned_end_at?: null | components["schemas"]["Timestamp"];
@@ -1832,6 +1848,8 @@ export interface components {
         PublicationState: {
             /** Format: int64 */
             bitrate_bps: number;
+            /** @description By a program like OBS: it may show a whole screen, and no browser knows of it. */
+            by_stream_key: boolean;
             codec_audio?: null | components["schemas"]["Codec"];
             codec_video?: null | components["schemas"]["Codec"];
             /** Format: float */
@@ -2050,10 +2068,27 @@ export interface components {
             key: string;
             url: string;
         };
+        /** @description What a publisher is asked to keep to. */
+        StreamLimits: {
+            /**
+             * Format: int32
+             * @description Of each sound.
+             */
+            max_audio_bitrate_bps: number;
+            /**
+             * Format: int32
+             * @description Of the picture.
+             */
+            max_bitrate_bps: number;
+            /** Format: int32 */
+            max_fps: number;
+        };
         StreamState: {
+            /** @description What whoever publishes is to keep to. */
+            limits?: components["schemas"]["StreamLimits"];
             machines: components["schemas"]["MachineReception"][];
             multicast?: null | components["schemas"]["MulticastAddress"];
-            /** @description Whether a screen is on air. */
+            /** @description Whether a screen is on air, and its publisher can be heard. */
             on_air: boolean;
             publications: components["schemas"]["PublicationState"][];
         };

@@ -32,6 +32,7 @@ pub(super) struct ScheduleForm {
     room_id: RoomId,
     /// The class's name, if nothing is said.
     title: Option<String>,
+    description: Option<String>,
     /// Now, if nothing is said.
     start_at: Option<Timestamp>,
     planned_end_at: Option<Timestamp>,
@@ -47,6 +48,7 @@ pub(super) struct StartForm {
     room_id: RoomId,
     /// The class's name, if nothing is said.
     title: Option<String>,
+    description: Option<String>,
     planned_end_at: Option<Timestamp>,
     /// Instead of `planned_end_at`.
     duration_minutes: Option<u32>,
@@ -67,6 +69,10 @@ pub(super) struct ReplaceQuery {
 #[derive(Deserialize, ToSchema)]
 pub(super) struct LessonChangeForm {
     title: Option<String>,
+    /// `null` takes it away.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    description: Change<String>,
     /// A profile is pinned; `null` lets it follow the number of students again.
     #[serde(default)]
     #[schema(value_type = Option<Profile>)]
@@ -100,6 +106,7 @@ impl From<ScheduleForm> for Plan {
             class: form.class_id,
             room: form.room_id,
             title: form.title,
+            description: form.description,
             start_at: form.start_at,
             ends: form.planned_end_at.map(Ends::At),
             machines: form.machine_ids,
@@ -114,6 +121,7 @@ impl From<StartForm> for Plan {
             class: form.class_id,
             room: form.room_id,
             title: form.title,
+            description: form.description,
             start_at: None,
             ends: form.planned_end_at.map(Ends::At).or(form.duration_minutes.map(Ends::After)),
             machines: form.machine_ids,
@@ -126,6 +134,7 @@ impl From<LessonChangeForm> for LessonChange {
     fn from(form: LessonChangeForm) -> Self {
         Self {
             title: form.title,
+            description: form.description,
             quality: form.quality_profile,
             is_recording: form.is_recording,
             picture: form.picture,

@@ -12,7 +12,7 @@ impl From<Error> for Problem {
                 let lesson = serde_json::to_value(running).unwrap_or(Value::Null);
                 about(Self::conflict("lesson_already_running", detail), lesson)
             }
-            Error::Db(_) => Self::internal(&error),
+            Error::Attendance(_) | Error::Db(_) => Self::internal(&error),
             Error::Invalid(invalid) => invalid.into(),
             Error::MachineElsewhere(_) => Self::unprocessable("machine_elsewhere", detail),
             Error::NoSuchClass(_) => Self::not_found("no_such_class", detail),
@@ -22,6 +22,7 @@ impl From<Error> for Problem {
             Error::NotInTheWay(_) => Self::conflict("lesson_not_in_the_way", detail),
             Error::NotScheduled(_) => Self::conflict("lesson_not_scheduled", detail),
             Error::NotYours(_) => Self::forbidden("not_your_lesson", detail),
+            Error::NotRecorded(cause) => cause.into(),
             Error::RoomBusy(other) => {
                 let lesson = json!({
                     "id": other.id,

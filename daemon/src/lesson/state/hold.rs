@@ -2,10 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use alfarid_protocol::{
-    grant::Picture,
-    id::{LessonId, TeacherId},
-};
+use alfarid_protocol::{grant::Picture, id::LessonId};
 use serde_json::json;
 
 use super::{Effect, EventKind, State, log, may_change, save};
@@ -14,8 +11,8 @@ use crate::{
     field::{self, Invalid},
     identity::Person,
     lesson::{
-        Error, Lesson, LessonChange, Profile, Status,
-        plan::{MAX_TITLE, substitute_for},
+        Colleague, Error, Lesson, LessonChange, Profile, Status,
+        plan::{MAX_TITLE, description},
     },
     recording::Fault,
 };
@@ -30,7 +27,7 @@ impl State {
         now: Reading,
         lesson: LessonId,
         by: &Person,
-        own: Option<TeacherId>,
+        own: Option<Colleague>,
         effects: &mut Vec<Effect>,
     ) -> Result<LessonId, Error> {
         let held = self.running(lesson)?;
@@ -38,10 +35,7 @@ impl State {
         if former == by.id {
             return Ok(lesson);
         }
-        let whose = held.lesson.substitute_for.unwrap_or(former);
-        held.lesson.substitute_for = substitute_for(by.id, own, Some(whose));
-        held.lesson.teacher_id = by.id;
-        held.lesson.teacher_name.clone_from(&by.full_name);
+        held.lesson.hand_to(by, own);
         held.away_since = None;
         save(effects, &held.lesson);
         let data = json!({ "from": former, "to": by.id });
@@ -121,6 +115,7 @@ impl State {
             return;
         }
         held.lesson.is_recording = false;
+        held.lesson.recording_fault = fault;
         save(effects, &held.lesson);
         let data = json!({ "by_itself": true, "fault": fault });
         log(effects, lesson, now.at, EventKind::RecordingOff, None, Some(data));
@@ -139,6 +134,12 @@ impl LessonChange {
         }
         if let Some(is_recording) = self.is_recording {
             after.is_recording = is_recording;
+            after.recording_fault = after.recording_fault.filter(|_| !is_recording);
+        }
+        match self.description {
+            field::Change::Keep => {}
+            field::Change::Clear => after.description = None,
+            field::Change::To(text) => after.description = description(Some(&text))?,
         }
         let (profile, is_pinned) = match self.quality {
             field::Change::Keep => return Ok(after),

@@ -7,6 +7,7 @@ use alfarid_protocol::{
 
 use super::*;
 use crate::{
+    broadcast::{PublicationKind, SourceKind},
     clock::{Authority, Clock},
     field,
     identity::{Language, Role},
@@ -49,6 +50,18 @@ impl School {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
+    /// A screen on air.
+    fn screen(&self, source: SourceKind) -> Publication {
+        Publication {
+            id: self.clock.id(),
+            kind: PublicationKind::Screen,
+            source,
+            by_stream_key: false,
+            teacher: self.teacher.id,
+            has_begun: true,
+        }
+    }
+
     fn lesson(&self, by: &Person) -> Lesson {
         let now = self.clock.now();
         Lesson {
@@ -60,6 +73,7 @@ impl School {
             teacher_id: by.id,
             teacher_name: by.full_name.clone(),
             substitute_for: None,
+            substitute_for_name: None,
             title: "Fractions".into(),
             description: None,
             status: Status::Active,
@@ -72,6 +86,7 @@ impl School {
             student_count: 0,
             duration_seconds: None,
             is_recording: true,
+            recording_fault: None,
             picture: Picture::Live,
             ends_by_itself_at: None,
             machine_ids: None,
@@ -216,13 +231,16 @@ fn whoever_holds_a_class_that_is_not_theirs_stands_in_for_its_teacher() {
     let mut school = School::new();
     let lesson = school.started();
     let (teacher, by) = (school.teacher.id, school.colleague.clone());
-    let effects = school.effects(Command::TakeOver { lesson, by: by.clone(), own: Some(teacher) });
+    let own = Colleague { id: teacher, full_name: "Teacher".into() };
+    let own = Some(own);
+    let effects = school.effects(Command::TakeOver { lesson, by: by.clone(), own: own.clone() });
     assert!(effects.contains(&Effect::HandOver(lesson, by.id)));
     assert_eq!(school.now(lesson).teacher_id, by.id);
     assert_eq!(school.now(lesson).substitute_for, Some(teacher));
+    assert_eq!(school.now(lesson).substitute_for_name.as_deref(), Some("Teacher"));
 
     let by = school.teacher.clone();
-    school.effects(Command::TakeOver { lesson, by, own: Some(teacher) });
+    school.effects(Command::TakeOver { lesson, by, own });
     assert_eq!(school.now(lesson).substitute_for, None);
 }
 
@@ -331,7 +349,8 @@ fn a_teacher_who_comes_back_or_is_on_air_keeps_the_lesson() {
     let effects = school.effects(Command::Here([school.teacher.id].into()));
     assert_eq!(logged(&effects), [EventKind::EndsByItselfCalledOff]);
     assert_eq!(school.now(lesson).ends_by_itself_at, None);
-    school.effects(Command::OnAir { lesson, on_air: true });
+    let publications = vec![school.screen(SourceKind::Whip)];
+    school.effects(Command::OnAir { lesson, publications });
     school.effects(Command::Here(BTreeSet::new()));
     school.minutes(60);
     school.effects(Command::Tick);
@@ -413,7 +432,26 @@ fn a_recording_that_gave_up_is_said_and_the_lesson_goes_on() {
     let effects = school.effects(stopped.clone());
     assert_eq!(logged(&effects), [EventKind::RecordingOff]);
     assert!(!school.now(lesson).is_recording);
+    assert_eq!(school.now(lesson).recording_fault, Some(Fault::DiskFull));
     assert_eq!(school.effects(stopped), []);
+    school.change(lesson, LessonChange { is_recording: Some(true), ..LessonChange::default() });
+    assert_eq!(school.now(lesson).recording_fault, None);
+}
+
+#[test]
+fn what_the_class_saw_and_from_where_is_in_the_log() {
+    let mut school = School::new();
+    let lesson = school.started();
+    let coming = Publication { has_begun: false, ..school.screen(SourceKind::Whip) };
+    let on_air = Publication { has_begun: true, ..coming.clone() };
+    let video = school.screen(SourceKind::File);
+    let say = |publications: Vec<Publication>| Command::OnAir { lesson, publications };
+    assert_eq!(logged(&school.effects(say(vec![coming]))), []);
+    let effects = school.effects(say(vec![on_air.clone()]));
+    assert_eq!(logged(&effects), [EventKind::PublicationStarted]);
+    assert_eq!(logged(&school.effects(say(vec![on_air]))), []);
+    let effects = school.effects(say(vec![video]));
+    assert_eq!(logged(&effects), [EventKind::PublicationEnded, EventKind::PublicationStarted]);
 }
 
 #[test]

@@ -11,8 +11,9 @@ use serde_json::json;
 
 use super::{Effect, EventKind, Held, State, hold::quality_data, log, millis, save};
 use crate::{
+    broadcast::SourceKind,
     clock::Reading,
-    lesson::{Lesson, Profile, Status},
+    lesson::{Lesson, Profile, Status, command::Publication},
 };
 
 /// So long must the number of students ask for another profile before it comes: people come and
@@ -126,7 +127,7 @@ impl State {
             if held.lesson.status != Status::Active {
                 continue;
             }
-            let is_here = held.on_air || here.contains(&held.lesson.teacher_id);
+            let is_here = held.is_published() || here.contains(&held.lesson.teacher_id);
             if is_here {
                 held.accompanied(now, effects);
             } else {
@@ -140,6 +141,36 @@ impl State {
         }
         for lesson in over {
             self.end(now.at, lesson, None, Some(json!({ "by_itself": true })), effects);
+        }
+    }
+
+    /// What is on air has changed; what nobody has seen yet is no event.
+    pub(super) fn put_on_air(
+        &mut self,
+        now: Reading,
+        lesson: LessonId,
+        publications: Vec<Publication>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Ok(held) = self.running(lesson) else { return };
+        let before = std::mem::replace(&mut held.publications, publications);
+        let begun = |of: &[Publication]| -> Vec<Publication> {
+            of.iter().filter(|one| one.has_begun).cloned().collect()
+        };
+        let (before, after) = (begun(&before), begun(&held.publications));
+        let is_in = |of: &[Publication], id| of.iter().any(|one| one.id == id);
+        let ended = before.iter().filter(|one| !is_in(&after, one.id));
+        let started = after.iter().filter(|one| !is_in(&before, one.id));
+        let lines = ended
+            .map(|one| (EventKind::PublicationEnded, one))
+            .chain(started.map(|one| (EventKind::PublicationStarted, one)));
+        for (kind, one) in lines {
+            let data = json!({
+                "publication": one.kind,
+                "source": one.source,
+                "by_stream_key": one.by_stream_key,
+            });
+            log(effects, lesson, now.at, kind, Some(one.teacher), Some(data));
         }
     }
 
@@ -167,6 +198,12 @@ impl State {
 }
 
 impl Held {
+    /// Whether somebody sends their screen or their voice. What the box plays by itself needs
+    /// nobody there.
+    fn is_published(&self) -> bool {
+        self.publications.iter().any(|publication| publication.source == SourceKind::Whip)
+    }
+
     /// The teacher is there.
     fn accompanied(&mut self, now: Reading, effects: &mut Vec<Effect>) {
         self.away_since = None;
