@@ -23,6 +23,9 @@ use crate::{
     },
 };
 
+/// The watch over free room raises it too, before anything is refused.
+const DISK_FULL: &str = "disk_full";
+
 #[derive(Debug)]
 pub(super) struct Ledger {
     floor: Floor,
@@ -57,6 +60,8 @@ impl Ledger {
         self.storage_path = Some(storage_path);
         self.board.begun(self.about.recording_id);
         self.floor.health.clear(RECORDING_FAILED);
+        // The disk has just taken something, and has the room that is to be left free.
+        self.floor.health.clear(DISK_FULL);
         self.changed();
     }
 
@@ -186,7 +191,7 @@ impl Ledger {
             Fault::Interrupted | Fault::NothingRecorded => return,
             Fault::DiskFull => {
                 let detail = "No room is left for recordings: lessons go on, but are not recorded.";
-                return self.floor.health.raise("disk_full", Severity::Error, detail);
+                return self.floor.health.raise(DISK_FULL, Severity::Error, detail);
             }
             Fault::DiskFailed => "the disk could not be written to",
             Fault::DiskTooSlow => "the disk was too slow for it",
