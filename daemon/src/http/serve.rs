@@ -147,9 +147,10 @@ impl Port {
         // connection that this one may become; each bit that is read starts it anew.
         SockRef::from(&stream).set_tcp_user_timeout(Some(self.patience.unread))?;
         let shake = handshake(stream, self.acceptor);
-        let Some(tls) = tokio::time::timeout(self.patience.handshake, shake).await?? else {
-            return Ok(());
-        };
+        let shake = tokio::time::timeout(self.patience.handshake, shake);
+        // Who has not even said what they want does not hold up the end.
+        let Some(shaken) = self.stopping.run_until_cancelled(shake).await else { return Ok(()) };
+        let Some(tls) = shaken?? else { return Ok(()) };
         let (tcp, session) = tls.get_ref();
         let peer = Peer {
             address: tcp.peer_addr()?,
@@ -326,6 +327,8 @@ mod tests {
         }
         let mut teacher = door.ask("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
         assert!(hear(&mut teacher).await.ends_with("a page"));
+        door.stopping.cancel();
+        timeout(DRAIN / 2, door.running).await.expect("they hold up the end").unwrap();
     }
 
     #[tokio::test]
