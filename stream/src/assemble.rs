@@ -16,7 +16,8 @@
 //! Sound is always following: a lost packet is passed over.
 //!
 //! A frame is the packets of one timestamp up to the marker. One whose timestamp ends without a
-//! marker was cut short by the relay and is dropped although no index is missing. A keyframe is
+//! marker was cut short, by the relay or by the publisher itself (Chromium gives up what it has not
+//! sent yet of a frame when a keyframe is ready), and is dropped although no index is missing. A keyframe is
 //! recognised by its content (SPS; a VP8 keyframe's first partition), which the
 //! [`relay`](crate::relay) guarantees: so it is found behind any loss.
 //!
