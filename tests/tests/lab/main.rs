@@ -7,6 +7,7 @@
 
 mod browser;
 mod client;
+mod discovery;
 mod leaving;
 mod processes;
 mod site;
