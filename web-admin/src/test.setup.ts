@@ -1,9 +1,11 @@
 /** What jsdom lacks and the pages' tests need. */
-import { cleanup } from '@testing-library/react';
+import { cleanup, configure } from '@testing-library/react';
 import { afterEach, beforeAll, vi } from 'vitest';
 
 import { startI18n } from './i18n';
 
+// Only ever used up by a failing test: a busy machine takes its time to open a dialog.
+configure({ asyncUtilTimeout: 5_000 });
 beforeAll(startI18n);
 afterEach(cleanup);
 

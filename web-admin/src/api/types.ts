@@ -18,6 +18,7 @@ export type ImportPreview = Schemas['ImportPreview'];
 export type ImportResult = Schemas['Imported'];
 export type Language = Schemas['Language'];
 export type Lesson = Schemas['Lesson'];
+export type LessonEvent = Schemas['LessonEvent'];
 export type LiveEvent = Schemas['Event'];
 export type Machine = Schemas['Machine'];
 export type MachineStream = Schemas['MachineReception'];

@@ -5,6 +5,7 @@ import { Link, useParams } from 'react-router';
 
 import { paths } from '../../lib/paths';
 import { formatDateTime } from '../../lib/time';
+import { LessonNotes } from '../../ui/LessonNotes';
 import { Page } from '../../ui/Page';
 import { AttendanceSection } from './AttendanceSection';
 import { attendanceQuery } from './queries';
@@ -21,12 +22,15 @@ export function AttendancePage() {
         <>
           {formatDateTime(i18n.language, lesson.start_at)}
           {' · '}
+          {lesson.teacher_name}
+          {' · '}
           <Anchor component={Link} to={paths.lesson(id)}>
             {t('attendance.to_lesson')}
           </Anchor>
         </>
       }
     >
+      <LessonNotes lesson={lesson} />
       <AttendanceSection lessonId={id} />
     </Page>
   );

@@ -127,8 +127,9 @@ function VoiceKey({ desk }: { desk: DeskState }) {
 function Remarks({ desk }: { desk: DeskState }) {
   const { t } = useTranslation();
   const { screen, person, fault } = desk.studio;
-  const { source } = desk.actions;
+  const { source, change } = desk.actions;
   const remarks: string[] = [];
+  if (change.isError) remarks.push(problemText(t, change.error));
   if (source.isPending) remarks.push(t('lesson.source.starting'));
   if (screen !== null && !screen.hasSound) remarks.push(t('lesson.no_screen_sound'));
   // With nothing on air the stage says it, beside its button.

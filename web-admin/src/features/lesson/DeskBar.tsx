@@ -1,5 +1,5 @@
 import { Button, Switch } from '@mantine/core';
-import { IconClockPlus } from '@tabler/icons-react';
+import { IconAlertTriangle, IconClockPlus } from '@tabler/icons-react';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -48,6 +48,14 @@ export function DeskBar({ desk }: { desk: DeskState }) {
           >
             {t('lesson.extend', { minutes: EXTEND_MINUTES })}
           </VerdictButton>
+        </div>
+      )}
+      {lesson.recording_fault !== null && !lesson.is_recording && (
+        <div className={classes.endsItself} role="alert">
+          <IconAlertTriangle size={20} aria-hidden />
+          {t('lesson.event.recording_lost', {
+            why: t(`recording.fault.${lesson.recording_fault}`),
+          })}
         </div>
       )}
       <Switch

@@ -1,3 +1,4 @@
+import { Text } from '@mantine/core';
 import { IconPlayerPlay } from '@tabler/icons-react';
 import { useSuspenseQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
@@ -10,6 +11,7 @@ import { useMe } from '../../api/session';
 import type { Lesson } from '../../api/types';
 import { useStore } from '../../lib/store';
 import { formatDateTime } from '../../lib/time';
+import { LessonNotes } from '../../ui/LessonNotes';
 import { Page } from '../../ui/Page';
 import { ProblemLine } from '../../ui/ProblemLine';
 import { roomTitle } from '../../ui/roomTitle';
@@ -57,10 +59,15 @@ export function LessonAhead({ lesson }: { lesson: Lesson }) {
         class: lesson.class_name,
         room: roomTitle(t, lesson.room_name),
       })}
-      lead={t('lessons.begins', {
-        at: formatDateTime(i18n.language, lesson.start_at),
-        teacher: lesson.teacher_name,
-      })}
+      lead={[
+        lesson.title === lesson.class_name ? '' : lesson.title,
+        t('lessons.begins', {
+          at: formatDateTime(i18n.language, lesson.start_at),
+          teacher: lesson.teacher_name,
+        }),
+      ]
+        .filter((fact) => fact !== '')
+        .join(' · ')}
       actions={
         <>
           <VerdictButton
@@ -87,6 +94,10 @@ export function LessonAhead({ lesson }: { lesson: Lesson }) {
       {inTheWay.map((other) => (
         <InTheWay key={other.id} lesson={other} isOwn={isOwn(other)} />
       ))}
+      <LessonNotes lesson={lesson} />
+      {lesson.description !== null && (
+        <Text style={{ whiteSpace: 'pre-line' }}>{lesson.description}</Text>
+      )}
       <ProblemLine error={exceptBusy(start.error) ?? cancel.error} />
     </Page>
   );

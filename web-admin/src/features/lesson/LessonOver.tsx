@@ -1,4 +1,4 @@
-import { Button } from '@mantine/core';
+import { Button, Text } from '@mantine/core';
 import { useSuspenseQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -7,8 +7,10 @@ import { Link } from 'react-router';
 import type { Lesson } from '../../api/types';
 import { paths } from '../../lib/paths';
 import { formatDateTime, formatElapsed, formatTime } from '../../lib/time';
+import { LessonNotes } from '../../ui/LessonNotes';
 import { Page } from '../../ui/Page';
 import { roomTitle } from '../../ui/roomTitle';
+import { LessonLog } from './LessonLog';
 import { recordingsOfQuery } from './queries';
 
 interface Props {
@@ -23,6 +25,7 @@ export function LessonOver({ lesson, children }: Props) {
   const recordings = useSuspenseQuery(recordingsOfQuery(lesson.id)).data.items;
   const seconds = lesson.duration_seconds;
   const facts = [
+    lesson.title === lesson.class_name ? '' : lesson.title,
     t('lesson.class_in_room', { class: lesson.class_name, room: roomTitle(t, lesson.room_name) }),
     lesson.teacher_name,
     formatDateTime(i18n.language, lesson.start_at),
@@ -54,7 +57,12 @@ export function LessonOver({ lesson, children }: Props) {
         </>
       }
     >
+      <LessonNotes lesson={lesson} />
+      {lesson.description !== null && (
+        <Text style={{ whiteSpace: 'pre-line' }}>{lesson.description}</Text>
+      )}
       {children}
+      <LessonLog lessonId={lesson.id} />
     </Page>
   );
 }

@@ -1,4 +1,4 @@
-import { Anchor, Button, Table } from '@mantine/core';
+import { Anchor, Button, Table, Text } from '@mantine/core';
 import { IconCalendarPlus, IconSchool } from '@tabler/icons-react';
 import { useSuspenseQuery } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -9,6 +9,7 @@ import type { Lesson } from '../../api/types';
 import { paths } from '../../lib/paths';
 import { formatDateTime } from '../../lib/time';
 import { Card, Empty } from '../../ui/Card';
+import { LessonNotes } from '../../ui/LessonNotes';
 import { Mark, type Tone } from '../../ui/Mark';
 import { Page } from '../../ui/Page';
 import { PlanDialog } from './PlanDialog';
@@ -66,9 +67,17 @@ export function LessonsPage() {
                         <Anchor component={Link} to={paths.lesson(lesson.id)} fw={550}>
                           {lesson.class_name}
                         </Anchor>
+                        {lesson.title !== lesson.class_name && (
+                          <Text size="sm" c="dimmed">
+                            {lesson.title}
+                          </Text>
+                        )}
                       </Table.Td>
                       <Table.Td visibleFrom="sm">{lesson.room_name}</Table.Td>
-                      <Table.Td visibleFrom="sm">{lesson.teacher_name}</Table.Td>
+                      <Table.Td visibleFrom="sm">
+                        {lesson.teacher_name}
+                        <LessonNotes lesson={lesson} />
+                      </Table.Td>
                       <Table.Td>
                         <Mark tone={TONES[lesson.status]}>
                           {t(`lessons.status.${lesson.status}`)}

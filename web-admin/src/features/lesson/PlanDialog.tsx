@@ -1,5 +1,5 @@
-import { Select, TextInput } from '@mantine/core';
-import { useSuspenseQueries } from '@tanstack/react-query';
+import { Select, Textarea, TextInput } from '@mantine/core';
+import { useQuery, useSuspenseQueries } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -7,7 +7,8 @@ import { $api } from '../../api/client';
 import { fieldProblem } from '../../api/problem';
 import { refresh } from '../../api/refresh';
 import { FormDialog } from '../../ui/FormDialog';
-import { classesQuery, roomsQuery } from './queries';
+import { MachinePicker } from './MachinePicker';
+import { classesQuery, machinesQuery, roomsQuery } from './queries';
 
 const MINUTE_MS = 60_000;
 
@@ -19,6 +20,10 @@ export function PlanDialog({ onClose }: { onClose: () => void }) {
   const [roomId, setRoomId] = useState(rooms.data.items[0]?.id ?? null);
   const [startsAt, setStartsAt] = useState('');
   const [minutes, setMinutes] = useState('');
+  const [title, setTitle] = useState('');
+  const [description, setDescription] = useState('');
+  const [machineIds, setMachineIds] = useState<string[] | null>(null);
+  const { data: machines } = useQuery({ ...machinesQuery(roomId ?? ''), enabled: roomId !== null });
   const plan = $api.useMutation('post', '/api/v1/lessons', {
     onSuccess: async () => {
       await refresh({ queryKey: ['get', '/api/v1/lessons'] });
@@ -30,7 +35,9 @@ export function PlanDialog({ onClose }: { onClose: () => void }) {
     if (classId === null || roomId === null) return;
     const start_at = new Date(startsAt).getTime();
     const planned_end_at = minutes === '' ? null : start_at + Number(minutes) * MINUTE_MS;
-    plan.mutate({ body: { class_id: classId, room_id: roomId, start_at, planned_end_at } });
+    const said = { title: title.trim() || null, description: description.trim() || null };
+    const where = { class_id: classId, room_id: roomId, machine_ids: machineIds };
+    plan.mutate({ body: { ...where, ...said, start_at, planned_end_at } });
   };
 
   return (
@@ -53,7 +60,16 @@ export function PlanDialog({ onClose }: { onClose: () => void }) {
         label={t('home.room')}
         data={rooms.data.items.map(({ id, name }) => ({ value: id, label: name }))}
         value={roomId}
-        onChange={setRoomId}
+        onChange={(value) => {
+          setRoomId(value);
+          setMachineIds(null);
+        }}
+      />
+      <MachinePicker
+        machines={(machines?.items ?? []).filter((machine) => machine.is_approved)}
+        chosen={machineIds}
+        isPartOnly={false}
+        onChoose={setMachineIds}
       />
       <TextInput
         label={t('lessons.starts_at')}
@@ -72,6 +88,22 @@ export function PlanDialog({ onClose }: { onClose: () => void }) {
         description={t('lessons.minutes_about')}
         value={minutes}
         onChange={(event) => setMinutes(event.currentTarget.value)}
+      />
+      <TextInput
+        label={t('lessons.topic')}
+        description={t('lessons.topic_about')}
+        maxLength={200}
+        value={title}
+        onChange={(event) => setTitle(event.currentTarget.value)}
+      />
+      <Textarea
+        label={t('lessons.description')}
+        autosize
+        minRows={2}
+        maxRows={6}
+        maxLength={2000}
+        value={description}
+        onChange={(event) => setDescription(event.currentTarget.value)}
       />
     </FormDialog>
   );
