@@ -74,6 +74,10 @@ pub(crate) fn raise_switch(lab: &Lab, switch: Switch) -> Result<()> {
 }
 
 /// Makes the namespace `name`, with a cable into the switch, an address, and multicast routed.
+///
+/// The host has its link-local IPv6 address at once and not a second or two later, when it would
+/// have made sure that nobody else has it: a browser that loads a page at that moment gives it up,
+/// for its network has changed.
 pub(crate) fn plug_in(lab: &Lab, name: &str, address: Ipv4Addr) -> Result<()> {
     let cable = format!(
         "netns add {name}\n\
@@ -81,11 +85,14 @@ pub(crate) fn plug_in(lab: &Lab, name: &str, address: Ipv4Addr) -> Result<()> {
     );
     ip(lab, &["-batch", "-"], &cable)?;
     plug_port(lab, name)?;
+    let [.., number] = address.octets();
     let host = format!(
         "link set dev lo up\n\
+         link set dev {INTERFACE} addrgenmode none\n\
          address add {address}/{PREFIX_LENGTH} broadcast {BROADCAST} dev {INTERFACE}\n\
          link set dev {INTERFACE} gso_max_segs 1\n\
          link set dev {INTERFACE} up\n\
+         address add fe80::{number}/64 dev {INTERFACE} nodad\n\
          route add 224.0.0.0/4 dev {INTERFACE}\n"
     );
     ip(lab, &["-n", name, "-batch", "-"], &host)
