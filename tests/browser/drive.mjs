@@ -83,6 +83,10 @@ const commands = {
     await locate(page, by).click({ timeout: timeout_ms })
   },
 
+  async hover({ page, by, timeout_ms }) {
+    await locate(page, by).hover({ timeout: timeout_ms })
+  },
+
   async fill({ page, by, text, timeout_ms }) {
     await locate(page, by).fill(text, { timeout: timeout_ms })
   },
@@ -92,13 +96,16 @@ const commands = {
   },
 
   async choose_files({ page, by, files, timeout_ms }) {
-    await locate(page, by).setInputFiles(files, { timeout: timeout_ms })
+    // Not put into the field from behind: pages hide it, and show a button of their own.
+    const asked = page.waitForEvent('filechooser', { timeout: timeout_ms })
+    const [chooser] = await Promise.all([asked, locate(page, by).click({ timeout: timeout_ms })])
+    await chooser.setFiles(files)
   },
 
   async download({ page, by, path, timeout_ms }) {
     const started = page.waitForEvent('download', { timeout: timeout_ms })
-    await locate(page, by).click({ timeout: timeout_ms })
-    await (await started).saveAs(path)
+    const [download] = await Promise.all([started, locate(page, by).click({ timeout: timeout_ms })])
+    await download.saveAs(path)
   },
 
   async wait_for({ page, by, state, timeout_ms }) {
@@ -128,7 +135,10 @@ const commands = {
   },
 
   async resize({ page, width, height }) {
-    await setBounds(page, { windowState: 'normal', width, height })
+    // It lasts as long as its session: this one, until the page goes.
+    const session = await context.newCDPSession(page)
+    const screen = { width, height, deviceScaleFactor: 0, mobile: false }
+    await session.send('Emulation.setDeviceMetricsOverride', screen)
   },
 
   async fullscreen({ page }) {

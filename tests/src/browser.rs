@@ -224,6 +224,11 @@ impl Page<'_> {
         self.ask("click", json!({ "by": by.to_json() })).await.map(drop)
     }
 
+    /// Puts the pointer on it.
+    pub async fn hover(&self, by: By<'_>) -> Result<()> {
+        self.ask("hover", json!({ "by": by.to_json() })).await.map(drop)
+    }
+
     /// Replaces a field's text.
     pub async fn fill(&self, by: By<'_>, text: &str) -> Result<()> {
         self.ask("fill", json!({ "by": by.to_json(), "text": text })).await.map(drop)
@@ -234,7 +239,7 @@ impl Page<'_> {
         self.ask("press", json!({ "key": key })).await.map(drop)
     }
 
-    /// Chooses files in a file field.
+    /// Clicks on what lets a person choose files, and chooses these.
     pub async fn choose_files(&self, by: By<'_>, files: &[&Path]) -> Result<()> {
         self.ask("choose_files", json!({ "by": by.to_json(), "files": files })).await.map(drop)
     }
@@ -281,7 +286,8 @@ impl Page<'_> {
         self.ask("screenshot", json!({ "path": path })).await.map(drop)
     }
 
-    /// The page in a window of that size: a phone's, say.
+    /// The page as on a screen of that size: a phone's, say. The window stays as it is, for
+    /// Chromium makes none that is narrower than 500 pixels.
     pub async fn resize(&self, width: u32, height: u32) -> Result<()> {
         self.ask("resize", json!({ "width": width, "height": height })).await.map(drop)
     }
