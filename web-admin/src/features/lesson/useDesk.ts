@@ -20,8 +20,10 @@ import { useLessonActions } from './useLessonActions';
 
 const NO_STREAM: StreamState = { on_air: false, publications: [], machines: [] };
 
-export function useDesk(lesson: Lesson) {
+export function useDesk(stored: Lesson) {
   const { t } = useTranslation();
+  const actions = useLessonActions(stored);
+  const lesson = { ...stored, ...actions.wished };
   const me = useMe();
   // With the broadcast broken the lesson still has its people, its recording and its end.
   const { data: stream = NO_STREAM } = useQuery(streamQuery(lesson.id));
@@ -50,7 +52,7 @@ export function useDesk(lesson: Lesson) {
     lamp,
     /** What this browser will not give. */
     limits,
-    actions: useLessonActions(lesson),
+    actions,
     may: {
       share:
         blocked === null

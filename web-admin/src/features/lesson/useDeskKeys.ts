@@ -1,23 +1,25 @@
 /**
  * One key for what must be quick. By the key's place, not its letter: B is И on a Russian keyboard.
  */
-import { useEffect } from 'react';
+import { useEffect, useEffectEvent } from 'react';
 
 export type DeskKey = 'KeyB' | 'KeyF' | 'KeyM' | 'Slash';
 
 export type DeskKeys = Record<DeskKey, () => void>;
 
 export function useDeskKeys(keys: DeskKeys): void {
+  // Always what the keys mean on the page as it stands: a switch is pressed twice in a row.
+  const onKeyDown = useEffectEvent((event: KeyboardEvent) => {
+    if (event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
+    if (isTyping(event.target) || !isDeskKey(event.code)) return;
+    event.preventDefault();
+    keys[event.code]();
+  });
   useEffect(() => {
-    const onKeyDown = (event: KeyboardEvent) => {
-      if (event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
-      if (isTyping(event.target) || !isDeskKey(event.code)) return;
-      event.preventDefault();
-      keys[event.code]();
-    };
-    addEventListener('keydown', onKeyDown);
-    return () => removeEventListener('keydown', onKeyDown);
-  }, [keys]);
+    const listener = (event: KeyboardEvent) => onKeyDown(event);
+    addEventListener('keydown', listener);
+    return () => removeEventListener('keydown', listener);
+  }, []);
 }
 
 function isDeskKey(code: string): code is DeskKey {

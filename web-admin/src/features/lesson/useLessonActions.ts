@@ -22,14 +22,12 @@ export function useLessonActions(lesson: Lesson) {
   };
 
   const change = useMutation({
+    // In the order of the presses, however many there are before the box answers.
+    scope: { id: `change of ${lesson.id}` },
     mutationFn: async (body: LessonChange) =>
       (await api.PATCH('/api/v1/lessons/{id}', { ...of, body })).data,
-    // Blank must feel like a switch: the page shows it before the box has answered.
-    onMutate: ({ quality_profile: _pinned, ...shown }) => {
-      queryClient.setQueryData(queryKey, { ...lesson, ...shown });
-    },
-    onSuccess: keep,
-    onError: () => void queryClient.invalidateQueries({ queryKey }),
+    // Pending until the lesson is read anew: an answer that was on its way before is dropped.
+    onSettled: () => queryClient.invalidateQueries({ queryKey }),
   });
   const end = useMutation({
     mutationFn: async () => (await api.POST('/api/v1/lessons/{id}/end', of)).data,
@@ -55,7 +53,9 @@ export function useLessonActions(lesson: Lesson) {
       if (stream !== undefined) studio.giveWay(stream);
     },
   });
-  return { change, end, extend, takeOver, source };
+  // Blank must feel like a switch: the last press counts, whatever the box says of earlier ones.
+  const { quality_profile: _pinned, ...wished } = (change.isPending && change.variables) || {};
+  return { change, end, extend, takeOver, source, wished };
 }
 
 export type LessonActions = ReturnType<typeof useLessonActions>;
