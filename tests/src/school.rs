@@ -188,6 +188,12 @@ async fn start_daemon(classroom: &Classroom, options: &Options) -> Result<Proces
     Ok(daemon)
 }
 
+/// What a new box says at its start, for those who stand in front of it.
+pub async fn claim_code(daemon: &Process) -> Result<String> {
+    let line = daemon.wait_for_line(|line| line.contains("claim code is "), READY).await?;
+    Ok(line.rsplit(' ').next().context("the last word is the code")?.to_owned())
+}
+
 async fn claim(client: &Client, the_box: &Host) -> Result<()> {
     let code = std::fs::read_to_string(state_dir(the_box).join("claim-code"))
         .context("the claim code of a new box")?;

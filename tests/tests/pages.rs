@@ -1,0 +1,270 @@
+//! The pages as a person uses them for the first time, and on a small screen: in Russian, by what
+//! stands there to be read, in a real browser against a real box.
+//!
+//! What would make these fail: a word or a button that is not there, a page that must be moved
+//! sideways on a phone, a list of students that is read by half, a student who comes and is not
+//! seen, a recording that does not play while it is being written, a sheet that is not the class's.
+//!
+//! Limitations: a phone's width makes no phone of a computer: it has a mouse, and it can share.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use calamine::{Reader, Xlsx};
+use classroom::{
+    Browser, By, Classroom, Page, Process, binaries,
+    browser::Trust,
+    eventually, marker,
+    school::{EMAIL, Options, PASSWORD, School, Seat, claim_code},
+    trace::{self, Trace},
+};
+use serde::Deserialize;
+use serde_json::json;
+
+/// For what takes a moment: a limit that only a failure reaches.
+const SOON: Duration = Duration::from_secs(20);
+
+const PHONE: (u32, u32) = (390, 844);
+
+const STUDENTS: [&str; 3] = ["Ученик Первый", "Ученик Второй", "Ученик Третий"];
+
+/// What [`Played`] is read by.
+const PLAYED: &str = "
+    const [width, height] = arg
+    const video = document.querySelector('video')
+    const { totalVideoFrames, droppedVideoFrames } = video.getVideoPlaybackQuality()
+    const paper = new OffscreenCanvas(width, height).getContext('2d')
+    paper.drawImage(video, 0, 0, width, height)
+    const { data } = paper.getImageData(0, 0, width, height)
+    return {
+        seconds: video.currentTime,
+        frames: totalVideoFrames - droppedVideoFrames,
+        picture: Array.from({ length: width * height }, (_, i) => data[4 * i + 1]),
+    }";
+
+#[tokio::test]
+async fn a_new_box_is_claimed_and_takes_a_whole_class_or_none_from_a_file() -> Result<()> {
+    let classroom = Classroom::new().teacher().open().await?;
+    let the_box = classroom.the_box();
+    let desk = classroom.teacher()?;
+    let daemon = new_box(&classroom).await?;
+    let code = claim_code(&daemon).await?;
+    let browser = Browser::with(Trust::ClickThrough).locale("ru-RU").without_microphone();
+    let browser = browser.start(desk).await?;
+    let page = browser.page();
+
+    page.click_through(&format!("https://{}/", the_box.address())).await?;
+    page.wait_for(By::Role("heading", "Этот сервер пока ничей")).await?;
+    page.fill(By::Label("Код владельца"), &code).await?;
+    page.fill(By::Label("Название школы"), "Школа 12").await?;
+    page.fill(By::Label("Фамилия, имя, отчество"), "Учитель Первый").await?;
+    page.fill(By::Label("Почта"), EMAIL).await?;
+    page.fill(By::Label("Пароль"), PASSWORD).await?;
+    page.click(By::Role("button", "Принять сервер")).await?;
+
+    page.wait_for(By::Role("heading", "Здравствуйте, Учитель Первый")).await?;
+    page.fill(By::Label("Название класса"), "7Б").await?;
+    page.click(By::Role("button", "Добавить класс")).await?;
+    page.wait_for(By::Role("button", "Начать урок")).await?;
+    page.click(By::Role("link", "Классы")).await?;
+    page.click(By::Role("link", "7Б")).await?;
+
+    let list = desk.dir().join("7Б.csv");
+    write_list(&list, "")?;
+    read_list(&page, &list).await?;
+    page.wait_for(By::Text("Прочитано как WINDOWS-1251: новых 2")).await?;
+    page.wait_for(By::Text("Строка 3: нет фамилии и имени")).await?;
+    page.wait_for(By::Role("row", STUDENTS[2])).await?;
+    page.hover(By::Role("button", "Загрузить 2 учеников")).await?;
+    page.wait_for(By::Text("По частям не загружаем")).await?;
+    page.click(By::Role("button", "Отмена")).await?;
+    page.wait_for(By::Text("Учеников ещё нет")).await?;
+
+    write_list(&list, STUDENTS[1])?;
+    read_list(&page, &list).await?;
+    page.click(By::Role("button", "Загрузить 3 учеников")).await?;
+    for student in STUDENTS {
+        page.wait_for(By::Role("row", student)).await?;
+    }
+    page.wait_for(By::Text("3 ученика")).await?;
+    browser.close().await?;
+    classroom.close()
+}
+
+#[tokio::test]
+async fn a_lesson_is_held_in_russian_on_a_phones_width() -> Result<()> {
+    let school = School::open(Classroom::new().students(1).teacher(), &Options::default()).await?;
+    let seat = school.seats.first().context("a seat")?;
+    leave(seat).await?;
+    let browser = open_browser(&school).await?;
+    let page = browser.page();
+    page.resize(PHONE.0, PHONE.1).await?;
+
+    log_in(&school, &page).await?;
+    fits(&page).await?;
+    page.click(By::Role("button", "Начать урок")).await?;
+    page.wait_for(By::Text("0 из 1")).await?;
+    come(seat).await?;
+    page.wait_for(By::Text("1 из 1")).await?;
+    page.wait_for(By::Role("button", "Student 1 machine-1")).await?;
+    fits(&page).await?;
+
+    let moving = browser.show_moving_picture().await?;
+    page.click(By::Role("button", "Показать экран")).await?;
+    let shown = Trace::at(seat.trace_path());
+    shown.wait_for_more(1, SOON).await?;
+    moving.raise().await?;
+    // What the whole class sees now names nobody.
+    page.wait_for(By::Text("Скрыто, пока весь ваш экран в эфире")).await?;
+    ensure!(page.count(By::Text("Student 1")).await? == 0, "a name is on the air");
+    turn_off_and_on(&page, "KeyB", "Класс видит тёмный экран").await?;
+    turn_off_and_on(&page, "KeyF", "Картинка остановлена").await?;
+    shown.wait_for_more(5, SOON).await?;
+    fits(&page).await?;
+
+    watch_while_it_is_recorded(&page).await?;
+    page.click(By::Role("link", "В эфире: вернуться к уроку")).await?;
+    page.click(By::Role("button", "Завершить урок")).await?;
+    page.click(By::Role("button", "Да, завершить")).await?;
+    page.wait_for(By::Role("heading", "Урок завершён")).await?;
+    page.wait_for(By::Role("row", "Student 1 был")).await?;
+    fits(&page).await?;
+    judge_sheets(&page, school.classroom.teacher()?.dir()).await?;
+    browser.close().await?;
+    school.classroom.close()
+}
+
+async fn new_box(classroom: &Classroom) -> Result<Process> {
+    let the_box = classroom.the_box();
+    let state = the_box.dir().join("state");
+    let mut command = binaries::daemon()?;
+    command.env("ALFARID_STORAGE__STATE_DIR", &state);
+    command.env("ALFARID_STORAGE__RECORDINGS_DIR", state.join("recordings"));
+    let daemon = the_box.spawn("daemon", command)?;
+    daemon.wait_for_line(|line| line.contains("ready"), SOON).await?;
+    Ok(daemon)
+}
+
+/// As a school's own program writes it: Windows-1251, semicolons. The second student's name is
+/// what is asked for, so that the line may be bad.
+fn write_list(path: &Path, second: &str) -> Result<()> {
+    let [first, _, third] = STUDENTS;
+    let list = format!("Номер;ФИО\r\n1;{first}\r\n2;{second}\r\n3;{third}\r\n");
+    let (bytes, ..) = encoding_rs::WINDOWS_1251.encode(&list);
+    Ok(std::fs::write(path, bytes)?)
+}
+
+async fn read_list(page: &Page<'_>, list: &Path) -> Result<()> {
+    page.click(By::Role("button", "Загрузить из файла")).await?;
+    page.choose_files(By::Text("Выбрать файл"), &[list]).await
+}
+
+async fn open_browser(school: &School) -> Result<Browser> {
+    let desk = school.classroom.teacher()?;
+    let root = desk.dir().join("root.pem");
+    std::fs::write(&root, school.teacher.get("/api/v1/site/root.pem").await?.body)?;
+    Browser::with(Trust::Root(root)).locale("ru-RU").start(desk).await
+}
+
+/// A stranger reads the browser's language, a teacher their own: from English to Russian by hand.
+async fn log_in(school: &School, page: &Page<'_>) -> Result<()> {
+    page.goto(&school.url()).await?;
+    page.fill(By::Label("Почта"), EMAIL).await?;
+    page.fill(By::Label("Пароль"), PASSWORD).await?;
+    page.click(By::Role("button", "Войти")).await?;
+    page.click(By::Role("button", "First Teacher: your menu")).await?;
+    page.click(By::Role("menuitem", "Русский")).await?;
+    page.wait_for(By::Role("heading", "Здравствуйте, First Teacher")).await
+}
+
+/// The student's computer is switched off.
+async fn leave(seat: &Seat) -> Result<()> {
+    let player = seat.player.as_ref().context("a player")?;
+    player.terminate().await?;
+    seat.agent.terminate().await.map(drop)
+}
+
+/// It is switched on.
+async fn come(seat: &Seat) -> Result<()> {
+    seat.agent.restart().await?;
+    seat.player.as_ref().context("a player")?.restart().await
+}
+
+/// Nothing lies to the right of the screen.
+async fn fits(page: &Page<'_>) -> Result<()> {
+    let widths = "[innerWidth, document.documentElement.scrollWidth]";
+    let [screen, content]: [u32; 2] = page.eval(widths, json!(null)).await?;
+    ensure!(screen == PHONE.0, "the screen is {screen} wide");
+    ensure!(content <= screen, "{} is {content} wide", page.url().await?);
+    Ok(())
+}
+
+async fn turn_off_and_on(page: &Page<'_>, key: &str, words: &str) -> Result<()> {
+    page.press(key).await?;
+    page.wait_for(By::Text(words)).await?;
+    page.press(key).await?;
+    page.wait_until_gone(By::Text(words)).await
+}
+
+/// By the menu, away from the lesson, which stays on the air.
+async fn watch_while_it_is_recorded(page: &Page<'_>) -> Result<()> {
+    page.click(By::Role("button", "Меню")).await?;
+    page.click(By::Role("menuitem", "Записи")).await?;
+    page.wait_for(By::Role("row", "идёт запись")).await?;
+    fits(page).await?;
+    page.click(By::Role("link", "7A")).await?;
+    page.wait_for(By::Text("Урок ещё идёт; записанное уже можно смотреть.")).await?;
+    page.click(By::Role("button", "Смотреть")).await?;
+    fits(page).await?;
+    let first = Played::after(page, None).await?;
+    Played::after(page, Some(first)).await.map(drop)
+}
+
+/// How far the page's video element has come.
+#[derive(Debug, Deserialize)]
+struct Played {
+    seconds: f64,
+    /// Decoded and not dropped.
+    frames: u32,
+    /// What stands on it now: small and grey.
+    picture: Vec<u8>,
+}
+
+impl Played {
+    /// Waits for a picture of the shared screen, beyond `last` in every respect.
+    async fn after(page: &Page<'_>, last: Option<Self>) -> Result<Self> {
+        eventually("a picture that moves on", SOON, async || {
+            let now: Self = page.eval(PLAYED, json!([trace::WIDTH, trace::HEIGHT])).await?;
+            let place = (now.seconds, now.frames, now.counter());
+            ensure!(now.frames > 0 && now.counter().is_some(), "{place:?}");
+            if let Some(last) = &last {
+                let was = (last.seconds, last.frames, last.counter());
+                let moves_on = place.0 > was.0 && place.1 > was.1 && place.2 > was.2;
+                ensure!(moves_on, "{place:?} after {was:?}");
+            }
+            Ok(now)
+        })
+        .await
+    }
+
+    fn counter(&self) -> Option<u32> {
+        marker::read(&self.picture, trace::WIDTH, trace::HEIGHT)
+    }
+}
+
+async fn judge_sheets(page: &Page<'_>, dir: &Path) -> Result<()> {
+    let (csv, xlsx) = (dir.join("attendance.csv"), dir.join("attendance.xlsx"));
+    for (kind, path) in [("CSV", &csv), ("Excel", &xlsx)] {
+        page.click(By::Role("button", "Скачать")).await?;
+        page.download(By::Role("menuitem", kind), path).await?;
+    }
+    let csv = std::fs::read_to_string(csv)?;
+    let line = csv.lines().find(|line| line.contains("Student 1")).context("the student's line")?;
+    ensure!(line.starts_with("001;Student 1;присутствие;"), "{line}");
+    let mut book: Xlsx<_> = calamine::open_workbook(xlsx)?;
+    let sheet = book.worksheet_range_at(0).context("a sheet")??;
+    let row = sheet.rows().next_back().context("a row")?;
+    let row: Vec<_> = row.iter().map(ToString::to_string).collect();
+    ensure!(row[..3] == ["001", "Student 1", "присутствие"], "{row:?}");
+    Ok(())
+}
