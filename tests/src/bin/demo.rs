@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use classroom::{
     Classroom, Switch,
     leg::Leg,
-    school::{EMAIL, Options, PASSWORD, School},
+    school::{EMAIL, Options, PASSWORD, School, claim_code},
     trace::Trace,
 };
 use serde_json::json;
@@ -35,7 +35,7 @@ async fn main() -> Result<()> {
         school = raise() => school?,
     };
     let leg = Leg::lend(&school.classroom)?;
-    tell(&school);
+    tell(&school, &claim_code(&school.daemon).await?);
     is_over.await;
     println!("\nClearing up…");
     drop(leg);
@@ -65,14 +65,14 @@ fn has_x() -> bool {
     Path::new("/tmp/.X11-unix").exists()
 }
 
-fn tell(school: &School) {
+fn tell(school: &School, claim_code: &str) {
     println!(
         "\n  A lesson is on air, and three machines show it.\n\n\
-         \x20   page      {url}\n\
-         \x20   email     {EMAIL}\n\
-         \x20   password  {PASSWORD}\n\n\
-         \x20 The browser warns once: the box's certificate is its own. A new box shows a claim\n\
-         \x20 code on its console; this one was claimed with it.\n\n\
+         \x20   page        {url}\n\
+         \x20   email       {EMAIL}\n\
+         \x20   password    {PASSWORD}\n\
+         \x20   claim code  {claim_code}  (a new box asks for it; this one was claimed with it)\n\n\
+         \x20 The browser warns once: the box's certificate is its own.\n\
          \x20 What the processes say is under {dir}\n\
          \x20 Ctrl-C ends everything.\n",
         url = school.url(),
