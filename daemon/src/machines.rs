@@ -11,13 +11,16 @@
 //! ```
 //!
 //! Invariants: a machine has one connection, the newest ([`RefusalCode::Replaced`] to the older);
-//! who a machine is follows from its key alone; a machine that does not read harms itself alone.
+//! who a machine is follows from its key alone; a machine that does not read, or says too much,
+//! harms itself alone; whatever an admin changes of a machine reaches it at once, however it stands
+//! at that moment.
 //!
 //! [`RefusalCode::Replaced`]: alfarid_protocol::control::RefusalCode::Replaced
 
 mod connection;
 mod greeting;
 mod hearing;
+mod patience;
 pub mod routes;
 mod store;
 mod table;
@@ -40,7 +43,10 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use utoipa::ToSchema;
 
-use self::table::{Ending, Table};
+use self::{
+    patience::Patience,
+    table::{Ending, Table},
+};
 use crate::{
     db::DbError,
     enrolment::{self, MachineChange},
@@ -154,6 +160,7 @@ pub struct Handle {
     floor: Floor,
     enrolment: enrolment::Handle,
     table: Arc<Mutex<Table>>,
+    patience: Arc<Mutex<Patience>>,
     counts: Counts,
 }
 
@@ -165,7 +172,8 @@ pub fn new(
 ) -> (Handle, Outlets, axum::Router) {
     let (media, media_end) = mpsc::channel(MEDIA_WAITING);
     let (presence, presence_end) = mpsc::channel(PRESENCE_WAITING);
-    let handle = Handle { floor: floor.clone(), enrolment, table: Arc::default(), counts };
+    let (table, patience) = (Arc::default(), Arc::default());
+    let handle = Handle { floor: floor.clone(), enrolment, table, patience, counts };
     let router = connection::router(handle.clone(), media, presence);
     (handle, Outlets { media: media_end, presence: presence_end }, router)
 }
@@ -228,6 +236,11 @@ impl Handle {
     fn tell(&self, machine_id: MachineId, room_id: RoomId) {
         self.counts.send_replace(self.table().counts());
         self.floor.events.tell(Event::MachineChanged { machine_id, room_id });
+    }
+
+    /// As [`Handle::table`].
+    fn patience(&self) -> MutexGuard<'_, Patience> {
+        self.patience.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Held for a few instructions only, never across an await.

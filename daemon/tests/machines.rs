@@ -5,13 +5,14 @@ mod stage;
 use std::time::Duration;
 
 use alfarid_daemon::{
+    db::DbError,
     events::Event,
-    machines::{Link, PresenceMessage},
+    machines::{Link, Machine as Listed, PresenceMessage},
 };
 use alfarid_protocol::{
     control::{FromBox, FromMachine, RefusalCode},
     id::{LessonId, SpanId},
-    span::{Mark, MarkKind},
+    span::{MARKS_PER_MESSAGE, Mark, MarkKind},
     version,
 };
 use axum::{
@@ -202,6 +203,113 @@ async fn what_a_newer_agent_says_is_passed_over_and_a_flood_is_not() {
     assert_eq!(refusal(&mut machine).await.0, RefusalCode::BadMessage);
 }
 
+/// An admin acts after the machine was recognised and before its welcome is through: what would be
+/// missed if it were looked up first and registered afterwards.
+#[tokio::test]
+async fn what_an_admin_does_while_a_machine_is_greeted_is_not_missed() {
+    for is_revoked in [true, false] {
+        let stage = Stage::without_lesson().await;
+        let mut machine = Machine::enrolled(&stage, true).await;
+        let release = hold_writer(&stage).await;
+        let act = async {
+            let (method, path, body) = if is_revoked {
+                (Method::POST, format!("/machines/{}/revoke", machine.id), String::new())
+            } else {
+                let body = json!({"is_approved": false}).to_string();
+                (Method::PATCH, format!("/machines/{}", machine.id), body)
+            };
+            stage.call(method, &path, &[ADMIN, JSON], body).await.status
+        };
+        let mut guest = machine.twin();
+        let come = async {
+            guest.connect(&stage).await;
+            until_connected(&stage).await;
+            release.send(()).unwrap();
+        };
+        let (status, ()) = tokio::join!(act, come);
+        assert!(status.is_success(), "{status}");
+        if is_revoked {
+            assert_eq!(refusal(&mut guest).await.0, RefusalCode::MachineRevoked);
+        } else {
+            while !matches!(guest.next().await, Said::Closed) {}
+            machine.connect(&stage).await;
+            assert!(!machine.welcome().await);
+        }
+        assert!(stage.machines.links().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn hanging_up_forgives_no_flood() {
+    let stage = Stage::without_lesson().await;
+    let mut machine = stage.machine().await;
+    let dance = || Message::text(r#"{"type":"dance"}"#);
+    while machine.try_send(dance()).await {}
+    machine.connect(&stage).await;
+    machine.welcome().await;
+    for _ in 0..100 {
+        machine.try_send(dance()).await;
+    }
+    assert_eq!(refusal(&mut machine).await.0, RefusalCode::BadMessage);
+
+    let mut neighbour = stage.machine().await;
+    neighbour.say(&FromMachine::Ping { now: neighbour.now() }).await;
+    let pong = |message| matches!(message, FromBox::Pong { .. }).then_some(());
+    neighbour.until("a pong", pong).await;
+}
+
+#[tokio::test]
+async fn a_machine_that_dials_in_too_often_is_told_to_come_later_and_keeps_what_it_has() {
+    let stage = Stage::without_lesson().await;
+    let mut machine = stage.machine().await;
+    let mut refused = None;
+    for _ in 0..30 {
+        let mut again = machine.twin();
+        again.connect(&stage).await;
+        let heard = |message| match message {
+            FromBox::Welcome { .. } => Some(None),
+            FromBox::Refused { code, .. } => Some(Some(code)),
+            _ => None,
+        };
+        refused = again.until("an answer", heard).await;
+        if refused.is_some() {
+            break;
+        }
+        machine = again;
+    }
+    assert_eq!(refused, Some(RefusalCode::TryLater));
+    machine.say(&FromMachine::Ping { now: machine.now() }).await;
+    let pong = |message| matches!(message, FromBox::Pong { .. }).then_some(());
+    machine.until("a pong", pong).await;
+}
+
+#[tokio::test]
+async fn marks_come_in_messages_of_a_size_and_hold_up_nothing_else() {
+    let mut stage = Stage::without_lesson().await;
+    let mut presence = stage.presence.take().unwrap();
+    let mut machine = stage.machine().await;
+    let mark = |seq, at| Mark { seq, span: SpanId(uuid::Uuid::nil()), at, kind: MarkKind::Until };
+    let now = machine.now();
+    let most = MARKS_PER_MESSAGE as u64;
+    let marks: Vec<_> = (1..=most).map(|seq| mark(seq, now)).collect();
+    machine.say(&FromMachine::Marks { marks: marks.clone() }).await;
+    // Nobody has written them down yet.
+    machine.say(&FromMachine::Ping { now }).await;
+    let pong = |message| matches!(message, FromBox::Pong { .. }).then_some(());
+    machine.until("a pong", pong).await;
+    let told = async {
+        loop {
+            if let Some(PresenceMessage::Marks { marks, .. }) = presence.recv().await {
+                return marks;
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(PATIENCE, told).await.unwrap(), marks);
+    let marks = (1..=most + 1).map(|seq| mark(seq, now)).collect();
+    machine.say(&FromMachine::Marks { marks }).await;
+    assert_eq!(refusal(&mut machine).await.0, RefusalCode::BadMessage);
+}
+
 #[tokio::test]
 async fn a_machine_that_does_not_read_loses_its_connection_and_nobody_waits() {
     let stage = Stage::without_lesson().await;
@@ -248,4 +356,34 @@ async fn a_box_that_stops_closes_every_connection_and_says_why() {
     assert_eq!(machine.close_code().await, Some(CloseCode::Away));
     assert_eq!(silent.close_code().await, Some(CloseCode::Away));
     while !matches!(presence.recv().await, Some(PresenceMessage::Gone { .. })) {}
+}
+
+/// Keeps everything from being written until it is told to go on.
+async fn hold_writer(stage: &Stage) -> std::sync::mpsc::Sender<()> {
+    let (release, released) = std::sync::mpsc::channel();
+    let (starting, is_held) = tokio::sync::oneshot::channel();
+    let db = stage.floor.db.clone();
+    tokio::spawn(async move {
+        let hold = move |_: &rusqlite::Transaction<'_>| {
+            // Whoever waits for this waits below.
+            let _ = starting.send(());
+            let _ = released.recv();
+            Ok::<_, DbError>(())
+        };
+        db.write(hold).await
+    });
+    let _ = is_held.await;
+    release
+}
+
+/// Waits until the table knows a machine, which nothing tells of before it is welcome.
+async fn until_connected(stage: &Stage) {
+    let connected = async {
+        let is_connected = |machines: Vec<_>| machines.iter().any(|one: &Listed| one.is_connected);
+        while !stage.machines.list(None).await.is_ok_and(is_connected) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let in_time = tokio::time::timeout(PATIENCE, connected).await;
+    assert!(in_time.is_ok(), "the machine is not registered");
 }

@@ -4,18 +4,19 @@
 //!   greet: who is it? ──▶ refused, or just enrolled: said, closed
 //!      │ welcome
 //!      ▼
-//!   hear ┬─ until silence, nonsense, close     whichever ends first ends both; a box that
-//!   speak┴─ until told to, or the socket fails   stops ends them too, and says so
+//!   hear ┬─ until silence, nonsense, close     whichever ends first ends all; a box that
+//!   speak┤  until told to, or the socket fails   stops ends them too, and says so
+//!   file ┴─ (marks to the disk, each acknowledged)
 //! ```
 //!
-//! A machine that floods is refused; one that waits for an answer (marks that go to disk) is not
-//! heard meanwhile, so its own messages wait in its own socket.
+//! A machine is registered before it is looked up: whatever an admin changes of it either finds it
+//! in the table and ends the connection, or is seen by the look. That it came is noted on disk when
+//! it has been served already: a class that comes back at once does not wait for fifty writes.
 
 use std::{net::IpAddr, time::Duration};
 
 use alfarid_protocol::{
-    control::{self, FromBox, FromMachine, MAX_TEXT, PING_EVERY_MS, RefusalCode},
-    span::MarkKind,
+    control::{self, FromBox, MAX_TEXT, RefusalCode},
     version,
 };
 use axum::{
@@ -31,12 +32,12 @@ use futures_util::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::{
-    Error, Handle, Link, MediaMessage, PresenceMessage,
-    greeting::{Greeted, Guest, greet},
-    hearing::{self, Heard, Patience},
+    Handle, Link, MediaMessage, PresenceMessage,
+    greeting::{Greeted, Guest, Refusal, greet, revoked, unknown},
+    hearing::{Ears, file, marks_lane},
     store,
     table::{Connected, Ending, LaneEnds},
 };
@@ -45,17 +46,19 @@ use crate::{
     http::{Peer, problem::chain},
 };
 
-/// Three pings missed.
-const SILENCE: Duration = Duration::from_millis(3 * PING_EVERY_MS);
+/// How long a machine that dials in too often waits for its answer: its connections are counted, so
+/// this slows it down.
+const SLOW_NO: Duration = Duration::from_secs(1);
+
 /// A machine that takes nothing for this long is gone.
 const SEND: Duration = Duration::from_secs(10);
 
 /// Everything a connection needs.
 #[derive(Clone, Debug)]
-struct Deps {
-    machines: Handle,
-    media: mpsc::Sender<MediaMessage>,
-    presence: mpsc::Sender<PresenceMessage>,
+pub(super) struct Deps {
+    pub(super) machines: Handle,
+    pub(super) media: mpsc::Sender<MediaMessage>,
+    pub(super) presence: mpsc::Sender<PresenceMessage>,
 }
 
 pub(super) fn router(
@@ -85,172 +88,154 @@ async fn serve(mut socket: WebSocket, peer: Peer, deps: Deps) {
         Ok(Greeted::Nobody) => None,
         Err(refusal) => {
             tracing::info!(code = ?refusal.code, "a machine was refused: {}", refusal.detail);
-            Some(FromBox::Refused { code: refusal.code, detail: refusal.detail })
+            Some(refusal.into())
         }
     };
     let (mut sink, _) = socket.split();
     farewell(&mut sink, &peer, last_words).await;
 }
 
-/// Welcomes a machine, keeps it connected, and tells who it concerns when it comes and goes.
-async fn stay(socket: WebSocket, peer: &Peer, deps: &Deps, guest: Guest) {
-    let (machine, room) = (guest.known.id, guest.known.room);
-    let (mut sink, mut stream) = socket.split();
-    let (mut lanes, link) = match welcome(&mut sink, peer, deps, &guest).await {
-        Ok(Some(welcomed)) => welcomed,
-        Ok(None) => return,
-        Err(error) => {
-            tracing::error!(error = %chain(&error), "cannot welcome a machine");
-            let detail = "the box cannot read its own notes just now".to_owned();
-            let refused = FromBox::Refused { code: RefusalCode::TryLater, detail };
-            return farewell(&mut sink, peer, Some(refused)).await;
-        }
-    };
-    let approved = guest.known.is_approved;
-    let number = lanes.number;
-    let machines = &deps.machines;
-    if approved {
-        let box_time = machines.floor.clock.now();
-        let connected = PresenceMessage::Connected { machine, now: guest.now, box_time };
-        // An outlet without a taker: the box is stopping.
-        let _ = deps.presence.send(connected).await;
-        if let Some(link) = link {
-            let _ = deps.media.send(MediaMessage::Ready(link)).await;
-        }
+/// Takes a machine in, keeps it connected, and tells who it concerns when it comes and goes.
+async fn stay(socket: WebSocket, peer: &Peer, deps: &Deps, mut guest: Guest) {
+    let (mut sink, stream) = socket.split();
+    let (machine, now) = (guest.known.id, deps.machines.floor.clock.monotonic());
+    if !deps.machines.patience().arrives(machine, now) {
+        tracing::debug!(machine.id = %machine, "machine {machine} dials in too often");
+        let refusal = Refusal::new(RefusalCode::TryLater, "this machine dials in too often");
+        peer.closing.run_until_cancelled(tokio::time::sleep(SLOW_NO)).await;
+        return farewell(&mut sink, peer, Some(refusal.into())).await;
     }
-    machines.tell(machine, room);
-    tracing::info!(machine.id = %machine, "machine {machine} is here from {}", peer.address);
-
-    let last_words = tokio::select! {
-        last_words = hear(&mut stream, deps, &guest, number) => last_words,
-        last_words = speak(&mut sink, &mut lanes) => last_words,
-        () = peer.closing.cancelled() => None,
+    let lanes = register(peer, deps, &guest);
+    let number = lanes.number;
+    let last_words = match settle(peer, deps, &mut guest, number).await {
+        Ok(welcomed) => {
+            let line = Line { sink: &mut sink, stream, lanes };
+            keep(line, peer, deps, &guest, welcomed).await
+        }
+        Err(refusal) => Some(refusal.into()),
     };
     // A box that stops has little time, and what is noted of a machine waits for the disk.
     tokio::join!(leave(deps, &guest, number), farewell(&mut sink, peer, last_words));
 }
 
-/// Registers the machine and says welcome. `None`: it is gone already.
-async fn welcome(
-    sink: &mut SplitSink<WebSocket, Message>,
+/// Registers a machine, so that whatever is changed of it from now on ends this connection.
+fn register(peer: &Peer, deps: &Deps, guest: &Guest) -> LaneEnds {
+    let connected = Connected {
+        room: guest.known.room,
+        address: peer.address,
+        agent_version: guest.agent_version.clone(),
+        link: None,
+    };
+    deps.machines.table().connect(guest.known.id, connected)
+}
+
+/// Looks what holds for a registered machine by now, and gives it its place. Returns how it is
+/// welcomed, and the link that it is from then on.
+async fn settle(
     peer: &Peer,
     deps: &Deps,
-    guest: &Guest,
-) -> Result<Option<(LaneEnds, Option<Link>)>, Error> {
-    let KnownMachine { id: machine, room, .. } = guest.known;
-    let floor = &deps.machines.floor;
-    let address = peer.address.ip().to_canonical();
-    let (now, version) = (floor.clock.now(), guest.agent_version.clone());
-    let arrival = floor
-        .db
-        .write(move |tx| store::arrived(tx, machine, &version, &address.to_string(), now))
-        .await?;
-    let approved = guest.known.is_approved;
-    let link = match (address, peer.local.ip().to_canonical()) {
+    guest: &mut Guest,
+    number: u64,
+) -> Result<(FromBox, Option<Link>), Refusal> {
+    let (machine, floor) = (guest.known.id, &deps.machines.floor);
+    let standing = match floor.db.read(move |c| store::standing(c, machine)).await {
+        Ok(Some(standing)) if standing.known.is_revoked => return Err(revoked()),
+        Ok(Some(standing)) => standing,
+        Ok(None) => return Err(unknown()),
+        Err(error) => {
+            tracing::error!(error = %chain(&error), "cannot welcome a machine");
+            let detail = "the box cannot read its own notes just now";
+            return Err(Refusal::new(RefusalCode::TryLater, detail));
+        }
+    };
+    guest.known = standing.known;
+    let KnownMachine { room, is_approved: approved, ref name, .. } = guest.known;
+    let link = match (peer.address.ip().to_canonical(), peer.local.ip().to_canonical()) {
         (IpAddr::V4(peer), IpAddr::V4(local)) if approved => {
-            Some(Link { machine, room, name: guest.known.name.clone(), peer, local })
+            Some(Link { machine, room, name: name.clone(), peer, local })
         }
         _ => None,
     };
-    let connected = Connected { room, address: peer.address, link: link.clone() };
-    let lanes = deps.machines.table().connect(machine, connected);
+    deps.machines.table().settle(machine, number, room, link.clone());
     let welcome = FromBox::Welcome {
         protocol: version::CURRENT,
         box_id: floor.box_id,
         machine,
-        room: arrival.room_name,
+        room: standing.room_name,
         approved,
         box_time: floor.clock.now(),
-        marks_through: arrival.marks_through,
+        marks_through: standing.marks_through,
     };
-    if say(sink, &welcome).await {
-        return Ok(Some((lanes, link)));
-    }
-    deps.machines.table().disconnect(machine, lanes.number);
-    Ok(None)
+    Ok((welcome, link))
 }
 
-/// Listens until the machine is silent, closes, or is not worth listening to. Returns what is to
-/// be said at the end.
-async fn hear(
-    stream: &mut SplitStream<WebSocket>,
+/// Both directions of a connection.
+struct Line<'a> {
+    sink: &'a mut SplitSink<WebSocket, Message>,
+    stream: SplitStream<WebSocket>,
+    lanes: LaneEnds,
+}
+
+/// Welcomes a machine and serves it until one of both ends it. Returns what is to be said then.
+async fn keep(
+    Line { sink, mut stream, mut lanes }: Line<'_>,
+    peer: &Peer,
     deps: &Deps,
     guest: &Guest,
-    number: u64,
+    (welcome, link): (FromBox, Option<Link>),
 ) -> Option<FromBox> {
-    let clock = &deps.machines.floor.clock;
-    let mut patience = Patience::new(clock.monotonic());
-    let bad = |detail: String| Some(FromBox::Refused { code: RefusalCode::BadMessage, detail });
-    loop {
-        let Ok(Some(Ok(message))) = tokio::time::timeout(SILENCE, stream.next()).await else {
-            return None;
-        };
-        if !patience.bear(clock.monotonic()) {
-            return bad("too many messages at once".into());
-        }
-        let text = match message {
-            Message::Text(text) => text,
-            Message::Ping(_) | Message::Pong(_) => continue,
-            Message::Binary(_) => return bad("a machine sends text only".into()),
-            Message::Close(_) => return None,
-        };
-        match hearing::read(&text) {
-            Heard::Message(message) => {
-                if let Some(refused) = pass_on(message, deps, guest, number).await {
-                    return Some(refused);
-                }
-            }
-            Heard::Unknown => {
-                tracing::debug!(machine.id = %guest.known.id, "a message of a newer agent");
-            }
-            Heard::Nonsense(error) => return bad(error.to_string()),
-        }
+    if !say(sink, &welcome).await {
+        return None;
+    }
+    let machine = guest.known.id;
+    announce(deps, guest, link, lanes.has_replaced).await;
+    deps.machines.tell(machine, guest.known.room);
+    tracing::info!(machine.id = %machine, "machine {machine} is here from {}", peer.address);
+
+    let number = lanes.number;
+    let (marks, lane) = marks_lane();
+    let ears = Ears { deps, guest, marks };
+    tokio::select! {
+        last_words = ears.hear(&mut stream) => last_words,
+        last_words = speak(sink, &mut lanes) => last_words,
+        () = file(lane, deps, guest, number) => None,
+        () = note(peer, deps, guest) => None,
+        () = peer.closing.cancelled() => None,
     }
 }
 
-/// Gives a message to whom it concerns. Returns a refusal for one that makes no sense here.
-async fn pass_on(message: FromMachine, deps: &Deps, guest: &Guest, number: u64) -> Option<FromBox> {
-    let machine = guest.known.id;
-    let handle = &deps.machines;
-    match message {
-        FromMachine::Ping { now } => {
-            let box_time = handle.floor.clock.now();
-            handle.say(machine, FromBox::Pong { machine: now, box_time });
-            if guest.known.is_approved {
-                let exchange = PresenceMessage::Clock { machine, moment: now, box_time };
-                let _ = deps.presence.send(exchange).await;
-            }
-        }
-        // Until it is let in, a machine keeps what it has to tell, and is told nothing.
-        _ if !guest.known.is_approved => {}
-        FromMachine::Marks { marks } => {
-            if let Some(newest) = marks.last() {
-                let in_use = newest.kind != MarkKind::Closed;
-                let is_news = handle.table().set_in_use(machine, number, in_use);
-                if is_news {
-                    handle.tell(machine, guest.known.room);
-                }
-            }
-            let (applied, through) = oneshot::channel();
-            let _ = deps.presence.send(PresenceMessage::Marks { machine, marks, applied }).await;
-            // Not applied: the machine sends them again.
-            if let Ok(through) = through.await {
-                handle.say(machine, FromBox::MarksAcked { through });
-            }
-        }
-        FromMachine::WantKept { serial, video_from, audio_from } => {
-            let wanted = MediaMessage::WantKept { machine, serial, video_from, audio_from };
-            let _ = deps.media.send(wanted).await;
-        }
-        FromMachine::Report(report) => {
-            let _ = deps.media.send(MediaMessage::Report { machine, report }).await;
-        }
-        FromMachine::Hello { .. } | FromMachine::Enrol { .. } => {
-            let detail = "a connection has one hello".to_owned();
-            return Some(FromBox::Refused { code: RefusalCode::BadMessage, detail });
-        }
+/// Tells whom it concerns that the machine is here, or that it is not what an older connection of
+/// it was: who lost its approval meanwhile is in no lesson any more.
+async fn announce(deps: &Deps, guest: &Guest, link: Option<Link>, has_replaced: bool) {
+    let (machine, box_time) = (guest.known.id, deps.machines.floor.clock.now());
+    let media = match link {
+        Some(link) => Some(MediaMessage::Ready(link)),
+        None => has_replaced.then_some(MediaMessage::Gone(machine)),
+    };
+    let presence = if guest.known.is_approved {
+        Some(PresenceMessage::Connected { machine, now: guest.now, box_time })
+    } else {
+        has_replaced.then_some(PresenceMessage::Gone { machine, box_time })
+    };
+    // An outlet without a taker: the box is stopping.
+    if let Some(media) = media {
+        let _ = deps.media.send(media).await;
     }
-    None
+    if let Some(presence) = presence {
+        let _ = deps.presence.send(presence).await;
+    }
+}
+
+/// Notes on disk that a machine came. Never ends: nothing follows from it.
+async fn note(peer: &Peer, deps: &Deps, guest: &Guest) {
+    let (machine, floor) = (guest.known.id, &deps.machines.floor);
+    let (now, version) = (floor.clock.now(), guest.agent_version.clone());
+    let address = peer.address.ip().to_canonical().to_string();
+    let write = floor.db.write(move |tx| store::arrived(tx, machine, &version, &address, now));
+    if let Err(error) = write.await {
+        tracing::warn!(error = %chain(&error), "cannot note that a machine came");
+    }
+    std::future::pending::<()>().await;
 }
 
 /// Empties the lanes, control messages first, until told to end or nothing goes out any more.
@@ -286,10 +271,9 @@ async fn leave(deps: &Deps, guest: &Guest, number: u64) {
         return;
     }
     let box_time = handle.floor.clock.now();
-    if guest.known.is_approved {
-        let _ = deps.media.send(MediaMessage::Gone(machine)).await;
-        let _ = deps.presence.send(PresenceMessage::Gone { machine, box_time }).await;
-    }
+    // Of one that was never let in they know nothing, and forget nothing.
+    let _ = deps.media.send(MediaMessage::Gone(machine)).await;
+    let _ = deps.presence.send(PresenceMessage::Gone { machine, box_time }).await;
     if let Err(error) = handle.floor.db.write(move |tx| store::left(tx, machine, box_time)).await {
         tracing::warn!(error = %chain(&error), "cannot note that a machine left");
     }

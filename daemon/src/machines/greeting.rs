@@ -12,7 +12,7 @@ use alfarid_protocol::{
 };
 use axum::extract::ws::{Message, WebSocket};
 
-use super::hearing::{self, Heard};
+use super::hearing::{self, Heard, shortened};
 use crate::{
     enrolment::{self, EnrolRequest, Issued, KnownMachine, Newcomer, spki_sha256},
     http::{Peer, problem::chain},
@@ -56,6 +56,7 @@ pub(super) async fn greet(
     };
     match hearing::read(&text) {
         Heard::Message(FromMachine::Hello { protocol, agent_version, name, now }) => {
+            let agent_version = shortened(&agent_version);
             check_version(protocol, &agent_version)?;
             let address = peer.address.ip().to_canonical();
             let newcomer = Newcomer { name, agent_version: agent_version.clone(), address };
@@ -63,6 +64,7 @@ pub(super) async fn greet(
             Ok(Greeted::Guest(Box::new(Guest { known, agent_version, now })))
         }
         Heard::Message(FromMachine::Enrol { protocol, agent_version, name, secret, csr_pem }) => {
+            let agent_version = shortened(&agent_version);
             check_version(protocol, &agent_version)?;
             let address = peer.address.ip().to_canonical();
             let request = EnrolRequest { secret, csr_pem, name, agent_version, address };
@@ -74,7 +76,7 @@ pub(super) async fn greet(
             RefusalCode::BoxTooOld,
             "this box does not know the first message: update the box",
         )),
-        Heard::Nonsense(error) => Err(Refusal::new(RefusalCode::BadMessage, error.to_string())),
+        Heard::Nonsense(what) => Err(Refusal::new(RefusalCode::BadMessage, what)),
     }
 }
 
@@ -108,12 +110,6 @@ async fn recognise(
     enrolment: &enrolment::Handle,
     newcomer: Newcomer,
 ) -> Result<KnownMachine, Refusal> {
-    let unknown = || {
-        Refusal::new(
-            RefusalCode::MachineUnknown,
-            "this box does not know this machine's key: enrol it with a token of this site",
-        )
-    };
     let certificate = peer.certificate.as_ref().ok_or_else(unknown)?;
     let key = spki_sha256(certificate).ok_or_else(unknown)?;
     let known = match enrolment.machine_of_key(key).await {
@@ -121,10 +117,7 @@ async fn recognise(
         found => found,
     };
     match known {
-        Ok(Some(known)) if known.is_revoked => Err(Refusal::new(
-            RefusalCode::MachineRevoked,
-            "this machine's trust was taken away: enrol it again with a new key",
-        )),
+        Ok(Some(known)) if known.is_revoked => Err(revoked()),
         Ok(Some(known)) => Ok(known),
         Ok(None) => Err(unknown()),
         Err(error) => {
@@ -146,8 +139,28 @@ async fn enrol(enrolment: &enrolment::Handle, request: EnrolRequest) -> Result<F
     Ok(FromBox::Enrolled { machine, box_id, chain_pem, root_pem })
 }
 
+pub(super) fn unknown() -> Refusal {
+    Refusal::new(
+        RefusalCode::MachineUnknown,
+        "this box does not know this machine's key: enrol it with a token of this site",
+    )
+}
+
+pub(super) fn revoked() -> Refusal {
+    Refusal::new(
+        RefusalCode::MachineRevoked,
+        "this machine's trust was taken away: enrol it again with a new key",
+    )
+}
+
 impl Refusal {
-    fn new(code: RefusalCode, detail: impl Into<String>) -> Self {
+    pub(super) fn new(code: RefusalCode, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into() }
+    }
+}
+
+impl From<Refusal> for FromBox {
+    fn from(Refusal { code, detail }: Refusal) -> Self {
+        Self::Refused { code, detail }
     }
 }

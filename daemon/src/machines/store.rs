@@ -8,14 +8,18 @@ use alfarid_protocol::{
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 use super::Machine;
-use crate::db::{DbError, column};
+use crate::{
+    db::{DbError, column},
+    enrolment::KnownMachine,
+};
 
 const MACHINE: &str =
     "id, room_id, name, is_approved, agent_version, enrolled_at, last_seen_at, address";
 
 /// What a machine is welcomed with.
 #[derive(Debug)]
-pub(super) struct Arrival {
+pub(super) struct Standing {
+    pub(super) known: KnownMachine,
     pub(super) room_name: String,
     pub(super) marks_through: u64,
 }
@@ -33,6 +37,32 @@ pub(super) fn machines(c: &Connection, room: Option<RoomId>) -> Result<Vec<Machi
     Ok(machines.collect::<Result<_, _>>()?)
 }
 
+/// What holds for a machine at this moment; `None`: it is not known any more.
+pub(super) fn standing(c: &Connection, id: MachineId) -> Result<Option<Standing>, DbError> {
+    let mut statement = c.prepare_cached(
+        "SELECT room_id, machines.name, is_approved, revoked_at IS NOT NULL, rooms.name,
+                marks_through
+         FROM machines
+         JOIN rooms ON rooms.id = room_id
+         WHERE machines.id = ?1",
+    )?;
+    let read = |row: &Row<'_>| {
+        let through: i64 = row.get(5)?;
+        Ok(Standing {
+            known: KnownMachine {
+                id,
+                room: column::id(row, 0)?,
+                name: row.get(1)?,
+                is_approved: row.get(2)?,
+                is_revoked: row.get(3)?,
+            },
+            room_name: row.get(4)?,
+            marks_through: u64::try_from(through).unwrap_or(0),
+        })
+    };
+    Ok(statement.query_row([id.to_string()], read).optional()?)
+}
+
 /// Notes that the machine has dialled in.
 pub(super) fn arrived(
     tx: &Transaction<'_>,
@@ -40,25 +70,11 @@ pub(super) fn arrived(
     agent_version: &str,
     address: &str,
     now: Timestamp,
-) -> Result<Arrival, DbError> {
-    tx.execute(
-        "UPDATE machines SET agent_version = ?2, address = ?3, last_seen_at = ?4 WHERE id = ?1",
-        (machine.to_string(), agent_version, address, now.0),
-    )?;
-    Ok(tx.query_row(
-        "SELECT rooms.name, marks_through
-         FROM machines
-         JOIN rooms ON rooms.id = room_id
-         WHERE machines.id = ?1",
-        [machine.to_string()],
-        |row| {
-            let through: i64 = row.get(1)?;
-            Ok(Arrival {
-                room_name: row.get(0)?,
-                marks_through: u64::try_from(through).unwrap_or(0),
-            })
-        },
-    )?)
+) -> Result<(), DbError> {
+    let sql = "UPDATE machines SET agent_version = ?2, address = ?3, last_seen_at = ?4
+               WHERE id = ?1";
+    tx.execute(sql, (machine.to_string(), agent_version, address, now.0))?;
+    Ok(())
 }
 
 /// Notes that the machine was here until now.

@@ -41,7 +41,9 @@ pub(super) enum Ending {
 pub(super) struct Connected {
     pub(super) room: RoomId,
     pub(super) address: SocketAddr,
-    /// `None`: not approved, or reached by IPv6, where there is no multicast for it.
+    pub(super) agent_version: String,
+    /// `None`: not approved or not yet known to be, or reached by IPv6, where there is no multicast
+    /// for it.
     pub(super) link: Option<Link>,
 }
 
@@ -50,6 +52,8 @@ pub(super) struct Connected {
 pub(super) struct LaneEnds {
     /// Which connection this is: a later one of the same machine has another number.
     pub(super) number: u64,
+    /// It took the place of an older one of the same machine.
+    pub(super) has_replaced: bool,
     pub(super) control: mpsc::Receiver<FromBox>,
     pub(super) pictures: mpsc::Receiver<Bytes>,
     pub(super) ending: oneshot::Receiver<Ending>,
@@ -81,10 +85,31 @@ impl Table {
         let (ending, ending_end) = oneshot::channel();
         let ending = Some(ending);
         let line = Line { number, connected, session_in_use: false, control, pictures, ending };
-        if let Some(mut older) = self.lines.insert(machine, line) {
+        let mut older = self.lines.insert(machine, line);
+        if let Some(older) = &mut older {
             older.end(Ending::Replaced);
         }
-        LaneEnds { number, control: control_end, pictures: pictures_end, ending: ending_end }
+        LaneEnds {
+            number,
+            has_replaced: older.is_some(),
+            control: control_end,
+            pictures: pictures_end,
+            ending: ending_end,
+        }
+    }
+
+    /// What holds for a machine that is here already: it was looked up after it was registered.
+    pub(super) fn settle(
+        &mut self,
+        machine: MachineId,
+        number: u64,
+        room: RoomId,
+        link: Option<Link>,
+    ) {
+        if let Some(line) = self.lines.get_mut(&machine).filter(|line| line.number == number) {
+            line.connected.room = room;
+            line.connected.link = link;
+        }
     }
 
     /// A connection is over. `true`: the machine is gone; `false`: it has a newer connection.
@@ -144,7 +169,9 @@ impl Table {
         let Some(line) = self.lines.get(&machine.id) else { return };
         machine.is_connected = true;
         machine.session_in_use = line.session_in_use;
-        machine.address = Some(line.connected.address.ip().to_string());
+        machine.address = Some(line.connected.address.ip().to_canonical().to_string());
+        // Known before it is noted.
+        machine.agent_version.clone_from(&line.connected.agent_version);
     }
 }
 
@@ -169,7 +196,8 @@ mod tests {
 
     fn connected() -> Connected {
         let address = "10.0.0.7:40000".parse().unwrap();
-        Connected { room: RoomId(Uuid::nil()), address, link: None }
+        let agent_version = "0.1.0".to_owned();
+        Connected { room: RoomId(Uuid::nil()), address, agent_version, link: None }
     }
 
     #[test]
@@ -177,6 +205,7 @@ mod tests {
         let mut table = Table::default();
         let mut older = table.connect(MACHINE, connected());
         let newer = table.connect(MACHINE, connected());
+        assert!(!older.has_replaced && newer.has_replaced);
         assert_eq!(older.ending.try_recv(), Ok(Ending::Replaced));
         assert!(!table.disconnect(MACHINE, older.number));
         assert!(table.disconnect(MACHINE, newer.number));
