@@ -112,10 +112,14 @@ pub struct Airing {
 }
 
 /// What a publisher is asked to keep to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = StreamLimits)]
 pub struct Limits {
     pub max_fps: u32,
+    /// Of the picture.
     pub max_bitrate_bps: u32,
+    /// Of each sound.
+    pub max_audio_bitrate_bps: u32,
 }
 
 /// What one person puts on air.

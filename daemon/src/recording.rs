@@ -241,6 +241,8 @@ pub struct Recording {
     pub lesson_id: LessonId,
     pub title: String,
     pub class_name: String,
+    /// Whose it is.
+    pub teacher_id: TeacherId,
     pub teacher_name: String,
     pub status: Status,
     pub fault: Option<Fault>,

@@ -577,6 +577,28 @@ async fn others_neither_see_nor_delete_a_recording() {
 }
 
 #[tokio::test]
+async fn a_recording_is_shown_to_every_teacher_when_its_own_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut studio = Studio::open(dir.path()).await;
+    let mut on_air = studio.record(LESSON).await;
+    on_air.play(&[&footage::h264(Picture { frames: 30, ..Picture::default() })]).await;
+    studio.recording.stop(on_air.lesson).await.unwrap();
+    studio.ended(on_air.id).await;
+    let one = format!("/api/v1/recordings/{}", on_air.id);
+    let shown = json!({ "is_public": true });
+    let unseen = studio.patch("other", &one, &shown).await.expect(StatusCode::NOT_FOUND);
+    assert_eq!(unseen["code"], "recording_unknown");
+    let changed = studio.patch("teacher", &one, &shown).await.expect(StatusCode::OK);
+    assert_eq!(changed["is_public"], true);
+    studio.get("other", &one).await.expect(StatusCode::OK);
+    let hidden = json!({ "is_public": false });
+    let refused = studio.patch("other", &one, &hidden).await.expect(StatusCode::FORBIDDEN);
+    assert_eq!(refused["code"], "recording_not_yours");
+    studio.patch("admin", &one, &hidden).await.expect(StatusCode::OK);
+    assert_eq!(studio.get("other", &one).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn a_recording_looks_like_this() {
     let dir = tempfile::tempdir().unwrap();
     let mut studio = Studio::open(dir.path()).await;
@@ -592,6 +614,7 @@ async fn a_recording_looks_like_this() {
         "lesson_id": on_air.lesson,
         "title": "Fractions",
         "class_name": "7b",
+        "teacher_id": studio::person("teacher").id,
         "teacher_name": "T. Teacher",
         "status": "ready",
         "fault": null,

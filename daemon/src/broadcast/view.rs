@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    PublicationKind, SourceKind,
+    Limits, PublicationKind, SourceKind,
     receivers::{Cause, Reception, Verdict},
     relay,
     stage::{Stage, codec},
@@ -23,6 +23,9 @@ use crate::machines::Machine;
 pub struct StreamState {
     /// Whether a screen is on air.
     pub on_air: bool,
+    /// What whoever publishes is to keep to.
+    #[schema(required = false)]
+    pub limits: Limits,
     pub publications: Vec<PublicationState>,
     pub machines: Vec<MachineReception>,
     pub multicast: Option<MulticastAddress>,
@@ -104,6 +107,7 @@ impl View {
         Self {
             state: StreamState {
                 on_air: stage.is_on_air(),
+                limits: stage.airing.limits,
                 publications: publications.collect(),
                 machines: receptions.collect(),
                 multicast: stage.is_on_air().then_some(address),

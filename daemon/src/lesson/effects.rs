@@ -202,7 +202,11 @@ fn airing(lesson: &Lesson) -> Airing {
 
 fn limits(profile: Profile) -> Limits {
     let limits = profile.limits();
-    Limits { max_fps: limits.max_fps, max_bitrate_bps: limits.max_bitrate_bps }
+    Limits {
+        max_fps: limits.max_fps,
+        max_bitrate_bps: limits.max_bitrate_bps,
+        max_audio_bitrate_bps: limits.max_audio_bitrate_bps,
+    }
 }
 
 /// It did as asked, or the log says why not.

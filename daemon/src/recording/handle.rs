@@ -197,6 +197,26 @@ impl Handle {
         self.exporter.export(kept).await
     }
 
+    /// Lets every teacher of the site watch a recording, or its own alone. Its owner may, and an
+    /// admin.
+    pub async fn set_public(
+        &self,
+        person: &Person,
+        id: RecordingId,
+        is_public: bool,
+    ) -> Result<Recording, Error> {
+        let kept = self.visible(person, id).await?;
+        if !kept.belongs_to(person) {
+            return Err(Error::NotYours(id));
+        }
+        if !self.db().write(move |tx| store::set_public(tx, id, is_public)).await? {
+            return Err(Error::StillRunning(id));
+        }
+        let lesson_id = kept.about.lesson_id;
+        self.floor.events.tell(Event::RecordingChanged { recording_id: id, lesson_id });
+        self.get(person, id).await
+    }
+
     /// Deletes a recording and its files. Its owner may, and an admin.
     pub async fn delete(&self, person: &Person, id: RecordingId) -> Result<(), Error> {
         let kept = self.visible(person, id).await?;

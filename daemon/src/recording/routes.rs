@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::answers::{OfRecording, OfSegment};
@@ -28,7 +28,7 @@ where
 {
     OpenApiRouter::new()
         .routes(routes!(list))
-        .routes(routes!(get_one, delete))
+        .routes(routes!(get_one, change, delete))
         .routes(routes!(segment))
         .routes(routes!(download))
         .routes(routes!(playlist))
@@ -182,6 +182,36 @@ async fn piece(
 ) -> Result<Response, Problem> {
     let bytes = recording.piece(&person, id, segment_id, &piece).await?;
     Ok(([(header::CONTENT_TYPE, "video/mp4")], bytes).into_response())
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+struct RecordingChange {
+    /// Any teacher of the site may watch it.
+    is_public: bool,
+}
+
+/// Say who may watch a recording.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/recordings/{id}",
+    operation_id = "update_recording",
+    tag = "recording",
+    params(("id" = RecordingId, Path)),
+    request_body = RecordingChange,
+    responses(
+        (status = 200, body = Recording),
+        OfRecording,
+        (status = 403, description = "`recording_not_yours`", body = Problem),
+        (status = 409, description = "`recording_running`: it has hardly begun", body = Problem),
+    )
+)]
+async fn change(
+    State(recording): State<Handle>,
+    Signed(person): Signed,
+    Path(id): Path<RecordingId>,
+    Json(change): Json<RecordingChange>,
+) -> Result<Json<Recording>, Problem> {
+    Ok(Json(recording.set_public(&person, id, change.is_public).await?))
 }
 
 /// Deletes a recording and its files, for good.

@@ -147,6 +147,17 @@ pub(super) fn hand_over(
     Ok(())
 }
 
+/// `false`: it has no row.
+pub(super) fn set_public(
+    tx: &Transaction<'_>,
+    id: RecordingId,
+    is_public: bool,
+) -> Result<bool, DbError> {
+    let mut update =
+        tx.prepare_cached("UPDATE lesson_recordings SET is_public = ?2 WHERE id = ?1")?;
+    Ok(update.execute(params![id.to_string(), is_public])? > 0)
+}
+
 /// Its segments go with it.
 pub(super) fn delete(tx: &Transaction<'_>, id: RecordingId) -> Result<(), DbError> {
     tx.execute("DELETE FROM lesson_recordings WHERE id = ?1", [id.to_string()])?;
@@ -344,6 +355,7 @@ impl Kept {
             lesson_id: about.lesson_id,
             title: about.title,
             class_name: about.class_name,
+            teacher_id: about.teacher_id,
             teacher_name: about.teacher_name,
             status,
             fault,

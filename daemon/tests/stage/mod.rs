@@ -131,7 +131,11 @@ impl Stage {
             owner: self.teacher,
             room: self.room,
             machines: None,
-            limits: Limits { max_fps: 30, max_bitrate_bps: 4_000_000 },
+            limits: Limits {
+                max_fps: 30,
+                max_bitrate_bps: 4_000_000,
+                max_audio_bitrate_bps: 128_000,
+            },
             picture: Picture::Live,
             recording: false,
         }

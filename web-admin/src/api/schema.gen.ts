@@ -707,7 +707,8 @@ export interface paths {
         delete: operations["delete_recording"];
         options?: never;
         head?: never;
-        patch?: never;
+        /** Say who may watch a recording. */
+        patch: operations["update_recording"];
         trace?: never;
     };
     "/api/v1/recordings/{id}/download": {
@@ -1617,6 +1618,8 @@ export interface components {
                 lesson_id: components["schemas"]["LessonId"];
                 started_at: components["schemas"]["Timestamp"];
                 status: components["schemas"]["RecordingStatus"];
+                /** @description Whose it is. */
+                teacher_id: components["schemas"]["TeacherId"];
                 teacher_name: string;
                 title: string;
                 tracks: components["schemas"]["Track"][];
@@ -1893,9 +1896,15 @@ export interface components {
             lesson_id: components["schemas"]["LessonId"];
             started_at: components["schemas"]["Timestamp"];
             status: components["schemas"]["RecordingStatus"];
+            /** @description Whose it is. */
+            teacher_id: components["schemas"]["TeacherId"];
             teacher_name: string;
             title: string;
             tracks: components["schemas"]["Track"][];
+        };
+        RecordingChange: {
+            /** @description Any teacher of the site may watch it. */
+            is_public: boolean;
         };
         /**
          * @description Why there is less than there could be.
@@ -4796,6 +4805,67 @@ export interface operations {
                 };
             };
             /** @description `recording_running` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_recording: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["RecordingId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecordingChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recording"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `recording_not_yours` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `recording_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `recording_running`: it has hardly begun */
             409: {
                 headers: {
                     [name: string]: unknown;

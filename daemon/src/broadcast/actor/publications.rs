@@ -69,8 +69,12 @@ impl Actor {
         let place = Place { lesson, kind, publication: self.floor.clock.id() };
         let stage = self.admit(lesson, kind, who)?;
         let feed = stage.relay(kind).feed.clone();
-        let Limits { max_fps, max_bitrate_bps } = stage.airing.limits;
-        let quality = Quality { fps: max_fps.max(1), bitrate_bps: max_bitrate_bps };
+        let Limits { max_fps, max_bitrate_bps, max_audio_bitrate_bps } = stage.airing.limits;
+        let quality = Quality {
+            fps: max_fps.max(1),
+            bitrate_bps: max_bitrate_bps,
+            sound_bps: max_audio_bitrate_bps,
+        };
         let own = own::spawn(place.publication, input, quality, feed);
         self.introduce(place, who, source, Asker::Own(own.asker), has_sound).await;
         self.own.insert(place.publication, own.stop);

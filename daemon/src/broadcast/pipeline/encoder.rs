@@ -1,9 +1,8 @@
 //! The best encoder that this box has.
 
-use super::PipelineError;
+use std::ops::RangeInclusive;
 
-/// Sound of the box's own sources, in bits per second.
-pub(super) const SOUND_BPS: u32 = 96_000;
+use super::PipelineError;
 
 /// Keyframes come when they are asked for; should the asking fail, one comes after so many seconds.
 const KEYFRAME_SECONDS: u32 = 10;
@@ -12,12 +11,17 @@ const KEYFRAME_SECONDS: u32 = 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::broadcast) struct Quality {
     pub(in crate::broadcast) fps: u32,
+    /// Of the picture.
     pub(in crate::broadcast) bitrate_bps: u32,
+    pub(in crate::broadcast) sound_bps: u32,
 }
+
+/// What `opusenc` takes, in bits per second (RFC 6716 §2.1.1: from speech to all that is of use).
+const SOUND_BPS: RangeInclusive<u32> = 6_000..=510_000;
 
 /// Raw video in, H.264 as RTP out: a part of a pipeline. Hardware first, then what costs least.
 pub(super) fn video(quality: Quality, payload_type: u8) -> Result<String, PipelineError> {
-    let Quality { fps, bitrate_bps } = quality;
+    let Quality { fps, bitrate_bps, .. } = quality;
     let (kbps, every) = (bitrate_bps / 1000, fps * KEYFRAME_SECONDS);
     let names = &["v4l2h264enc", "vah264enc", "x264enc", "openh264enc"];
     let all = "v4l2h264enc, vah264enc, x264enc, openh264enc";
@@ -48,9 +52,10 @@ pub(super) fn video(quality: Quality, payload_type: u8) -> Result<String, Pipeli
 }
 
 /// Raw sound in, Opus as RTP out.
-pub(super) fn sound(payload_type: u8) -> String {
+pub(super) fn sound(quality: Quality, payload_type: u8) -> String {
+    let bitrate_bps = quality.sound_bps.clamp(*SOUND_BPS.start(), *SOUND_BPS.end());
     format!(
         "audioconvert ! audioresample ! audio/x-raw,rate=48000,channels=2 \
-         ! opusenc bitrate={SOUND_BPS} ! rtpopuspay pt={payload_type}"
+         ! opusenc bitrate={bitrate_bps} ! rtpopuspay pt={payload_type}"
     )
 }

@@ -129,19 +129,19 @@ fn describe(input: &Input, quality: Quality) -> Result<String, PipelineError> {
              ! timeoverlay font-desc=\"Sans 48\" ! {} \
              audiotestsrc is-live=true wave=ticks volume=0.1 ! {}",
             video_out(quality, false)?,
-            audio_out(false),
+            audio_out(quality, false),
         ),
         Input::File(path) => format!(
             "filesrc location={} ! decodebin name=file file. ! queue ! {} file. ! queue ! {}",
             quoted(path),
             fitted(quality, true)?,
-            audio_out(true),
+            audio_out(quality, true),
         ),
         Input::Camera => describe_camera(&camera()?, quality)?,
         Input::Microphone => format!(
             "appsrc name=in is-live=true do-timestamp=true format=time max-bytes=192000 \
              leaky-type=downstream ! {}",
-            audio_out(false),
+            audio_out(quality, false),
         ),
     })
 }
@@ -167,8 +167,8 @@ fn video_out(quality: Quality, sync: bool) -> Result<String, PipelineError> {
     Ok(format!("{encode} ! appsink name=video sync={sync} async=false max-buffers=512 drop=true"))
 }
 
-fn audio_out(sync: bool) -> String {
-    let encode = encoder::sound(payload_type(Codec::Opus));
+fn audio_out(quality: Quality, sync: bool) -> String {
+    let encode = encoder::sound(quality, payload_type(Codec::Opus));
     format!("{encode} ! appsink name=audio sync={sync} async=false max-buffers=512 drop=true")
 }
 
@@ -195,7 +195,7 @@ fn camera() -> Result<PathBuf, PipelineError> {
 mod tests {
     use super::*;
 
-    const QUALITY: Quality = Quality { fps: 30, bitrate_bps: 4_000_000 };
+    const QUALITY: Quality = Quality { fps: 30, bitrate_bps: 4_000_000, sound_bps: 96_000 };
 
     #[test]
     fn gstreamer_takes_every_pipeline() {
@@ -209,6 +209,23 @@ mod tests {
         ];
         for pipeline in described {
             Running::parse(&pipeline).unwrap();
+        }
+    }
+
+    #[test]
+    fn sound_is_encoded_to_its_limit_wherever_it_comes_from() {
+        gst::init().unwrap();
+        for (limit, bitrate) in [(64_000, 64_000), (128_000, 128_000), (0, 6_000)] {
+            let quality = Quality { sound_bps: limit, ..QUALITY };
+            for input in [Input::Test, Input::File("/film.mp4".into()), Input::Microphone] {
+                let pipeline = Running::parse(&describe(&input, quality).unwrap()).unwrap();
+                let is_encoder = |element: &gst::Element| {
+                    element.factory().is_some_and(|factory| factory.name() == "opusenc")
+                };
+                let mut elements = pipeline.0.iterate_recurse().into_iter().flatten();
+                let encoder = elements.find(is_encoder).unwrap();
+                assert_eq!(encoder.property::<i32>("bitrate"), bitrate, "{input:?}");
+            }
         }
     }
 

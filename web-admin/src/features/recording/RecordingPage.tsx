@@ -1,18 +1,20 @@
-import { Alert, Anchor, Button, Group, Text } from '@mantine/core';
+import { Alert, Anchor, Button, Group, Switch, Text } from '@mantine/core';
 import { IconAlertCircle, IconDownload, IconTrash } from '@tabler/icons-react';
 import { useSuspenseQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useParams } from 'react-router';
 
-import { $api } from '../../api/client';
+import { $api, queryClient } from '../../api/client';
 import { refresh } from '../../api/refresh';
+import { useIsAdmin, useMe } from '../../api/session';
 import type { Recording } from '../../api/types';
 import { files, paths } from '../../lib/paths';
 import { formatDateTime } from '../../lib/time';
 import { formatBytes } from '../../lib/units';
 import { Confirm } from '../../ui/Confirm';
 import { Page } from '../../ui/Page';
+import { ProblemLine } from '../../ui/ProblemLine';
 import { Player } from './player/Player';
 import { recordingQuery, recordingsQuery, useGrowth } from './queries';
 import { RecordingMark } from './RecordingMark';
@@ -22,6 +24,8 @@ export function RecordingPage() {
   const { id = '' } = useParams();
   const recording = useSuspenseQuery(recordingQuery(id)).data;
   useGrowth(id);
+  const isMine = useMe().id === recording.teacher_id;
+  const mayChange = useIsAdmin() || isMine;
   const hasMedia = recording.tracks.some((track) => track.segments.length > 0);
 
   return (
@@ -38,7 +42,7 @@ export function RecordingPage() {
           </Anchor>
         </>
       }
-      actions={<Actions recording={recording} />}
+      actions={<Actions recording={recording} mayRemove={mayChange} />}
     >
       <Group gap="sm">
         <RecordingMark status={recording.status} />
@@ -50,6 +54,7 @@ export function RecordingPage() {
         </Alert>
       )}
       {hasMedia && <Player key={id} recording={recording} />}
+      {mayChange && recording.status !== 'starting' && <PublicSwitch recording={recording} />}
       {recording.file_size_bytes > 0 && (
         <Text size="sm" c="dimmed">
           {t('recording.on_disk', { size: formatBytes(i18n.language, recording.file_size_bytes) })}
@@ -59,7 +64,38 @@ export function RecordingPage() {
   );
 }
 
-function Actions({ recording }: { recording: Recording }) {
+function PublicSwitch({ recording }: { recording: Recording }) {
+  const { t } = useTranslation();
+  const change = $api.useMutation('patch', '/api/v1/recordings/{id}', {
+    onSuccess: async (changed) => {
+      queryClient.setQueryData(recordingQuery(recording.id).queryKey, changed);
+      await refresh(recordingsQuery);
+    },
+  });
+  return (
+    <>
+      <Switch
+        label={t('recording.public')}
+        checked={recording.is_public}
+        disabled={change.isPending}
+        onChange={(event) =>
+          change.mutate({
+            params: { path: { id: recording.id } },
+            body: { is_public: event.currentTarget.checked },
+          })
+        }
+      />
+      <ProblemLine error={change.error} />
+    </>
+  );
+}
+
+interface ActionsProps {
+  recording: Recording;
+  mayRemove: boolean;
+}
+
+function Actions({ recording, mayRemove }: ActionsProps) {
   const { t } = useTranslation();
   const navigate = useNavigate();
   const [isRemoving, setIsRemoving] = useState(false);
@@ -81,7 +117,7 @@ function Actions({ recording }: { recording: Recording }) {
           {t('recording.download')}
         </Button>
       )}
-      {(recording.status === 'ready' || recording.status === 'failed') && (
+      {mayRemove && (recording.status === 'ready' || recording.status === 'failed') && (
         <Button
           variant="default"
           leftSection={<IconTrash size={18} aria-hidden />}

@@ -83,6 +83,7 @@ describe('a growing recording', () => {
     file_size_bytes: 0,
     frame_count: 0,
     is_public: false,
+    teacher_id: 't',
     tracks: [track(segment('a', 0, 1))],
   };
   const next = { at_ms: 1000, offset: 110, length: 100, keyframe: false };
