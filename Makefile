@@ -6,14 +6,22 @@ SHELL := /bin/bash
 
 CARGO ?= cargo
 BENCH ?=
+FUZZ ?=
 PAGES := web-admin/dist/index.html
 PAGE_SOURCES := $(shell find web-admin/src web-admin/public -type f 2>/dev/null) \
 	web-admin/index.html web-admin/package.json web-admin/vite.config.ts
 
-.PHONY: help setup demo quick test check bench pages gen clean
+# Where `make install-box` and `make install-machine` put things: / or, for packages, a folder.
+DESTDIR ?=
+BUILT ?= target/release
+AS_ROOT := $(if $(DESTDIR),,$(if $(filter 0,$(shell id -u)),,sudo))
+INSTALL := $(AS_ROOT) install
+
+.PHONY: help setup demo quick test check bench fuzz pages gen clean \
+	install-box install-machine place-box place-machine
 
 help: ## What can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: ## Install what this machine lacks (lists it and asks first)
 	@tests/setup.sh
@@ -40,6 +48,46 @@ test: check quick ## Everything CI runs, the classroom in its namespaces among i
 bench: setup pages ## Measure, beside the peers: all, or BENCH=lesson
 	$(CARGO) build --release --workspace --bins
 	$(CARGO) run -q --release -p classroom --bin bench -- $(BENCH)
+
+fuzz: ## Feed every reader of network bytes with nonsense: all, or FUZZ=rtp
+	tests/fuzz.sh $(FUZZ)
+
+install-box: pages ## Build the box and install it here, or into DESTDIR
+	$(CARGO) build --release --locked -p alfarid-daemon
+	$(MAKE) place-box
+ifeq ($(DESTDIR),)
+	$(AS_ROOT) systemd-sysusers alfarid-daemon.conf
+	$(AS_ROOT) systemctl daemon-reload
+	$(AS_ROOT) systemctl enable alfarid-daemon
+	$(AS_ROOT) systemctl restart alfarid-daemon
+endif
+
+install-machine: ## Build the student machine and install it here, or into DESTDIR
+	$(CARGO) build --release --locked -p alfarid-agent
+	$(MAKE) place-machine
+ifeq ($(DESTDIR),)
+	$(AS_ROOT) systemd-sysusers alfarid-agent.conf
+	$(AS_ROOT) /usr/lib/systemd/systemd-sysctl 10-alfarid-agent.conf
+	$(AS_ROOT) systemctl daemon-reload
+	$(AS_ROOT) systemctl enable alfarid-agent
+	$(AS_ROOT) systemctl restart alfarid-agent
+endif
+
+place-box:
+	$(INSTALL) -Dm755 $(BUILT)/alfarid-daemon -t $(DESTDIR)/usr/bin
+	$(INSTALL) -Dm644 systemd/alfarid-daemon.service -t $(DESTDIR)/usr/lib/systemd/system
+	$(INSTALL) -Dm644 systemd/alfarid-daemon.sysusers $(DESTDIR)/usr/lib/sysusers.d/alfarid-daemon.conf
+	$(INSTALL) -Dm644 config/alfarid.toml -t $(DESTDIR)/usr/share/alfarid
+	$(INSTALL) -Dm644 README.md LICENSE -t $(DESTDIR)/usr/share/doc/alfarid
+
+place-machine:
+	$(INSTALL) -Dm755 $(BUILT)/alfarid-agent $(BUILT)/alfarid-player -t $(DESTDIR)/usr/bin
+	$(INSTALL) -Dm644 systemd/alfarid-agent.service -t $(DESTDIR)/usr/lib/systemd/system
+	$(INSTALL) -Dm644 systemd/alfarid-agent.sysusers $(DESTDIR)/usr/lib/sysusers.d/alfarid-agent.conf
+	$(INSTALL) -Dm644 systemd/alfarid-agent.sysctl $(DESTDIR)/usr/lib/sysctl.d/10-alfarid-agent.conf
+	$(INSTALL) -Dm644 systemd/alfarid-player.service -t $(DESTDIR)/usr/lib/systemd/user
+	$(INSTALL) -Dm644 systemd/alfarid-player.desktop -t $(DESTDIR)/etc/xdg/autostart
+	$(INSTALL) -Dm644 systemd/alfarid-player.desktop -t $(DESTDIR)/usr/share/applications
 
 pages: $(PAGES) ## The web pages that the daemon carries
 
