@@ -109,6 +109,7 @@ impl Reception {
         interface: Option<String>,
     ) -> Self {
         let attached = players.attached();
+        group::check_room();
         Self {
             players,
             attached,

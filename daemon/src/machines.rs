@@ -7,7 +7,8 @@
 //! ```text
 //!   dialled in ──Hello, approved──▶ ready ──silence, close, too slow──▶ gone
 //!       │  └──Hello, not approved──▶ waiting ──approved: closed, dials in again──▶
-//!       └──Enrol──▶ enrolled: closed, dials in again with its certificate
+//!       ├──Enrol──▶ enrolled: closed, dials in again with its certificate
+//!       └──Hello of another age──▶ refused, and shown to people until it is updated
 //! ```
 //!
 //! Invariants: a machine has one connection, the newest ([`RefusalCode::Replaced`] to the older);
@@ -149,6 +150,17 @@ pub struct Machine {
     pub address: Option<String>,
     /// Somebody works at it: its session is active, unlocked and not idle.
     pub session_in_use: bool,
+    /// It is on and dials in, and cannot be served: somebody has to update one side.
+    #[schema(required)]
+    pub refused: Option<Misfit>,
+}
+
+/// Why a machine that is known here cannot be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Misfit {
+    AgentTooOld,
+    BoxTooOld,
 }
 
 /// How many machines of each room are connected: only the newest count is kept.

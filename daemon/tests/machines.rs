@@ -96,6 +96,30 @@ async fn whoever_cannot_be_served_is_told_why() {
     assert_eq!(refusal(&mut unclaimed).await.0, RefusalCode::TryLater);
 }
 
+/// Who looks after the machines sees which are on and what to update, and not only that they are off.
+#[tokio::test]
+async fn a_machine_that_is_too_old_is_seen_as_such_until_it_is_updated() {
+    let stage = Stage::without_lesson().await;
+    let mut old = Machine::enrolled(&stage, true).await;
+    for (protocol, refused) in
+        [(version::OLDEST - 1, "agent_too_old"), (version::CURRENT + 1, "box_too_old")]
+    {
+        old.dial(&stage).await;
+        old.hello(protocol).await;
+        refusal(&mut old).await;
+        let listed = &stage.get("/machines").await["items"][0];
+        assert_eq!(listed["refused"], refused);
+        assert_eq!(listed["is_connected"], false);
+        assert_eq!(listed["agent_version"], "0.1.0");
+    }
+
+    old.connect(&stage).await;
+    old.welcome().await;
+    let listed = &stage.get("/machines").await["items"][0];
+    assert_eq!(listed["refused"], serde_json::Value::Null);
+    assert_eq!(listed["is_connected"], true);
+}
+
 #[tokio::test]
 async fn the_newest_connection_of_a_machine_is_the_one() {
     let stage = Stage::without_lesson().await;

@@ -11,7 +11,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 use tokio::net::UdpSocket;
 
-/// Asked from the kernel: half a second of keyframes at their worst, while another task runs.
+/// Asked from the kernel: half a second of keyframes at their worst, while another task runs. The
+/// package's sysctl file (`systemd/alfarid-agent.sysctl`) allows as much.
 const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 
 /// No datagram on a LAN is larger; a longer one is cut and then refused by its contents.
@@ -80,15 +81,39 @@ impl GroupSocket {
     }
 }
 
+/// Says so where this machine gives a lesson less room than it asks for.
+pub(super) fn check_room() {
+    let room = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))
+        .and_then(|socket| make_room(&socket));
+    match room {
+        Ok(room) if room < RECEIVE_BUFFER => tracing::warn!(
+            room_bytes = room,
+            "lessons get a receive buffer of {} KiB, not {} KiB, and may lose pictures in bursts: \
+             set the sysctl net.core.rmem_max to {RECEIVE_BUFFER}",
+            room >> 10,
+            RECEIVE_BUFFER >> 10,
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "cannot open a socket for lessons: {error}"),
+    }
+}
+
+/// Gives the socket its receive buffer, as far as the system lets us; returns how far.
+fn make_room(socket: &Socket) -> io::Result<usize> {
+    // Beyond the system's limit where the service may; up to it elsewhere.
+    if setsockopt(socket, RcvBufForce, &RECEIVE_BUFFER).is_err() {
+        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    }
+    // The kernel doubles what it is asked for, to have room for its own notes (socket(7)).
+    Ok(socket.recv_buffer_size()? / 2)
+}
+
 fn open(group: SocketAddrV4) -> io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_reuse_address(true)?;
     // Otherwise the memberships of every other program on this machine would count here too.
     socket.set_multicast_all_v4(false)?;
-    // Beyond the system's limit where the service may; up to it elsewhere.
-    if setsockopt(&socket, RcvBufForce, &RECEIVE_BUFFER).is_err() {
-        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
-    }
+    make_room(&socket)?;
     socket.set_nonblocking(true)?;
     // Bound to the group and not to any address: unicast to the port is not for us.
     socket.bind(&group.into())?;

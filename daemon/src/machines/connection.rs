@@ -17,6 +17,7 @@ use std::{net::IpAddr, time::Duration};
 
 use alfarid_protocol::{
     control::{self, FromBox, MAX_TEXT, RefusalCode},
+    id::MachineId,
     version,
 };
 use axum::{
@@ -36,7 +37,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Handle, Link, MediaMessage, PresenceMessage,
-    greeting::{Greeted, Guest, Refusal, greet, revoked, unknown},
+    greeting::{Aged, Greeted, Guest, Refusal, greet, revoked, unknown},
     hearing::{Ears, file, marks_lane},
     store,
     table::{Connected, Ending, LaneEnds},
@@ -86,13 +87,32 @@ async fn serve(mut socket: WebSocket, peer: Peer, deps: Deps) {
         Ok(Greeted::Enrolled(enrolled)) => Some(*enrolled),
         Ok(Greeted::Guest(guest)) => return stay(socket, &peer, &deps, *guest).await,
         Ok(Greeted::Nobody) => None,
-        Err(refusal) => {
-            tracing::info!(code = ?refusal.code, "a machine was refused: {}", refusal.detail);
-            Some(refusal.into())
+        Ok(Greeted::Misfit(machine, aged)) => {
+            note_misfit(&peer, &deps, &machine, &aged).await;
+            Some(refused(aged.refusal()))
         }
+        Err(refusal) => Some(refused(refusal)),
     };
     let (mut sink, _) = socket.split();
     farewell(&mut sink, &peer, last_words).await;
+}
+
+fn refused(refusal: Refusal) -> FromBox {
+    tracing::info!(code = ?refusal.code, "a machine was refused: {}", refusal.detail);
+    refusal.into()
+}
+
+/// Lets people see that a machine is on and what it lacks.
+async fn note_misfit(peer: &Peer, deps: &Deps, machine: &KnownMachine, aged: &Aged) {
+    let (id, floor) = (machine.id, &deps.machines.floor);
+    if !deps.machines.patience().arrives(id, floor.clock.monotonic()) {
+        return;
+    }
+    let is_news = deps.machines.table().refuse(id, aged.why);
+    write_arrival(peer, deps, id, &aged.agent_version).await;
+    if is_news {
+        deps.machines.tell(id, machine.room);
+    }
 }
 
 /// Takes a machine in, keeps it connected, and tells who it concerns when it comes and goes.
@@ -228,14 +248,18 @@ async fn announce(deps: &Deps, guest: &Guest, link: Option<Link>, has_replaced: 
 
 /// Notes on disk that a machine came. Never ends: nothing follows from it.
 async fn note(peer: &Peer, deps: &Deps, guest: &Guest) {
-    let (machine, floor) = (guest.known.id, &deps.machines.floor);
-    let (now, version) = (floor.clock.now(), guest.agent_version.clone());
+    write_arrival(peer, deps, guest.known.id, &guest.agent_version).await;
+    std::future::pending::<()>().await;
+}
+
+async fn write_arrival(peer: &Peer, deps: &Deps, machine: MachineId, agent_version: &str) {
+    let floor = &deps.machines.floor;
+    let (now, version) = (floor.clock.now(), agent_version.to_owned());
     let address = peer.address.ip().to_canonical().to_string();
     let write = floor.db.write(move |tx| store::arrived(tx, machine, &version, &address, now));
     if let Err(error) = write.await {
         tracing::warn!(error = %chain(&error), "cannot note that a machine came");
     }
-    std::future::pending::<()>().await;
 }
 
 /// Empties the lanes, control messages first, until told to end or nothing goes out any more.

@@ -1,7 +1,8 @@
 //! Who dials in: the first message of a connection, and what the box makes of it.
 //!
 //! The version is looked at first, so that an old agent learns that it is old and not that it is
-//! nonsense. Who a machine is follows from the key of its certificate, never from what it says.
+//! nonsense; whose agent that is, is looked up then, for people to see what to update. Who a
+//! machine is follows from the key of its certificate, never from what it says.
 
 use std::time::Duration;
 
@@ -12,7 +13,10 @@ use alfarid_protocol::{
 };
 use axum::extract::ws::{Message, WebSocket};
 
-use super::hearing::{self, Heard, shortened};
+use super::{
+    Misfit,
+    hearing::{self, Heard, shortened},
+};
 use crate::{
     enrolment::{self, EnrolRequest, Issued, KnownMachine, Newcomer, spki_sha256},
     http::{Peer, problem::chain},
@@ -35,10 +39,18 @@ pub(super) struct Refusal {
     pub(super) detail: String,
 }
 
+/// A machine and a box that are too many releases apart.
+pub(super) struct Aged {
+    pub(super) why: Misfit,
+    pub(super) agent_version: String,
+}
+
 /// Who it is.
 pub(super) enum Greeted {
     Guest(Box<Guest>),
     Enrolled(Box<FromBox>),
+    /// Known here, but it and this box cannot understand each other.
+    Misfit(Box<KnownMachine>, Aged),
     /// It went away or said nothing, or the box is stopping.
     Nobody,
 }
@@ -57,7 +69,13 @@ pub(super) async fn greet(
     match hearing::read(&text) {
         Heard::Message(FromMachine::Hello { protocol, agent_version, name, now }) => {
             let agent_version = shortened(&agent_version);
-            check_version(protocol, &agent_version)?;
+            if let Err(why) = agree(protocol) {
+                let aged = Aged { why, agent_version };
+                return match known(peer, enrolment).await {
+                    Some(machine) => Ok(Greeted::Misfit(Box::new(machine), aged)),
+                    None => Err(aged.refusal()),
+                };
+            }
             let address = peer.address.ip().to_canonical();
             let newcomer = Newcomer { name, agent_version: agent_version.clone(), address };
             let known = recognise(peer, enrolment, newcomer).await?;
@@ -65,7 +83,9 @@ pub(super) async fn greet(
         }
         Heard::Message(FromMachine::Enrol { protocol, agent_version, name, secret, csr_pem }) => {
             let agent_version = shortened(&agent_version);
-            check_version(protocol, &agent_version)?;
+            if let Err(why) = agree(protocol) {
+                return Err(Aged { why, agent_version }.refusal());
+            }
             let address = peer.address.ip().to_canonical();
             let request = EnrolRequest { secret, csr_pem, name, agent_version, address };
             let enrolled = enrol(enrolment, request).await?;
@@ -80,27 +100,44 @@ pub(super) async fn greet(
     }
 }
 
-fn check_version(peer: u16, agent_version: &str) -> Result<(), Refusal> {
-    match version::agree(peer) {
+fn agree(protocol: u16) -> Result<(), Misfit> {
+    match version::agree(protocol) {
         Ok(_) => Ok(()),
-        Err(Mismatch::PeerTooOld) => Err(Refusal::new(
-            RefusalCode::AgentTooOld,
-            format!(
-                "update the package alfarid-agent on this machine: it has {agent_version}, the \
-                 box needs one that speaks version {} of the protocol, such as {}",
-                version::OLDEST,
-                env!("CARGO_PKG_VERSION"),
-            ),
-        )),
-        Err(Mismatch::PeerNewer) => Err(Refusal::new(
-            RefusalCode::BoxTooOld,
-            format!(
-                "update the box: it has {} and speaks version {} of the protocol at most",
-                env!("CARGO_PKG_VERSION"),
-                version::CURRENT,
-            ),
-        )),
+        Err(Mismatch::PeerTooOld) => Err(Misfit::AgentTooOld),
+        Err(Mismatch::PeerNewer) => Err(Misfit::BoxTooOld),
     }
+}
+
+impl Aged {
+    pub(super) fn refusal(&self) -> Refusal {
+        match self.why {
+            Misfit::AgentTooOld => Refusal::new(
+                RefusalCode::AgentTooOld,
+                format!(
+                    "update the package alfarid-agent on this machine: it has {}, the box needs \
+                     one that speaks version {} of the protocol, such as {}",
+                    self.agent_version,
+                    version::OLDEST,
+                    env!("CARGO_PKG_VERSION"),
+                ),
+            ),
+            Misfit::BoxTooOld => Refusal::new(
+                RefusalCode::BoxTooOld,
+                format!(
+                    "update the box: it has {} and speaks version {} of the protocol at most",
+                    env!("CARGO_PKG_VERSION"),
+                    version::CURRENT,
+                ),
+            ),
+        }
+    }
+}
+
+/// The machine whose key it is, where it is in and has not lost its trust.
+async fn known(peer: &Peer, enrolment: &enrolment::Handle) -> Option<KnownMachine> {
+    let key = spki_sha256(peer.certificate.as_ref()?)?;
+    let known = enrolment.machine_of_key(key).await.ok()??;
+    (!known.is_revoked).then_some(known)
 }
 
 /// Who the key of the connection belongs to. A machine of this site that comes to this box for the

@@ -63,7 +63,7 @@ pub(super) fn standing(c: &Connection, id: MachineId) -> Result<Option<Standing>
     Ok(statement.query_row([id.to_string()], read).optional()?)
 }
 
-/// Notes that the machine has dialled in.
+/// Notes that the machine has dialled in, whatever came of it.
 pub(super) fn arrived(
     tx: &Transaction<'_>,
     machine: MachineId,
@@ -106,5 +106,6 @@ fn read_machine(row: &Row<'_>) -> rusqlite::Result<Machine> {
         last_seen_at: column::time(row, 6)?,
         address: row.get(7)?,
         session_in_use: false,
+        refused: None,
     })
 }

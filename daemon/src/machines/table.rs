@@ -16,7 +16,7 @@ use alfarid_protocol::{
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Link, Machine};
+use super::{Link, Machine, Misfit};
 
 /// Control messages that may wait: a lesson's start is three. Full: the connection ends.
 const CONTROL_WAITING: usize = 64;
@@ -72,6 +72,9 @@ struct Line {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     lines: HashMap<MachineId, Line>,
+    /// Why a machine could not be served when it dialled in last. Only machines whose key is known
+    /// are here, and those that were served since are not.
+    refused: HashMap<MachineId, Misfit>,
     last_number: u64,
 }
 
@@ -85,6 +88,7 @@ impl Table {
         let (ending, ending_end) = oneshot::channel();
         let ending = Some(ending);
         let line = Line { number, connected, session_in_use: false, control, pictures, ending };
+        self.refused.remove(&machine);
         let mut older = self.lines.insert(machine, line);
         if let Some(older) = &mut older {
             older.end(Ending::Replaced);
@@ -96,6 +100,11 @@ impl Table {
             pictures: pictures_end,
             ending: ending_end,
         }
+    }
+
+    /// A machine dialled in and cannot be served. `true`: that is new.
+    pub(super) fn refuse(&mut self, machine: MachineId, why: Misfit) -> bool {
+        self.refused.insert(machine, why) != Some(why)
     }
 
     /// What holds for a machine that is here already: it was looked up after it was registered.
@@ -166,6 +175,7 @@ impl Table {
 
     /// Adds what only the table knows.
     pub(super) fn describe(&self, machine: &mut Machine) {
+        machine.refused = self.refused.get(&machine.id).copied();
         let Some(line) = self.lines.get(&machine.id) else { return };
         machine.is_connected = true;
         machine.session_in_use = line.session_in_use;

@@ -22,6 +22,7 @@ const machines = ['PC-1', 'PC-2', 'PC-3'].map((name): Machine => ({
   is_approved: true,
   is_connected: true,
   session_in_use: false,
+  refused: null,
 }));
 const posted = vi.spyOn(api, 'POST');
 

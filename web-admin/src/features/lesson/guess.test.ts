@@ -110,5 +110,6 @@ function machine(id: string): Machine {
     is_approved: true,
     is_connected: true,
     session_in_use: false,
+    refused: null,
   };
 }

@@ -165,7 +165,10 @@ function MachineMark({ machine }: { machine: Machine }) {
   return <Mark tone={tone}>{t(`machines.is.${key}`)}</Mark>;
 }
 
-function machineState(machine: Machine): [Tone, 'unapproved' | 'off' | 'in_use' | 'on'] {
+type State = 'unapproved' | 'off' | 'in_use' | 'on' | NonNullable<Machine['refused']>;
+
+function machineState(machine: Machine): [Tone, State] {
+  if (machine.refused !== null) return ['look', machine.refused];
   if (!machine.is_approved) return ['look', 'unapproved'];
   if (!machine.is_connected) return ['quiet', 'off'];
   return ['good', machine.session_in_use ? 'in_use' : 'on'];
