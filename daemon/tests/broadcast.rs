@@ -13,7 +13,7 @@ mod stage;
 
 use alfarid_daemon::{
     broadcast::{
-        Limits,
+        Airing, Limits,
         tap::{Tap, Tapped, TappedTrack, TrackId, TrackKind},
     },
     events::Event,
@@ -21,6 +21,7 @@ use alfarid_daemon::{
 use alfarid_protocol::{
     control::FromBox,
     grant::{Codec, Picture},
+    id::LessonId,
 };
 use alfarid_stream::{rtcp::SenderReport, rtp::Packet};
 use axum::{
@@ -137,6 +138,42 @@ async fn an_offer_that_cannot_be_taken_is_told_why() {
     stage.broadcast.close(stage.lesson).await.unwrap();
     let refused = stage.offer("teacher", "screen", &good).await;
     assert_eq!(refused.problem(StatusCode::CONFLICT), "lesson_not_active");
+}
+
+/// Who would be one too many is told so, and not left with an answer that nobody keeps.
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_publishers_are_refused_until_one_is_gone() {
+    const AT_ONCE: usize = 32;
+    let stage = Stage::without_lesson().await;
+    let offer = Offer::new(ALL, true).await;
+    let cookie = (header::COOKIE, "__Host-alfarid=teacher");
+    let headers = [cookie, (header::CONTENT_TYPE, "application/sdp")];
+    let publish = async |lesson: LessonId| {
+        let path = format!("/lessons/{lesson}/whip/screen");
+        stage.call(Method::POST, &path, &headers, offer.sdp.clone()).await
+    };
+    let mut lessons = Vec::new();
+    for _ in 0..=AT_ONCE {
+        let (lesson, room) = (stage.floor.clock.id(), stage.floor.clock.id());
+        stage.broadcast.open(Airing { lesson, room, ..stage.airing() }).await.unwrap();
+        lessons.push(lesson);
+    }
+    let (last, first) = lessons.split_last().unwrap();
+    for lesson in first {
+        publish(*lesson).await.expect(StatusCode::CREATED);
+    }
+    let refused = publish(*last).await;
+    assert_eq!(refused.problem(StatusCode::SERVICE_UNAVAILABLE), "too_many_publishers");
+
+    let mut events = stage.floor.events.listen();
+    stage.broadcast.close(first[0]).await.unwrap();
+    let taken = async {
+        while publish(*last).await.status != StatusCode::CREATED {
+            events.next().await;
+        }
+    };
+    let in_time = tokio::time::timeout(PATIENCE, taken).await;
+    assert!(in_time.is_ok(), "a place that is free is nobody's");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -365,8 +402,7 @@ async fn a_publisher_is_told_how_much_it_may_send() {
     let stage = Stage::new().await;
     let mut teacher = share(&stage, "teacher", Spec::H264).await;
     teacher.until("the limit", |seen| seen.limit_bps == Some(4_000_000)).await;
-    let limits =
-        Limits { max_fps: 15, max_bitrate_bps: 2_000_000, max_audio_bitrate_bps: 64_000 };
+    let limits = Limits { max_fps: 15, max_bitrate_bps: 2_000_000, max_audio_bitrate_bps: 64_000 };
     stage.broadcast.set_limits(stage.lesson, limits).await.unwrap();
     let told = json!(
         {"max_fps": 15, "max_bitrate_bps": 2_000_000, "max_audio_bitrate_bps": 64_000}

@@ -21,6 +21,7 @@ use tokio::{
 };
 use tokio_stream::{StreamMap, wrappers::WatchStream};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 use super::{
     Airing, Error, PublicationKind,
@@ -38,6 +39,7 @@ use super::{
 use crate::{
     events::Event,
     floor::Floor,
+    logging,
     machines::{self, Link, MediaMessage},
 };
 
@@ -76,6 +78,25 @@ pub(super) enum Order {
     View(LessonId, Option<Publisher>, Reply<Result<View, Error>>),
     /// The newest small picture.
     Preview(LessonId, Publisher, Reply<Result<Option<Bytes>, Error>>),
+}
+
+impl Order {
+    /// The span of the lesson that it names.
+    fn span(&self) -> Span {
+        logging::of(match self {
+            Self::Open(airing, ..) => Some(airing.lesson),
+            Self::Close(lesson, ..)
+            | Self::Change(lesson, ..)
+            | Self::Tap(lesson, ..)
+            | Self::Admit(lesson, ..)
+            | Self::Publish { lesson, .. }
+            | Self::Play { lesson, .. }
+            | Self::StopPlaying(lesson, ..)
+            | Self::View(lesson, ..)
+            | Self::Preview(lesson, ..) => Some(*lesson),
+            Self::LessonOf(..) | Self::Unpublish(..) => None,
+        })
+    }
 }
 
 /// Tells whether a source has begun to send.
@@ -134,14 +155,19 @@ impl Actor {
             tokio::select! {
                 () = stopping.cancelled() => break,
                 order = self.orders.recv() => match order {
-                    Some(order) => self.obey(order).await,
+                    Some(order) => {
+                        let span = order.span();
+                        self.obey(order).instrument(span).await;
+                    }
                     None => break,
                 },
                 Some(message) = self.media.recv() => self.hear(message).await,
                 Some(((lesson, kind), on_air)) = self.on_air.next() => {
-                    self.notice(lesson, kind, on_air).await;
+                    self.notice(lesson, kind, on_air).instrument(logging::lesson(lesson)).await;
                 }
-                Some(place) = self.sessions.next() => self.ended(place).await,
+                Some(place) = self.sessions.next() => {
+                    self.ended(place).instrument(logging::lesson(place.lesson)).await;
+                }
                 Some(ended) = self.relays.join_next() => if let Err(error) = ended {
                     // A lesson without its relay would look alive and be dead.
                     tracing::error!(error = %error, "a relay died");
@@ -235,7 +261,8 @@ impl Actor {
             on_air: screen.on_air.clone(),
         };
         let (events, clock) = (self.floor.events.clone(), clock.clone());
-        self.previews.spawn(preview::run(lesson, source, newest, events, clock));
+        let preview_task = preview::run(lesson, source, newest, events, clock);
+        self.previews.spawn(preview_task.in_current_span());
         self.stages.insert(lesson, Stage::new(airing, group, screen, person, preview));
         let links: Vec<_> = self.links.values().cloned().collect();
         for link in links {

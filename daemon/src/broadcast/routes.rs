@@ -193,6 +193,10 @@ impl From<OfferError> for Problem {
                 "codec_unsupported",
                 "The box takes video in H264 (packetization-mode 1) or VP8, and sound in Opus.",
             ),
+            OfferError::TooMany => Self::unavailable(
+                "too_many_publishers",
+                "The box takes no more pictures and voices at once. Try again when one has ended.",
+            ),
             OfferError::NoPort => Self::unavailable(
                 "whip_unavailable",
                 "The box cannot take a screen just now. Its health page says why.",

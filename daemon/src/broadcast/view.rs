@@ -21,7 +21,7 @@ use crate::machines::Machine;
 
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct StreamState {
-    /// Whether a screen is on air.
+    /// Whether a screen is on air, and its publisher can be heard.
     pub on_air: bool,
     /// What whoever publishes is to keep to.
     #[schema(required = false)]

@@ -19,6 +19,7 @@ mod engine;
 mod negotiate;
 mod port;
 mod session;
+mod silence;
 
 use std::{
     convert::Infallible,
@@ -29,7 +30,8 @@ use std::{
 use alfarid_protocol::id::PublicationId;
 use str0m::config::DtlsCert;
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tracing::Span;
 
 use self::session::Lines;
 use super::feed::Feed;
@@ -43,6 +45,10 @@ pub(super) use self::{
 /// others wait.
 const ORDERS_WAITING: usize = 64;
 
+/// Publishers at once: a box has a few lessons, each with two publications, each of which may be
+/// taken over. Beyond it a publisher is refused, and told to come later.
+const MAX_SESSIONS: usize = 32;
+
 /// How many box addresses an answer names at most.
 const MAX_CANDIDATES: usize = 8;
 
@@ -55,6 +61,8 @@ pub enum OfferError {
     Unsupported,
     #[error("the box cannot take media just now: its UDP port is not open")]
     NoPort,
+    #[error("the box has {MAX_SESSIONS} publishers, and takes no more at once")]
+    TooMany,
 }
 
 /// A session that has been agreed on, ready for the engine.
@@ -62,6 +70,15 @@ pub(super) struct Agreed {
     pub(super) answer: String,
     rtc: Box<str0m::Rtc>,
     lines: Lines,
+    place: OwnedSemaphorePermit,
+}
+
+/// What is let go when a session ends, whatever the reason.
+struct Stay {
+    /// Its other end notices.
+    _here: oneshot::Sender<Infallible>,
+    /// One of [`MAX_SESSIONS`], taken when it was agreed on.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Agreed {
@@ -76,8 +93,9 @@ enum Order {
         rtc: Box<str0m::Rtc>,
         lines: Lines,
         feed: Feed,
-        /// Dropped when the session ends, whatever the reason.
-        here: oneshot::Sender<Infallible>,
+        stay: Stay,
+        /// Its own, inside the lesson's: the engine serves all lessons.
+        span: Span,
     },
     Close(PublicationId),
     Keyframe(PublicationId),
@@ -93,6 +111,7 @@ pub(super) struct Handle {
     listening: watch::Receiver<Option<SocketAddr>>,
     /// `None`: this box cannot make one, for want of randomness.
     certificate: Option<Arc<DtlsCert>>,
+    places: Arc<Semaphore>,
     clock: engine::Ticks,
 }
 
@@ -109,10 +128,12 @@ impl Handle {
         let candidates = port::candidates(listening, came_to, MAX_CANDIDATES);
         let offered = Offered::read(offer, wanted)?;
         let certificate = self.certificate.as_deref().ok_or(OfferError::NoPort)?;
-        offered.answer(&candidates, certificate, self.clock.now())
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| OfferError::TooMany)?;
+        offered.answer(&candidates, certificate, place, self.clock.now())
     }
 
-    /// Starts a session. The receiver ends when the session does.
+    /// Starts a session, which logs inside the caller's span. The receiver ends when the session does.
     pub(super) async fn open(
         &self,
         publication: PublicationId,
@@ -120,9 +141,12 @@ impl Handle {
         feed: Feed,
     ) -> oneshot::Receiver<Infallible> {
         let (here, gone) = oneshot::channel();
-        let Agreed { rtc, lines, .. } = agreed;
-        // Without an engine `here` is dropped at once: the session has ended.
-        let _ = self.orders.send(Order::Open { publication, rtc, lines, feed, here }).await;
+        let Agreed { rtc, lines, place, .. } = agreed;
+        let stay = Stay { _here: here, _place: place };
+        let span = tracing::error_span!("publication", publication.id = %publication);
+        let order = Order::Open { publication, rtc, lines, feed, stay, span };
+        // Without an engine all of it is dropped at once: the session has ended.
+        let _ = self.orders.send(order).await;
         gone
     }
 

@@ -82,6 +82,8 @@ enum Order {
     Show(Spec),
     /// Every so many packets one is lost on the way.
     Lose(u64),
+    /// Nothing goes out or comes in, as out of reach of the Wi-Fi; or it does again.
+    Hush(bool),
 }
 
 impl Offer {
@@ -129,6 +131,7 @@ impl Offer {
             packets,
             told,
             lose_every: None,
+            is_hushed: false,
         };
         let task = tokio::spawn(sender.run(ordered, encoded));
         Publisher { orders, seen, task }
@@ -142,6 +145,10 @@ impl Publisher {
 
     pub(crate) fn lose(&self, every: u64) {
         self.orders.try_send(Order::Lose(every)).unwrap();
+    }
+
+    pub(crate) fn hush(&self, is_hushed: bool) {
+        self.orders.try_send(Order::Hush(is_hushed)).unwrap();
     }
 
     /// Waits until the publisher has seen something.
@@ -183,6 +190,7 @@ struct Sender {
     packets: mpsc::Sender<Encoded>,
     told: watch::Sender<Seen>,
     lose_every: Option<u64>,
+    is_hushed: bool,
 }
 
 impl Sender {
@@ -212,6 +220,7 @@ impl Sender {
                         self.encoder = Some(Encoder::video(spec, self.packets.clone()));
                     }
                     Order::Lose(every) => self.lose_every = Some(every),
+                    Order::Hush(is_hushed) => self.is_hushed = is_hushed,
                 },
                 () = sleep => { let _ = self.rtc.handle_input(Input::Timeout(now())); }
             }
@@ -220,6 +229,9 @@ impl Sender {
     }
 
     fn receive(&mut self, bytes: &[u8], from: SocketAddr, local: SocketAddr) {
+        if self.is_hushed {
+            return;
+        }
         if let Ok(receive) = Receive::new(Protocol::Udp, from, local, bytes) {
             let _ = self.rtc.handle_input(Input::Receive(now(), receive));
         }
@@ -230,6 +242,7 @@ impl Sender {
         loop {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(deadline)) => return self.rtc.is_alive().then_some(deadline),
+                Ok(Output::Transmit(_)) if self.is_hushed => {}
                 Ok(Output::Transmit(out)) => {
                     let _ = self.socket.try_send_to(&out.contents, out.destination);
                 }

@@ -19,7 +19,7 @@ impl Actor {
         let ssrc = |stream: Option<Live>| stream.map(|live| live.ssrc);
         let streams = |on_air: OnAir| (ssrc(on_air.video), ssrc(on_air.audio));
         let told = std::mem::replace(&mut stage.told, on_air);
-        if told.publication.is_some() != on_air.publication.is_some() {
+        if told.is_seen() != on_air.is_seen() {
             self.say_scene(lesson);
         }
         if streams(told) != streams(on_air) {
@@ -51,7 +51,7 @@ impl Actor {
             MediaMessage::Report { machine, report } => {
                 let Some(stage) = self.stage_with(machine) else { return };
                 if stage.note(now, machine, report) {
-                    let _ = stage.screen_relay.orders.send(relay::Order::Lost(machine)).await;
+                    let _ = stage.screen_relay.orders.send(relay::Order::Joins(machine)).await;
                 }
             }
         }
@@ -78,6 +78,8 @@ impl Actor {
         let scene = stage.enter(now, link, &Interfaces::of_this_box(), allowed);
         self.machines.say(machine, scene);
         set_interfaces(stage).await;
+        // Asked for now, a fresh keyframe is there by the time the machine has joined the group.
+        let _ = stage.screen_relay.orders.send(relay::Order::Joins(machine)).await;
         self.grant(lesson, machine);
     }
 

@@ -100,7 +100,7 @@ impl Actor {
         stage.is_news = true;
         let source = relay::Source { publication: id, asker, has_sound };
         let _ = stage.relay(kind).orders.send(relay::Order::Announce(source)).await;
-        tracing::info!(lesson.id = %lesson, publication.id = %id, "{kind:?} is being published");
+        tracing::info!(publication.id = %id, "the {kind:?} is being published");
         if let Some(publication) = earlier {
             self.end(Place { lesson, kind, publication }).await;
         }
@@ -153,11 +153,18 @@ impl Actor {
 
     /// A publication is over.
     pub(super) async fn ended(&mut self, place: Place) {
-        self.own.remove(&place.publication);
-        let Some(stage) = self.stages.get_mut(&place.lesson) else { return };
-        stage.is_news |= stage.slot(place.kind).ended(place.publication);
-        let withdraw = relay::Order::Withdraw(place.publication);
-        let _ = stage.relay(place.kind).orders.send(withdraw).await;
+        let Place { lesson, kind, publication } = place;
+        self.own.remove(&publication);
+        let Some(stage) = self.stages.get_mut(&lesson) else { return };
+        if stage.slot(kind).ended(publication) {
+            stage.is_news = true;
+            tracing::info!(
+                lesson.id = %lesson, publication.id = %publication,
+                "the {kind:?} is published no more",
+            );
+        }
+        let withdraw = relay::Order::Withdraw(publication);
+        let _ = stage.relay(kind).orders.send(withdraw).await;
     }
 
     /// What is on air in a slot is something else now.
@@ -167,7 +174,7 @@ impl Actor {
         if let Some(publication) = on_air.publication
             && let Some(old) = stage.slot(kind).took_over(publication)
         {
-            tracing::info!(lesson.id = %lesson, publication.id = %publication, "took over");
+            tracing::info!(publication.id = %publication, "the {kind:?} took over from {old}");
             self.end(Place { lesson, kind, publication: old }).await;
         }
         if kind == PublicationKind::Screen {

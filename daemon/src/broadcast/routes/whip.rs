@@ -74,7 +74,8 @@ where
         (status = 403, description = "`not_your_lesson`", body = Problem),
         (status = 409, description = "`lesson_not_active`, `publication_taken`", body = Problem),
         (status = 415, description = "`codec_unsupported`, `sdp_expected`", body = Problem),
-        (status = 503, description = "`whip_unavailable`", body = Problem),
+        (status = 503, description = "`too_many_publishers`, `whip_unavailable`",
+         body = Problem),
     )
 )]
 async fn publish(
@@ -105,7 +106,8 @@ async fn publish(
         (status = 401, description = "`stream_key_wrong`", body = Problem),
         (status = 409, description = "`no_active_lesson`, `publication_taken`", body = Problem),
         (status = 415, description = "`codec_unsupported`, `sdp_expected`", body = Problem),
-        (status = 503, description = "`whip_unavailable`", body = Problem),
+        (status = 503, description = "`too_many_publishers`, `whip_unavailable`",
+         body = Problem),
     )
 )]
 async fn publish_by_key(

@@ -16,11 +16,11 @@ use str0m::{
     crypto::from_feature_flags,
     net::{Protocol, Receive, Transmit},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Handle, ORDERS_WAITING, Order,
+    Handle, MAX_SESSIONS, ORDERS_WAITING, Order,
     port::{Datagram, MAX_DATAGRAM, Port},
     session::Session,
 };
@@ -29,15 +29,14 @@ use crate::{
     health::{Health, Severity},
 };
 
-/// Sessions at once: a box has a few lessons, each with two publications, each of which may be
-/// taken over. Beyond it a publisher is told to come later.
-const MAX_SESSIONS: usize = 32;
-
 /// Datagrams taken in a row before timers and orders get their turn.
 const BATCH: usize = 64;
 
 /// How long to wait before the port is tried again.
 const RETRY: Duration = Duration::from_secs(5);
+
+/// How often sessions are looked at even if nothing comes and str0m wants nothing.
+const LOOK: Duration = Duration::from_millis(250);
 
 const NO_PORT: &str = "whip_port";
 
@@ -88,6 +87,7 @@ impl Engine {
             orders,
             listening: told,
             certificate: certificate.map(Arc::new),
+            places: Arc::new(Semaphore::new(MAX_SESSIONS)),
             clock: ticks.clone(),
         };
         (handle, Self { listen, listening, orders: waiting, ticks, health })
@@ -151,6 +151,7 @@ async fn open_port(listen: SocketAddr, health: &Health) -> Port {
 struct Sessions {
     port: Port,
     ticks: Ticks,
+    /// Bounded by who was agreed with ([`MAX_SESSIONS`]).
     open: Vec<Session>,
 }
 
@@ -163,19 +164,14 @@ impl Sessions {
     fn until_deadline(&self) -> Duration {
         let (_, now) = self.now();
         let earliest = self.open.iter().map(|session| session.deadline).min();
-        earliest.map_or(RETRY, |deadline| deadline.saturating_duration_since(now))
+        earliest.map_or(RETRY, |deadline| deadline.saturating_duration_since(now).min(LOOK))
     }
 
     fn obey(&mut self, order: Order) {
         let at = self.now();
         match order {
-            Order::Open { publication, rtc, lines, feed, here } => {
-                if self.open.len() < MAX_SESSIONS {
-                    let session = Session::new(publication, rtc, lines, feed, here, at);
-                    self.open.push(session);
-                } else {
-                    tracing::warn!("too many publishers: one is refused");
-                }
+            Order::Open { publication, rtc, lines, feed, stay, span } => {
+                self.open.push(Session::new(publication, rtc, lines, feed, stay, span, at));
             }
             Order::Close(publication) => {
                 self.with(publication, |session, send| {
@@ -238,6 +234,7 @@ impl Sessions {
         let (now, instant) = self.now();
         let port = &self.port;
         self.open.retain_mut(|session| {
+            session.look(now);
             session.deadline > instant
                 || session.take(now, Input::Timeout(instant), &mut |t| transmit(port, &t))
         });

@@ -7,6 +7,7 @@
 use std::{net::SocketAddr, time::Instant};
 
 use str0m::{Candidate, RtcConfig, change::SdpOffer, config::DtlsCert, media::Mid};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Agreed, OfferError, session::Lines};
 
@@ -67,6 +68,7 @@ impl Offered {
         self,
         candidates: &[SocketAddr],
         certificate: &DtlsCert,
+        place: OwnedSemaphorePermit,
         now: Instant,
     ) -> Result<Agreed, OfferError> {
         let mut rtc = config(certificate).build(now);
@@ -88,7 +90,7 @@ impl Offered {
         if !whole {
             return Err(OfferError::Unsupported);
         }
-        Ok(Agreed { answer: answer.to_sdp_string(), rtc: Box::new(rtc), lines })
+        Ok(Agreed { answer: answer.to_sdp_string(), rtc: Box::new(rtc), lines, place })
     }
 }
 

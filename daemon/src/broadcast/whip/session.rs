@@ -5,12 +5,14 @@
 //!      └──────────── OPENING is over ────────────────────────▲
 //! ```
 //!
+//! A connected publisher of a screen that falls silent is soon told of ([`Silence`]), and only
+//! later over: it may well come back.
+//!
 //! One stream of each kind is taken: the first that comes. Another one (a second layer of a
 //! simulcast, a sender that started over) takes its place only when it has been silent for
 //! [`SILENT`].
 
 use std::{
-    convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
     time::{Duration, Instant},
 };
@@ -26,9 +28,9 @@ use str0m::{
     net::Transmit,
     rtp::{RtpPacket, Ssrc},
 };
-use tokio::sync::oneshot;
+use tracing::Span;
 
-use super::budget::Budget;
+use super::{Stay, budget::Budget, silence::Silence};
 use crate::broadcast::feed::{Arrival, Feed, MAX_PAYLOAD, payload_type};
 
 /// How long ICE and DTLS may take.
@@ -59,15 +61,16 @@ pub(super) struct Session {
     budget: Budget,
     connected: bool,
     opened: Duration,
-    heard: Duration,
+    silence: Silence,
     /// What the publisher is to keep to, and when to say so.
     limit: Option<Limit>,
     video: Option<Taken>,
     audio: Option<Taken>,
     /// When str0m wants to be called again.
     pub(super) deadline: Instant,
-    /// Its other end notices that the session is over.
-    _here: oneshot::Sender<Infallible>,
+    /// What is logged about it belongs to its lesson.
+    span: Span,
+    _stay: Stay,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +92,8 @@ impl Session {
         rtc: Box<Rtc>,
         lines: Lines,
         feed: Feed,
-        here: oneshot::Sender<Infallible>,
+        stay: Stay,
+        span: Span,
         (now, instant): (Duration, Instant),
     ) -> Self {
         Self {
@@ -100,12 +104,13 @@ impl Session {
             budget: Budget::new(now),
             connected: false,
             opened: now,
-            heard: now,
+            silence: Silence::new(now),
             limit: None,
             video: None,
             audio: None,
             deadline: instant,
-            _here: here,
+            span,
+            _stay: stay,
         }
     }
 
@@ -125,23 +130,34 @@ impl Session {
         input: Input<'_>,
         send: &mut dyn FnMut(Transmit),
     ) -> bool {
-        let publication = self.publication;
-        if matches!(input, Input::Receive(..)) {
-            self.heard = now;
+        if matches!(input, Input::Receive(..)) && self.silence.break_off(now) {
+            self.tell_silence(false);
         }
         // str0m panics on its own bugs and says that the instance is to be thrown away then: one
         // publication ends, not the box.
         let done = catch_unwind(AssertUnwindSafe(|| match self.rtc.handle_input(input) {
             Ok(()) => self.drain(now, send) && self.say_limit(now, send),
             Err(error) => {
-                tracing::debug!(publication.id = %publication, error = %error, "session failed");
+                tracing::debug!(parent: &self.span, error = %error, "session failed");
                 false
             }
         }));
         done.unwrap_or_else(|_| {
-            tracing::error!(publication.id = %publication, "a WHIP session panicked and is over");
+            tracing::error!(parent: &self.span, "a WHIP session panicked and is over");
             false
         })
+    }
+
+    /// Notices that nothing comes any more. To be called every so often.
+    pub(super) fn look(&mut self, now: Duration) {
+        // Who sends only sound reports more seldom, and nobody sees whether they do.
+        if self.connected && self.lines.video.is_some() && self.silence.has_begun(now) {
+            self.tell_silence(true);
+        }
+    }
+
+    fn tell_silence(&self, is_silent: bool) {
+        self.feed.give(Arrival::Silence { publication: self.publication, is_silent });
     }
 
     /// Asks for a keyframe of the stream that is taken.
@@ -193,8 +209,7 @@ impl Session {
                     }
                 }
                 Err(error) => {
-                    let publication = self.publication;
-                    tracing::debug!(publication.id = %publication, error = %error, "session failed");
+                    tracing::debug!(parent: &self.span, error = %error, "session failed");
                     return false;
                 }
             }
@@ -202,14 +217,14 @@ impl Session {
     }
 
     fn is_lost(&self, now: Duration) -> bool {
-        if self.connected { now > self.heard + QUIET } else { now > self.opened + OPENING }
+        if self.connected { self.silence.so_far(now) > QUIET } else { now > self.opened + OPENING }
     }
 
     /// `false`: the session is over.
     fn notice(&mut self, now: Duration, event: Event) -> bool {
         match event {
             Event::Connected => {
-                tracing::debug!(publication.id = %self.publication, "publisher connected");
+                tracing::debug!(parent: &self.span, "publisher connected");
                 self.connected = true;
                 true
             }
@@ -250,7 +265,7 @@ impl Session {
         };
         let payload = Bytes::from_owner(packet.payload.clone());
         let packet = rtp::Packet { header, payload };
-        self.feed.give(Arrival { publication: self.publication, packet })
+        self.feed.give(Arrival::Packet { publication: self.publication, packet })
     }
 }
 
