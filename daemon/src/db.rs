@@ -24,11 +24,13 @@ use std::{path::Path, sync::Arc};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
+use tracing::Span;
 
 pub use self::{
     backup::{CopyError, keep_backups},
     open::{Opened, Story},
 };
+use crate::logging;
 
 /// Writes that may wait for the writer. A full queue makes the next writer wait: back-pressure,
 /// nothing is lost.
@@ -146,9 +148,11 @@ impl Db {
         E: From<DbError> + Send + 'static,
     {
         let (answer, result) = oneshot::channel();
+        // What the work logs belongs to whoever asked for it.
+        let span = Span::current();
         let write: Write = Box::new(move |connection| {
             // Nobody waits any more: the write still happened.
-            let _ = answer.send(transact(connection, work));
+            let _ = answer.send(span.in_scope(|| transact(connection, work)));
         });
         let writes = self.writer.writes.as_ref().ok_or(DbError::Closed)?;
         writes.send(write).await.map_err(|_| DbError::Closed)?;
@@ -164,7 +168,7 @@ impl Db {
     {
         let _permit = self.readers.permits.acquire().await.map_err(|_| DbError::Closed)?;
         let readers = Arc::clone(&self.readers);
-        let done = tokio::task::spawn_blocking(move || {
+        let done = logging::spawn_blocking(move || {
             let lock = || readers.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let connection = lock().pop().ok_or(DbError::Closed)?;
             let result = work(&connection);

@@ -12,11 +12,14 @@ mod pace;
 pub mod peer;
 mod places;
 pub mod problem;
+mod redirect;
 mod serve;
+pub mod trace;
 
 pub use self::{
     extract::{Json, List, Path},
     peer::Peer,
     problem::Problem,
+    redirect::redirect,
     serve::serve,
 };

@@ -97,6 +97,11 @@ impl Lifecycle {
         });
     }
 
+    /// Ends the process in order, as SIGTERM does. Where systemd keeps it, it begins anew.
+    pub fn stop(&self) {
+        self.stopping.cancel();
+    }
+
     /// Says that the box is ready and serves until it is told to stop. `reload` runs at each
     /// SIGHUP.
     pub async fn run(self, mut reload: impl FnMut()) -> std::io::Result<ExitCode> {

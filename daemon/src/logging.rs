@@ -2,28 +2,42 @@
 //!
 //! Everything is written by `tracing`. In the journal every value of an event and of the spans
 //! around it is a field of its own (`lesson.id` becomes `LESSON_ID`), so that
-//! `journalctl LESSON_ID=…` shows one lesson. Never logged, at any level: a student's name, the
-//! text of a chat, a secret.
+//! `journalctl LESSON_ID=…` shows one lesson, whichever part of the box had something to say. For
+//! that, a task that works for one lesson runs in the span [`lesson`], and what it hands to a
+//! thread goes by [`spawn_blocking`].
+//!
+//! Never logged, at any level: a student's name, the text of a chat, a secret. (The claim code of
+//! a new box is no secret of anybody's yet: the log is where it is meant to be found.)
 
-use std::fmt::Write as _;
+mod journal;
 
-use log::Log;
+use alfarid_protocol::id::{LessonId, RecordingId};
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 use thiserror::Error;
-use tracing::{
-    Level, Subscriber,
-    field::{Field, Visit},
-    span,
-};
+use tokio::task::JoinHandle;
+use tracing::Span;
 use tracing_subscriber::{
-    EnvFilter, Layer, filter::ParseError, layer, layer::SubscriberExt, registry::LookupSpan,
-    reload, util::SubscriberInitExt,
+    EnvFilter, filter::ParseError, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
+
+use self::journal::Journal;
+
+/// What a level may be.
+const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+
+/// Libraries that write down, at their most talkative, what passes through them: a machine's first
+/// message has the secret of its site token, an offer has the password of its session.
+const TALKERS: &str = "is=info,tokio_tungstenite=info,tungstenite=info";
 
 #[derive(Debug, Error)]
 pub enum LoggingError {
-    #[error("the log level {level:?} is not one")]
-    Level {
+    #[error(
+        "{word:?} is no log level: it is error, warn, info, debug, trace or off, for all parts or \
+         for one, as in \"info,alfarid_daemon::broadcast=debug\""
+    )]
+    Level { word: String },
+    #[error("the log level {level:?} cannot be read")]
+    Directive {
         level: String,
         #[source]
         source: ParseError,
@@ -48,7 +62,7 @@ pub fn start(level: &str) -> Result<Verbosity, LoggingError> {
     let registry = tracing_subscriber::registry().with(filter);
     if connected_to_journal() {
         let journal = JournalLog::new().map_err(LoggingError::Journal)?;
-        registry.with(Journal(journal)).try_init()?;
+        registry.with(Journal::new(journal)).try_init()?;
     } else {
         registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)).try_init()?;
     }
@@ -62,87 +76,81 @@ impl Verbosity {
     }
 }
 
+/// The span of a lesson: what is logged in it is found by the lesson's id.
+///
+/// Its own level is the highest. A span that the log's level hides would take the id from the
+/// warnings that the level lets through.
+pub fn lesson(id: LessonId) -> Span {
+    tracing::error_span!("lesson", lesson.id = %id)
+}
+
+/// The span of what is about one lesson or, with `None`, about all of them or none.
+pub fn of(id: Option<LessonId>) -> Span {
+    id.map_or_else(Span::none, lesson)
+}
+
+/// The span of a recording, inside its lesson's.
+pub fn recording(id: RecordingId, of: LessonId) -> Span {
+    let lesson = lesson(of);
+    tracing::error_span!(parent: &lesson, "recording", recording.id = %id)
+}
+
+/// [`tokio::task::spawn_blocking`] in the caller's span, of which a thread knows nothing by itself.
+pub fn spawn_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    let span = Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work))
+}
+
+/// Whether [`start`] would take `level`.
+pub fn check(level: &str) -> Result<(), LoggingError> {
+    parse(level).map(drop)
+}
+
 fn parse(level: &str) -> Result<EnvFilter, LoggingError> {
+    for directive in level.split(',') {
+        // The filter's own parser takes a word that is no level for the name of a part, and then
+        // shows that part alone: with "inof" a box would fall silent.
+        let word = directive.rsplit('=').next().unwrap_or(directive).trim();
+        if !LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word)) {
+            return Err(LoggingError::Level { word: word.to_owned() });
+        }
+    }
     EnvFilter::builder()
-        .parse(level)
-        .map_err(|source| LoggingError::Level { level: level.to_owned(), source })
+        .parse(format!("{level},{TALKERS}"))
+        .map_err(|source| LoggingError::Directive { level: level.to_owned(), source })
 }
 
-/// Passes `tracing` events on to the journal with their fields.
-struct Journal(JournalLog);
+#[cfg(test)]
+mod tests {
+    use tracing::dispatcher::{Dispatch, with_default};
 
-/// The fields of an event or a span, as text.
-#[derive(Clone, Debug, Default)]
-struct Fields {
-    message: String,
-    pairs: Vec<(String, String)>,
-}
+    use super::*;
 
-impl Visit for Fields {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            value.clone_into(&mut self.message);
-        } else {
-            self.pairs.push((field.name().to_owned(), value.to_owned()));
+    #[test]
+    fn a_level_is_for_all_parts_or_for_one() {
+        for level in ["warn", "DEBUG", "info,alfarid_daemon::broadcast=debug", "off,str0m=error"] {
+            assert!(check(level).is_ok(), "{level}");
         }
     }
 
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "message" {
-            // Writing to a String cannot fail.
-            let _ = write!(self.message, "{value:?}");
-        } else {
-            self.pairs.push((field.name().to_owned(), format!("{value:?}")));
-        }
-    }
-}
-
-impl<S> Layer<S> for Journal
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
-    fn on_new_span(
-        &self,
-        attributes: &span::Attributes<'_>,
-        id: &span::Id,
-        context: layer::Context<'_, S>,
-    ) {
-        let mut fields = Fields::default();
-        attributes.record(&mut fields);
-        if let Some(span) = context.span(id) {
-            span.extensions_mut().insert(fields);
+    #[test]
+    fn a_word_that_is_no_level_is_refused_by_name() {
+        for level in ["inof", "info,alfarid_daemon=loud", ""] {
+            let error = check(level).unwrap_err().to_string();
+            assert!(error.contains("is no log level") && error.contains("error, warn"), "{error}");
         }
     }
 
-    fn on_event(&self, event: &tracing::Event<'_>, context: layer::Context<'_, S>) {
-        let mut fields = Fields::default();
-        for span in context.event_scope(event).into_iter().flatten() {
-            if let Some(around) = span.extensions().get::<Fields>() {
-                fields.pairs.extend(around.pairs.iter().cloned());
-            }
-        }
-        event.record(&mut fields);
-        let meta = event.metadata();
-        self.0.log(
-            &log::Record::builder()
-                .args(format_args!("{}", fields.message))
-                .level(priority(*meta.level()))
-                .target(meta.target())
-                .file(meta.file())
-                .line(meta.line())
-                .module_path(meta.module_path())
-                .key_values(&fields.pairs)
-                .build(),
-        );
-    }
-}
-
-fn priority(level: Level) -> log::Level {
-    match level {
-        Level::ERROR => log::Level::Error,
-        Level::WARN => log::Level::Warn,
-        Level::INFO => log::Level::Info,
-        Level::DEBUG => log::Level::Debug,
-        Level::TRACE => log::Level::Trace,
+    #[tokio::test]
+    async fn a_thread_works_in_its_callers_span() {
+        let log = Dispatch::new(tracing_subscriber::registry());
+        let _started = tracing::dispatcher::set_default(&log);
+        let span = lesson(LessonId(uuid::Uuid::nil()));
+        // The thread has the same log: `start` would have seen to that.
+        let current = move || with_default(&log, || Span::current().id());
+        let worked = span.in_scope(|| spawn_blocking(current));
+        assert_eq!(worked.await.unwrap(), span.id());
     }
 }

@@ -2,7 +2,11 @@
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use alfarid_daemon::{app, config::Config, logging};
+use alfarid_daemon::{
+    app,
+    config::Config,
+    logging::{self, Verbosity},
+};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
@@ -41,26 +45,41 @@ fn serve() -> anyhow::Result<ExitCode> {
     }
     let config = Config::load(arguments.config.as_deref())?;
     let verbosity = logging::start(&config.log.level)?;
-    let file = arguments.config;
-    let reload = move || match Config::load(file.as_deref()) {
-        Ok(config) => {
-            match verbosity.set(&config.log.level) {
-                Ok(()) => tracing::info!("settings read again"),
-                Err(error) => tracing::error!(error = %error, "the new log level is not used"),
-            }
-            Some(config)
-        }
-        Err(error) => {
-            tracing::error!(error = %error, "the new settings are not used");
-            None
-        }
-    };
+    let reload = Reload { file: arguments.config, at_start: config.clone(), verbosity };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let ended = runtime.block_on(app::run(config, reload));
+    let ended = runtime.block_on(app::run(config, || reload.again()));
     // Blocking work that is under way (a salvage reads gigabytes) is not waited for.
     runtime.shutdown_timeout(LAST_WORK);
     ended
+}
+
+/// Reads the settings of a running box again.
+struct Reload {
+    file: Option<PathBuf>,
+    at_start: Config,
+    verbosity: Verbosity,
+}
+
+impl Reload {
+    /// What stands there now; `None` where it cannot be taken, and then nothing changes.
+    fn again(&self) -> Option<Config> {
+        let config = match Config::load(self.file.as_deref()) {
+            Ok(config) => config,
+            Err(error) => {
+                tracing::error!(error = %error, "all settings stay as they were: {error}");
+                return None;
+            }
+        };
+        if let Err(error) = self.verbosity.set(&config.log.level) {
+            tracing::error!(error = %error, "the log level stays as it was: {error}");
+        }
+        match self.at_start.waiting(&config).join(", ") {
+            waiting if waiting.is_empty() => tracing::info!("settings read again"),
+            waiting => tracing::warn!("settings read again; at the next start: {waiting}"),
+        }
+        Some(config)
+    }
 }

@@ -16,6 +16,7 @@
 //! - [`host`], [`process`]: a computer in the classroom and what runs on it.
 //! - [`network`], [`faults`], [`traffic`]: the wires, how they break, what went over them.
 //! - [`client`], [`browser`], [`display`], [`sound`]: the box's API and pages, as people use them.
+//! - [`journal`]: what a box under systemd says.
 //! - [`marker`], [`trace`]: what a machine showed, read back from its pictures.
 //! - [`school`]: the product put to use in a classroom; [`air`], [`playback`]: what it sent and
 //!   what it recorded.
@@ -39,6 +40,7 @@ pub mod client;
 pub mod display;
 pub mod faults;
 pub mod host;
+pub mod journal;
 pub mod lab;
 pub mod leg;
 pub mod marker;

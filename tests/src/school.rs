@@ -19,6 +19,7 @@ use crate::{
     classroom::{Builder, Classroom},
     client::{Client, Live, Trust},
     host::Host,
+    journal::Journal,
     process::Process,
     until::eventually,
 };
@@ -38,12 +39,16 @@ pub struct Options {
     pub display: Option<String>,
     /// Machines that receive and show nothing: twenty decoders do not fit into two cores.
     pub without_players: bool,
+    /// Run the daemon as a unit of systemd: what it says is in a journal.
+    pub journal: bool,
 }
 
 #[derive(Debug)]
 pub struct School {
     pub classroom: Classroom,
     pub daemon: Process,
+    /// Where the daemon logs, if it was asked to log there.
+    pub journal: Option<Journal>,
     /// Logged in as the first admin, from the teacher's computer if there is one.
     pub teacher: Client,
     pub room_id: String,
@@ -65,7 +70,9 @@ impl School {
     /// From bare computers to a class that waits for its lesson.
     pub async fn open(builder: Builder, options: &Options) -> Result<Self> {
         let classroom = builder.open().await?;
-        let daemon = start_daemon(&classroom, options).await?;
+        let journal =
+            if options.journal { Some(Journal::start(classroom.the_box()).await?) } else { None };
+        let daemon = start_daemon(&classroom, journal.as_ref(), options).await?;
         let desk = classroom.teacher().unwrap_or(classroom.the_box()).clone();
         let teacher = Client::new(&desk, web_address(&classroom), &Trust::Anyone)?;
         claim(&teacher, classroom.the_box()).await?;
@@ -89,7 +96,7 @@ impl School {
             .collect();
         let path = format!("/api/v1/classes/{class_id}/seating/{room_id}");
         ok(teacher.put(&path, &json!({ "seats": seating })).await?.status, &path)?;
-        let school = Self { classroom, daemon, teacher, room_id, class_id, seats };
+        let school = Self { classroom, daemon, journal, teacher, room_id, class_id, seats };
         school.wait_until_connected().await?;
         Ok(school)
     }
@@ -174,7 +181,11 @@ fn trace_path(host: &Host) -> PathBuf {
     host.dir().join("shown.trace")
 }
 
-async fn start_daemon(classroom: &Classroom, options: &Options) -> Result<Process> {
+async fn start_daemon(
+    classroom: &Classroom,
+    journal: Option<&Journal>,
+    options: &Options,
+) -> Result<Process> {
     let the_box = classroom.the_box();
     let mut command = binaries::daemon()?;
     let state = state_dir(the_box);
@@ -183,8 +194,14 @@ async fn start_daemon(classroom: &Classroom, options: &Options) -> Result<Proces
         .env("ALFARID_STORAGE__RECORDINGS_DIR", state.join("recordings"))
         .env("ALFARID_LOG__LEVEL", "info,alfarid_daemon=debug")
         .envs(options.daemon_env.iter().map(|(name, value)| (name, value)));
+    let is_ready = |line: &str| line.contains("ready");
+    if let Some(journal) = journal {
+        let daemon = journal.spawn("daemon", &command)?;
+        journal.wait_for(is_ready, READY).await?;
+        return Ok(daemon);
+    }
     let daemon = the_box.spawn("daemon", command)?;
-    daemon.wait_for_line(|line| line.contains("ready"), READY).await?;
+    daemon.wait_for_line(is_ready, READY).await?;
     Ok(daemon)
 }
 

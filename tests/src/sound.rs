@@ -16,7 +16,10 @@ use crate::{host::Host, process::Process};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A fifth of a second of 660 Hz, every half second.
+/// The pitch of its beeps.
+pub const BEEP_HZ: u32 = 660;
+
+/// A fifth of a second of [`BEEP_HZ`], every half second.
 const BEEPS: &str = "audiotestsrc is-live=true wave=ticks volume=0.5 freq=660 \
     sine-periods-per-tick=132 tick-interval=500000000 ! \
     audio/x-raw,format=S16LE,rate=48000,channels=1";

@@ -9,19 +9,21 @@ use tokio::sync::mpsc;
 
 use super::{own, whip};
 
-/// Packets that may wait for the relay: half a second of a rich stream. Full: the packet is
-/// dropped, which the relay sees as a loss on the way in.
+/// What may wait for the relay: half a second of a rich stream. Full: a packet is dropped, which the
+/// relay sees as a loss on the way in; word of a silence is, which cannot be where so much waits.
 const WAITING: usize = 1024;
 
 /// The largest payload that still fits a packet on Ethernet with its headers (IPv4, UDP, RTP) and
 /// the protection that comes later (SRTP tag and MKI, 20 bytes).
 pub(super) const MAX_PAYLOAD: usize = 1500 - 20 - 8 - 12 - 20;
 
-/// One packet of a publication, its payload type as in [`payload_type`].
+/// What comes of a publication.
 #[derive(Clone, Debug)]
-pub(super) struct Arrival {
-    pub(super) publication: PublicationId,
-    pub(super) packet: Packet,
+pub(super) enum Arrival {
+    /// One packet, its payload type as in [`payload_type`].
+    Packet { publication: PublicationId, packet: Packet },
+    /// Nothing at all comes any more, not even word that it is still there; or something does again.
+    Silence { publication: PublicationId, is_silent: bool },
 }
 
 /// The source's end. Cheap to clone.

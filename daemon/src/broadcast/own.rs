@@ -8,11 +8,13 @@ use std::{convert::Infallible, sync::Arc};
 use alfarid_protocol::id::PublicationId;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{
     feed::{Arrival, Feed},
     pipeline::{End, Input, PipelineError, Quality, Source},
 };
+use crate::logging;
 
 /// A publication of the box's own. Dropping this ends it.
 #[derive(Debug)]
@@ -43,10 +45,11 @@ pub(super) fn spawn(publication: PublicationId, input: Input, quality: Quality, 
     let (asks, asked) = mpsc::channel(1);
     let stop = CancellationToken::new();
     let stopped = stop.clone();
-    tokio::spawn(async move {
+    let running = async move {
         run(publication, input, quality, feed, asked, stopped, tell_begun).await;
         drop::<oneshot::Sender<Infallible>>(here);
-    });
+    };
+    tokio::spawn(running.in_current_span());
     Own { gone, begun, asker: Asker(asks), stop }
 }
 
@@ -62,11 +65,10 @@ async fn run(
     let first = Arc::new(Notify::new());
     let seen = Arc::clone(&first);
     let deliver = Box::new(move |packet| {
-        feed.give(Arrival { publication, packet });
+        feed.give(Arrival::Packet { publication, packet });
         seen.notify_one();
     });
-    let started =
-        tokio::task::spawn_blocking(move || Source::start(&input, quality, deliver)).await;
+    let started = logging::spawn_blocking(move || Source::start(&input, quality, deliver)).await;
     let source = match started {
         Ok(Ok(source)) => source,
         Ok(Err(error)) => {

@@ -25,6 +25,7 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
 };
+use tracing::Instrument;
 
 use self::task::Task;
 use super::{
@@ -34,7 +35,7 @@ use super::{
     tap::Tapped,
     track::{Live, Random},
 };
-use crate::{clock::Clock, machines};
+use crate::{clock::Clock, logging, machines};
 
 /// Orders that may wait: a room of machines that joins at once. Full: the lesson's owner waits.
 const ORDERS_WAITING: usize = 128;
@@ -52,8 +53,8 @@ pub(super) enum Order {
         serial: u32,
         from: Option<u64>,
     },
-    /// A machine has lost frames.
-    Lost(MachineId),
+    /// A machine begins to watch, or has lost frames and begins again.
+    Joins(MachineId),
     Tap(mpsc::Sender<Tapped>),
     /// The newest keyframe, to be looked at.
     Picture(oneshot::Sender<Option<Picture>>),
@@ -79,6 +80,15 @@ pub(super) struct OnAir {
     pub(super) publication: Option<PublicationId>,
     pub(super) video: Option<Live>,
     pub(super) audio: Option<Live>,
+    /// Nothing comes of the publication at this moment: it may be gone, or back at once.
+    pub(super) is_silent: bool,
+}
+
+impl OnAir {
+    /// Whether there is something to be seen that goes on.
+    pub(super) fn is_seen(&self) -> bool {
+        self.publication.is_some() && !self.is_silent
+    }
 }
 
 /// How it goes. Changes once a second.
@@ -141,7 +151,8 @@ pub(super) fn spawn(job: Job, tasks: &mut JoinSet<()>) -> Handle {
     let (keyframe, keyframe_told) = watch::channel(None);
     let next = Arc::<Next>::default();
     let told = Told { on_air, figures, keyframe, next: Arc::clone(&next) };
-    tasks.spawn(Task::new(job, told).run(waiting, arrivals));
+    let span = logging::lesson(job.lesson);
+    tasks.spawn(Task::new(job, told).run(waiting, arrivals).instrument(span));
     Handle {
         orders,
         feed,

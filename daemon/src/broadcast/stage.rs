@@ -161,8 +161,9 @@ impl Stage {
         sources
     }
 
+    /// Whether a screen is on air, and its publisher can be heard.
     pub(super) fn is_on_air(&self) -> bool {
-        self.told.publication.is_some()
+        self.told.is_seen()
     }
 
     /// What every screen shows beside the stream.

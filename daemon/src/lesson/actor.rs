@@ -12,6 +12,7 @@ use rusqlite::Transaction;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{
     Colleague, Error, Handle, Lesson, Plan, Status,
@@ -29,7 +30,7 @@ use crate::{
     floor::Floor,
     http::problem::chain,
     identity::Person,
-    roster, settings,
+    logging, roster, settings,
 };
 
 /// Requests that may wait: they come from people's clicks. A full mailbox makes the next wait.
@@ -222,13 +223,14 @@ impl Actor {
 
     /// Something happened that nobody waits for the answer of.
     async fn notice(&mut self, command: Command) {
-        match self.decide(command).await {
-            Ok(_) => {}
-            Err(error) => {
+        let span = logging::of(command.lesson());
+        let noticed = async {
+            if let Err(error) = self.decide(command).await {
                 let cause = chain(&error);
                 tracing::error!(error = %cause, "a lesson did not follow: {cause}");
             }
-        }
+        };
+        noticed.instrument(span).await;
     }
 
     /// Whether a lesson is published is asked before its teacher's page is missed, so that no end is
@@ -313,7 +315,13 @@ impl Actor {
         match written {
             Ok(true) => self.others.perform(vec![Effect::Tell(lesson_id)]).await,
             Ok(false) => {}
-            Err(error) => tracing::error!(error = %chain(&error), "the count was not written"),
+            Err(error) => {
+                let cause = chain(&error);
+                tracing::error!(
+                    lesson.id = %lesson_id, error = %cause,
+                    "the count of students was not written: {cause}",
+                );
+            }
         }
     }
 

@@ -116,7 +116,44 @@ pub(super) enum Effect {
     Tell(LessonId),
 }
 
+impl Command {
+    /// The lesson that it is about, where it is about one.
+    pub(super) fn lesson(&self) -> Option<LessonId> {
+        match self {
+            Self::Schedule { lesson, .. } | Self::Start { lesson, .. } => Some(lesson.id),
+            Self::StartScheduled { lesson, .. }
+            | Self::End { lesson, .. }
+            | Self::Cancel { lesson, .. }
+            | Self::TakeOver { lesson, .. }
+            | Self::Extend { lesson, .. }
+            | Self::Change { lesson, .. }
+            | Self::Present { lesson, .. }
+            | Self::OnAir { lesson, .. }
+            | Self::RecordingStopped { lesson, .. } => Some(*lesson),
+            Self::Here(_) | Self::Tick => None,
+        }
+    }
+}
+
 impl Effect {
+    /// The lesson that it is about, where it is about one.
+    pub(super) fn lesson(&self) -> Option<LessonId> {
+        match self {
+            Self::Save(lesson)
+            | Self::Open(lesson)
+            | Self::Close(lesson)
+            | Self::Record(lesson) => Some(lesson.id),
+            Self::Log(entry) => Some(entry.lesson),
+            Self::HandOver(lesson, _)
+            | Self::Limit(lesson, _)
+            | Self::Plan(lesson, _)
+            | Self::Retitle(lesson, _)
+            | Self::Show(lesson, _)
+            | Self::Tell(lesson) => Some(*lesson),
+            Self::Shift { .. } | Self::FollowClock => None,
+        }
+    }
+
     /// Whether it is for the disk.
     pub(super) fn is_written(&self) -> bool {
         matches!(self, Self::Save(_) | Self::Log(_) | Self::Shift { .. })

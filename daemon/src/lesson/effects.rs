@@ -9,6 +9,7 @@ use std::{pin::pin, time::Duration};
 use alfarid_protocol::id::LessonId;
 use serde_json::json;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use super::{
     Lesson,
@@ -22,6 +23,7 @@ use crate::{
     db::column::Word,
     events::{Event, Events},
     http::problem::chain,
+    logging,
     recording::{self, NewRecording},
 };
 
@@ -45,7 +47,8 @@ impl Others {
     /// Does what a decision, which is on disk, asks for.
     pub(super) async fn perform(&self, effects: Vec<Effect>) {
         for effect in effects {
-            self.act(effect).await;
+            let span = logging::of(effect.lesson());
+            self.act(effect).instrument(span).await;
         }
     }
 

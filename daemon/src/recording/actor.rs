@@ -20,7 +20,7 @@ use super::{
     recorder::{ORDERS, Order, Recorder},
     salvage,
 };
-use crate::{broadcast::tap::Tap, floor::Floor};
+use crate::{broadcast::tap::Tap, floor::Floor, logging};
 
 /// Commands that may wait: lessons start and stop a few times a day. Full: the next caller waits.
 const COMMANDS: usize = 64;
@@ -127,7 +127,7 @@ impl Service {
         let (recording, lesson) = (about.recording_id, about.lesson_id);
         let recorder = Recorder::new(self.floor.clone(), self.board.clone(), about, start);
         let (orders, waiting) = mpsc::channel(ORDERS);
-        let span = tracing::info_span!("recording", recording.id = %recording, lesson.id = %lesson);
+        let span = logging::recording(recording, lesson);
         let task = self.recorders.spawn(recorder.run(tap, waiting).instrument(span)).id();
         self.running.insert(recording, Running { lesson, task, orders, waiting: Vec::new() });
     }

@@ -45,6 +45,7 @@ use crate::{
     clock::Clock,
     floor::Floor,
     http::problem::chain,
+    logging,
 };
 
 /// Bytes that may wait for the disk: more than ten seconds of the richest stream, so that an SD
@@ -321,7 +322,7 @@ impl Recorder {
         if is_to_describe {
             jobs.insert(0, Job::Describe(self.ledger.description()));
         }
-        self.flight = Some(tokio::task::spawn_blocking(move || {
+        self.flight = Some(logging::spawn_blocking(move || {
             let result = files.run(&jobs);
             Landed { files, done, result }
         }));

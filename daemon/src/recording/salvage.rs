@@ -22,6 +22,8 @@ use std::{
     path::{Component, Path},
 };
 
+use tracing::{Instrument, Span};
+
 use super::{
     About, Fault, SegmentFile, Status,
     board::Board,
@@ -31,7 +33,7 @@ use super::{
     metadata::{Metadata, Standing},
     store::{self, Kept},
 };
-use crate::{db::DbError, events::Event, files, floor::Floor, http::problem::chain};
+use crate::{db::DbError, events::Event, files, floor::Floor, http::problem::chain, logging};
 
 /// What is to be put in order.
 #[derive(Debug, Default)]
@@ -50,6 +52,12 @@ struct Wreck {
     fault: Option<Fault>,
 }
 
+impl Wreck {
+    fn span(&self) -> Span {
+        logging::recording(self.about.recording_id, self.about.lesson_id)
+    }
+}
+
 /// Puts everything in order.
 pub(super) async fn run(floor: Floor, board: Board, exporter: Exporter) {
     let survey = survey(&floor, board).await;
@@ -58,11 +66,13 @@ pub(super) async fn run(floor: Floor, board: Board, exporter: Exporter) {
     for kept in survey.unfinished {
         let Kept { about, storage_path, segments: known, .. } = kept;
         let wreck = Wreck { about, storage_path, known, fault: Some(Fault::Interrupted) };
-        restore(&floor, wreck).await;
+        let span = wreck.span();
+        restore(&floor, wreck).instrument(span).await;
     }
     for storage_path in survey.unknown {
         if let Some(wreck) = adopt(&floor, storage_path).await {
-            restore(&floor, wreck).await;
+            let span = wreck.span();
+            restore(&floor, wreck).instrument(span).await;
         }
     }
 }
@@ -98,7 +108,7 @@ async fn restore(floor: &Floor, wreck: Wreck) {
     let (recording_id, lesson_id) = (about.recording_id, about.lesson_id);
     let box_id = floor.box_id;
     let ended_at = Some(floor.clock.now());
-    let read_back = tokio::task::spawn_blocking(move || {
+    let read_back = logging::spawn_blocking(move || {
         let (alive, dead) = read_back(&path, known);
         let standing = if alive.is_empty() {
             Standing { status: Status::Failed, fault: Some(Fault::NothingRecorded), ended_at }
@@ -120,7 +130,7 @@ async fn restore(floor: &Floor, wreck: Wreck) {
     });
     match written.await {
         Ok(()) => tracing::info!(
-            recording.id = %recording_id, seconds,
+            seconds,
             "recording {recording_id} was read back: {seconds} s, {:?}",
             standing.status,
         ),

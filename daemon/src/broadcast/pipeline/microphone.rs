@@ -2,16 +2,17 @@
 //!
 //! A stream of `cpal` belongs to the thread that made it. That thread does nothing but hold it;
 //! samples come on one of `cpal`'s own, which must never wait: what the pipeline has no room for
-//! is dropped there (`leaky-type`).
+//! is dropped there (`leaky-type`). A microphone that was pulled out is the end of the stream.
 
 use std::{sync::mpsc, thread};
 
 use cpal::{
-    SampleFormat, SupportedStreamConfig,
+    ErrorKind, SampleFormat, SupportedStreamConfig,
     traits::{DeviceTrait, HostTrait, StreamTrait},
 };
 use gstreamer as gst;
 use gstreamer_app::AppSrc;
+use tracing::Span;
 
 use super::PipelineError;
 
@@ -27,7 +28,8 @@ impl Microphone {
         let (held, release) = mpsc::sync_channel(1);
         let (opened, is_open) = mpsc::sync_channel(1);
         let into = into.clone();
-        thread::spawn(move || match listen(&into) {
+        let span = Span::current();
+        thread::spawn(move || match listen(&into, span) {
             Ok(stream) => {
                 let _ = opened.send(Ok(()));
                 // Nothing is ever sent: this is the wait for the other end to be dropped.
@@ -43,7 +45,8 @@ impl Microphone {
     }
 }
 
-fn listen(into: &AppSrc) -> Result<cpal::Stream, PipelineError> {
+/// `span` is what trouble is logged in, on a thread that belongs to `cpal`.
+fn listen(into: &AppSrc, span: Span) -> Result<cpal::Stream, PipelineError> {
     let device = cpal::default_host().default_input_device().ok_or(PipelineError::NoDevice)?;
     let config = device.default_input_config().map_err(PipelineError::Microphone)?;
     into.set_caps(Some(&caps(&config)?));
@@ -52,7 +55,24 @@ fn listen(into: &AppSrc) -> Result<cpal::Stream, PipelineError> {
         // Refused while the pipeline starts or stops: nobody listens then.
         let _ = pipeline.push_buffer(gst::Buffer::from_slice(data.bytes().to_vec()));
     };
-    let failed = |error| tracing::warn!(error = %error, "the microphone has trouble");
+    let (pipeline, mut is_over) = (into.clone(), false);
+    let failed = move |error: cpal::Error| {
+        let _in = span.enter();
+        match error.kind() {
+            // Sound was lost, or another device took over: it goes on.
+            ErrorKind::Xrun | ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied => {
+                tracing::debug!(error = %error, "the microphone has trouble: {error}");
+            }
+            // `cpal` tries on for ever, as fast as it can, and says so each time.
+            _ if is_over => {}
+            _ => {
+                is_over = true;
+                tracing::warn!(error = %error, "the microphone is gone: {error}");
+                // The pipeline may have ended by itself.
+                let _ = pipeline.end_of_stream();
+            }
+        }
+    };
     let format = config.sample_format();
     let stream = device
         .build_input_stream_raw(config.into(), format, samples, failed, None)

@@ -7,7 +7,7 @@ use alfarid_protocol::{
     kept,
     time::Timestamp,
 };
-use alfarid_stream::{Codec, relay::Sent};
+use alfarid_stream::{Codec, relay::Sent, rtp::Packet};
 use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 
@@ -43,6 +43,8 @@ pub(super) struct Task {
     video: Track,
     audio: Track,
     sources: Vec<Source>,
+    /// Those of them that nothing comes of.
+    silent: Vec<PublicationId>,
     taps: Taps,
     /// `None`: a person's slot.
     multicast: Option<Sender>,
@@ -62,6 +64,7 @@ impl Task {
             video: Track::new((job.random)()),
             audio: Track::new((job.random)()),
             sources: Vec::new(),
+            silent: Vec::new(),
             taps: Taps::default(),
             multicast: job.programme.as_ref().map(|programme| Sender::new(programme.group)),
             pace: Pace::new(now),
@@ -95,7 +98,7 @@ impl Task {
             self.run_timers();
         }
         let Job { lesson, kind, .. } = self.job;
-        tracing::debug!(lesson.id = %lesson, "the {kind:?} of lesson {lesson} is over");
+        tracing::debug!("the {kind:?} of lesson {lesson} is over");
     }
 
     fn until_timeout(&self) -> Duration {
@@ -119,6 +122,7 @@ impl Task {
             }
             Order::Withdraw(publication) => {
                 self.sources.retain(|source| source.publication != publication);
+                self.silent.retain(|silent| *silent != publication);
                 self.video.withdraw(publication);
                 self.audio.withdraw(publication);
             }
@@ -131,7 +135,7 @@ impl Task {
                 self.send_kept(machine, serial, from);
                 self.video.joined(now, machine);
             }
-            Order::Lost(machine) => self.video.joined(now, machine),
+            Order::Joins(machine) => self.video.joined(now, machine),
             Order::Tap(tap) => {
                 self.taps.add(tap);
                 self.video.needs_keyframe();
@@ -145,8 +149,22 @@ impl Task {
     }
 
     fn arrive(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Packet { publication, packet } => self.take(publication, packet),
+            Arrival::Silence { publication, is_silent } => {
+                let word = if is_silent { "is silent" } else { "is heard again" };
+                tracing::info!(publication.id = %publication, "the publisher {word}");
+                self.silent.retain(|silent| *silent != publication);
+                if is_silent && self.source(publication).is_some() {
+                    self.silent.push(publication);
+                }
+                self.tell();
+            }
+        }
+    }
+
+    fn take(&mut self, publication: PublicationId, packet: Packet) {
         let now = self.job.clock.monotonic();
-        let Arrival { publication, packet } = arrival;
         let is_video = codec(packet.header.payload_type).is_some_and(Codec::is_video);
         let mut happened = std::mem::take(&mut self.happened);
         if is_video {
@@ -177,6 +195,11 @@ impl Task {
                     continue;
                 }
                 Happened::Started { ssrc, codec, publication } => {
+                    let slot = self.job.kind;
+                    tracing::info!(
+                        publication.id = %publication, stream.ssrc = ssrc,
+                        "{codec:?} of the {slot:?} is on air",
+                    );
                     let id = TrackId(ssrc);
                     let kind = self.track_kind(is_video);
                     self.taps.start(TappedTrack { id, kind, codec, publication });
@@ -318,8 +341,9 @@ impl Task {
             PublicationKind::Screen => self.video.on_air(),
             PublicationKind::Person => self.audio.on_air(),
         };
+        let is_silent = publication.is_some_and(|on_air| self.silent.contains(&on_air));
         self.told.on_air.send_if_modified(|told| {
-            let new = OnAir { publication, video, audio };
+            let new = OnAir { publication, video, audio, is_silent };
             let changed = *told != new;
             *told = new;
             changed
