@@ -2,8 +2,8 @@
 //! process is told to stop.
 //!
 //! What must be there for the box to be of any use is there first: the ports, then the database.
-//! A port that somebody else has ends the start with a word on what to do. A database that cannot
-//! be opened does not: the box then serves its page alone, which says so ([`degraded`]).
+//! A port that somebody else has ends the start with a word on what to do. A disk or a database that
+//! cannot be used does not: the box then serves its page alone, which says so ([`degraded`]).
 
 mod degraded;
 mod listen;
@@ -64,13 +64,9 @@ pub async fn run(
 ) -> anyhow::Result<ExitCode> {
     let ports = Ports::bind(&config).await?;
     let config = Arc::new(config);
-    prepare(&config.storage.state_dir)?;
     let lifecycle = Lifecycle::default();
-    let lessons = match open_database(&config).await {
-        Ok(opened) => {
-            let floor = lay_floor(config, opened).await?;
-            Some(build(floor, ports, &lifecycle).await?)
-        }
+    let lessons = match lay_floor(Arc::clone(&config)).await {
+        Ok(floor) => Some(build(floor, ports, &lifecycle).await?),
         Err(error) => {
             degraded::serve(&config, ports.web, &error, &lifecycle)?;
             None
@@ -84,15 +80,19 @@ pub async fn run(
     Ok(lifecycle.run(hang_up).await?)
 }
 
-/// Directories that only the box itself may look into.
+/// The directory that only the box itself may look into, and in it the one where an admin puts
+/// videos that lessons may show.
 fn prepare(state_dir: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
 
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(state_dir)
-        .with_context(|| format!("cannot make the state directory {}", state_dir.display()))
+    for dir in [state_dir, &state_dir.join("videos")] {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .with_context(|| format!("cannot make the directory {}", dir.display()))?;
+    }
+    Ok(())
 }
 
 async fn open_database(config: &Config) -> anyhow::Result<Opened> {
@@ -101,7 +101,10 @@ async fn open_database(config: &Config) -> anyhow::Result<Opened> {
     Ok(tokio::task::spawn_blocking(move || Db::open(&path, &backups)).await??)
 }
 
-async fn lay_floor(config: Arc<Config>, opened: Opened) -> anyhow::Result<Floor> {
+/// Opens what everything stands on.
+async fn lay_floor(config: Arc<Config>) -> anyhow::Result<Floor> {
+    prepare(&config.storage.state_dir)?;
+    let opened = open_database(&config).await?;
     let db = opened.db;
     let saved: Option<Timestamp> = db.read(keep::saved).await?;
     let clock = Clock::start(Evidence::gather(saved));
@@ -177,6 +180,12 @@ async fn build(
         let health = floor.health.clone();
         lifecycle.spawn(Phase::Doors, "mdns", |stopping| {
             discovery::announce(announcement, health, stopping)
+        });
+    }
+    if let Some(listen) = floor.config.http.redirect_listen {
+        let (https, health) = (ports.web.local_addr()?.port(), floor.health.clone());
+        lifecycle.spawn(Phase::Doors, "redirect", |stopping| {
+            http::redirect(listen, https, health, stopping)
         });
     }
     let (web_tls, agent_tls) = (enrolment.web_tls(), enrolment.agent_tls());

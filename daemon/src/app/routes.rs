@@ -20,6 +20,7 @@ use crate::{
         assets,
         guard::{self, Names},
         live,
+        trace::trace,
     },
     identity, lesson, machines, recording, roster, settings, system,
 };
@@ -59,6 +60,7 @@ impl Web {
             .layer(DefaultBodyLimit::max(BODY))
             .layer(CompressionLayer::new().compress_when(text()))
             .layer(middleware::from_fn_with_state(self.names, guard::guard))
+            .layer(middleware::from_fn(trace))
     }
 }
 

@@ -100,9 +100,17 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
     }
 
-    /// 500: our fault. The chain of causes goes to the log, the outside learns nothing of it.
+    /// 500: our fault. The chain of causes goes to the log, the outside learns nothing of it. But
+    /// for one cause that somebody can act upon: 507, the disk is full.
     pub fn internal(error: &dyn Error) -> Self {
         tracing::error!(error = %chain(error), "request failed: {}", chain(error));
+        if is_disk_full(error) {
+            return Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "disk_full",
+                "The box's disk is full: this was not written down. Delete old recordings first.",
+            );
+        }
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
@@ -131,6 +139,17 @@ pub fn chain(error: &dyn Error) -> String {
         cause = inner.source();
     }
     line
+}
+
+fn is_disk_full(error: &dyn Error) -> bool {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(error) = inner.downcast_ref::<rusqlite::Error>() {
+            return error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull);
+        }
+        cause = inner.source();
+    }
+    false
 }
 
 impl IntoResponse for Problem {

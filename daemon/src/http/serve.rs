@@ -27,7 +27,6 @@ use hyper_util::{
 use rustls::ServerConfig;
 use socket2::SockRef;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::OwnedSemaphorePermit,
 };
@@ -39,6 +38,7 @@ use super::{
     Peer,
     pace::{Pace, paced},
     places::{Held, LIMITS, Limits, Place, Places},
+    redirect::send_to_https,
 };
 
 /// How long open requests and `WebSockets` may take to end once the port is closed.
@@ -187,34 +187,11 @@ async fn handshake(
 ) -> io::Result<Option<TlsStream<TcpStream>>> {
     let mut first = [0];
     if stream.peek(&mut first).await? == 1 && first[0] != TLS_HANDSHAKE {
-        send_to_https(&mut stream).await?;
+        let https = stream.local_addr()?.port();
+        send_to_https(&mut stream, https).await?;
         return Ok(None);
     }
     acceptor.accept(stream).await.map(Some)
-}
-
-/// Answers the first kilobyte of a plain HTTP request with the same place by HTTPS.
-async fn send_to_https(stream: &mut TcpStream) -> io::Result<()> {
-    let mut head = vec![0; 1024];
-    let length = stream.read(&mut head).await?;
-    let head = String::from_utf8_lossy(&head[..length]);
-    let host = head
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("host"))
-        .map(|(_, host)| host.trim())
-        .filter(|host| host.chars().all(|c| c.is_ascii_alphanumeric() || "-.:[]".contains(c)));
-    let answer = host.map_or_else(
-        || "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".to_owned(),
-        |host| {
-            format!(
-                "HTTP/1.1 307 Temporary Redirect\r\nLocation: https://{host}/\r\n\
-                 Connection: close\r\nContent-Length: 0\r\n\r\n"
-            )
-        },
-    );
-    stream.write_all(answer.as_bytes()).await?;
-    stream.shutdown().await
 }
 
 #[cfg(test)]
@@ -228,7 +205,13 @@ mod tests {
     use futures_util::{StreamExt, stream};
     use rustls::{ClientConfig, RootCertStore};
     use rustls_pki_types::{PrivateKeyDer, ServerName};
-    use tokio::{net::TcpSocket, sync::mpsc, task::JoinHandle, time::timeout};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpSocket,
+        sync::mpsc,
+        task::JoinHandle,
+        time::timeout,
+    };
     use tokio_rustls::{TlsConnector, client};
     use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode};
 

@@ -1,0 +1,382 @@
+//! The daemon as a process: what systemd, a terminal and its log see of it.
+//!
+//! Everything here runs the real program. What would make these fail: a box that is not started
+//! again because nobody heard that it died, a setting that silently does nothing, a page that does
+//! not say why there is no lesson, a name in a log.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod appliance;
+#[expect(dead_code, reason = "made for the tests of what is on air")]
+mod publisher;
+mod small_disk;
+
+use std::{
+    fs,
+    io::{self, Write},
+    net::{TcpListener, TcpStream, UdpSocket},
+};
+
+use alfarid_protocol::{control::FromBox, span::MarkKind, token::SiteToken};
+use futures_util::StreamExt;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode};
+
+use appliance::{
+    Appliance, PATIENCE,
+    desk::{Desk, PASSWORD},
+    seat::Seat,
+};
+use publisher::{ALL, Offer, encoder::Spec};
+
+const EMAIL: &str = "zinaida@school.example";
+const FULL_NAME: &str = "Зинаида Первоцветова";
+
+#[tokio::test]
+async fn systemd_hears_that_the_box_is_ready_lives_and_stops() {
+    // A fifth of a second.
+    let appliance = Appliance::new().with("WATCHDOG_USEC", "200000");
+    let mut running = appliance.start().await;
+    for _ in 0..3 {
+        running.told("WATCHDOG=1").await;
+    }
+    running.signal(Signal::SIGTERM);
+    running.told("STOPPING=1").await;
+    let (status, log) = running.ended().await;
+    assert!(status.success(), "{status}: {log}");
+}
+
+/// Who is connected is told, and what they said last is on disk.
+#[tokio::test]
+async fn a_box_that_is_told_to_stop_says_goodbye() {
+    let appliance = Appliance::new();
+    let running = appliance.start().await;
+    let mut desk = Desk::claimed(&appliance, EMAIL, FULL_NAME).await;
+    let class = desk.post("/api/v1/classes", json!({ "name": "7A" })).await.made();
+    let mut page = desk.live().await;
+    running.signal(Signal::SIGTERM);
+    let goodbye = async {
+        loop {
+            if let Message::Close(frame) = page.next().await.unwrap().unwrap() {
+                return frame.unwrap().code;
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(PATIENCE, goodbye).await, Ok(CloseCode::Away));
+    let (status, log) = running.ended().await;
+    assert!(status.success(), "{status}: {log}");
+
+    let running = appliance.start().await;
+    desk.get(&format!("/api/v1/classes/{class}")).await.expect(200);
+    running.stopped().await;
+}
+
+#[tokio::test]
+async fn settings_are_read_again_when_systemd_asks() {
+    let appliance = Appliance::new();
+    let mut running = appliance.start().await;
+    appliance.set("[log]\nlevel = \"debug\"\n[lesson]\nend_after_minutes = 5\n");
+    running.signal(Signal::SIGHUP);
+    let reloading = running.told("RELOADING=1").await;
+    assert!(reloading.contains("MONOTONIC_USEC="), "{reloading}");
+    running.told("READY=1").await;
+    running.says("settings read again").await;
+
+    appliance.set("[log]\nlevle = \"debug\"\n");
+    running.signal(Signal::SIGHUP);
+    running.told("RELOADING=1").await;
+    running.told("READY=1").await;
+    running.says("all settings stay as they were").await;
+    running.says("log.levle").await;
+    let state = Desk::at(&appliance).get("/api/v1/state").await;
+    assert_eq!(state.expect(200)["claimed"], false);
+    running.stopped().await;
+}
+
+#[tokio::test]
+async fn a_port_that_somebody_else_has_is_named() {
+    for (which, section) in [("web", "[http]"), ("agents", "[agents]")] {
+        let appliance = Appliance::new();
+        let address = if which == "web" { appliance.web() } else { appliance.agents() };
+        let _somebody = TcpListener::bind(address).unwrap();
+        let (status, log) = appliance.switch_on().ended().await;
+        assert_eq!(status.code(), Some(1), "{log}");
+        for part in [&*address.to_string(), "another program has the port", section] {
+            assert!(log.contains(part), "{part}: {log}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_variable_is_a_setting_or_is_refused_by_its_name() {
+    let appliance = Appliance::new();
+    let elsewhere = format!("{}:9443", appliance.address);
+    let appliance = appliance.with("ALFARID_HTTP__LISTEN", &elsewhere);
+    let _somebody = TcpListener::bind(&elsewhere).unwrap();
+    let (status, log) = appliance.switch_on().ended().await;
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert!(log.contains(&elsewhere), "the variable did nothing: {log}");
+
+    for (name, said) in [
+        ("ALFARID_HTTP__LISEN", "ALFARID_HTTP__LISTEN"),
+        ("ALFARID_LISTEN", "ALFARID_HTTP__LISTEN"),
+        ("ALFARID_LOG", "ALFARID_LOG__LEVEL"),
+    ] {
+        let appliance = Appliance::new().with(name, "debug");
+        let (status, log) = appliance.switch_on().ended().await;
+        assert_eq!(status.code(), Some(1), "{log}");
+        for part in [name, said] {
+            assert!(log.contains(part), "{part}: {log}");
+        }
+    }
+}
+
+/// An older program was put back: the page says which one to install.
+#[tokio::test]
+async fn a_database_of_a_newer_box_is_said_on_the_page_and_left_alone() {
+    let appliance = Appliance::new();
+    appliance.start().await.stopped().await;
+    let database = rusqlite::Connection::open(appliance.database()).unwrap();
+    database.pragma_update(None, "user_version", 9_999).unwrap();
+    database.close().unwrap();
+    let before = fs::read(appliance.database()).unwrap();
+
+    let mut running = appliance.start().await;
+    running.says("install the newer version again").await;
+    let mut page = Desk::at(&appliance);
+    assert!(page.get("/").await.body.contains("<title>"), "the page itself is served");
+    let problem = page.get("/api/v1/state").await.expect(503);
+    assert_eq!(problem["code"], "database_newer");
+    assert!(problem["detail"].as_str().unwrap().contains("schema 9999"), "{problem}");
+    running.stopped().await;
+    assert_eq!(fs::read(appliance.database()).unwrap(), before);
+}
+
+/// A disk that was not there yet: once it is, nobody has to press anything.
+#[tokio::test]
+async fn a_database_that_cannot_be_opened_is_said_on_the_page_and_tried_again() {
+    let appliance = Appliance::new();
+    fs::create_dir(appliance.database()).unwrap();
+    let running = appliance.start().await;
+    let mut page = Desk::at(&appliance);
+    let problem = page.get("/api/v1/state").await.expect(503);
+    assert_eq!(problem["code"], "database_unreadable");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("alfarid.db") && detail.contains("unable to open"), "{detail}");
+    assert!(problem["retry_after_seconds"].is_u64(), "{problem}");
+
+    fs::remove_dir(appliance.database()).unwrap();
+    // It ends, for systemd to start it whole.
+    let (status, log) = running.ended().await;
+    assert!(status.success() && log.contains("the database opens again"), "{status}: {log}");
+    let running = appliance.start().await;
+    assert_eq!(page.get("/api/v1/state").await.expect(200)["claimed"], false);
+    running.stopped().await;
+}
+
+/// A box serves its pages without media, says what is missing, and has it as soon as it can.
+#[tokio::test]
+async fn a_busy_port_for_publishers_is_said_and_taken_when_it_is_free() {
+    let appliance = Appliance::new();
+    let somebody = UdpSocket::bind(appliance.whip()).unwrap();
+    let mut running = appliance.start().await;
+    let mut desk = Desk::claimed(&appliance, EMAIL, FULL_NAME).await;
+    let lesson = start_lesson(&mut desk).await;
+    assert_eq!(faults(&mut desk).await, ["whip_port"]);
+    let path = format!("/api/v1/lessons/{lesson}/whip/screen");
+    let offer = Offer::from(appliance.address, ALL, true).await;
+    let sdp = "content-type: application/sdp\r\n";
+    let refused = desk.call("POST", &path, sdp, &offer.sdp).await;
+    assert_eq!(refused.expect(503)["code"], "whip_unavailable");
+
+    drop(somebody);
+    running.says("fault whip_port is over").await;
+    let answer = desk.call("POST", &path, sdp, &offer.sdp).await;
+    answer.expect(201);
+    let mut publisher = offer.answered(&answer.body, Some(Spec::VP8));
+    publisher.until("the box", |seen| seen.connected).await;
+    assert!(faults(&mut desk).await.is_empty());
+    running.stopped().await;
+}
+
+/// Who types the bare address comes to the pages, once nobody else has the port for it.
+#[tokio::test]
+async fn a_bare_address_leads_to_the_pages() {
+    let appliance = Appliance::new();
+    let somebody = TcpListener::bind(appliance.plain()).unwrap();
+    let mut running = appliance.start().await;
+    let mut desk = Desk::claimed(&appliance, EMAIL, FULL_NAME).await;
+    assert_eq!(faults(&mut desk).await, ["redirect_port"]);
+    drop(somebody);
+    running.says("fault redirect_port is over").await;
+
+    let mut stream = TcpStream::connect(appliance.plain()).unwrap();
+    let ask = format!("GET /lessons?all HTTP/1.1\r\nHost: {}\r\n\r\n", appliance.plain());
+    stream.write_all(ask.as_bytes()).unwrap();
+    let answer = io::read_to_string(stream).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 307 "), "{answer}");
+    assert!(answer.contains(&format!("https://{}/lessons?all\r\n", appliance.web())), "{answer}");
+    running.stopped().await;
+}
+
+/// The database's disk fills up in mid-lesson: what cannot be written down is refused with the
+/// reason, the box and the lesson go on, and so does everything once there is room.
+#[tokio::test]
+async fn a_lesson_outlives_a_full_disk() {
+    const SELF: &str = "a_lesson_outlives_a_full_disk";
+    let Some(dir) = small_disk::mounted(SELF, "24m") else { return };
+    let state_dir = dir.join(small_disk::RECORDINGS);
+    let appliance = Appliance::on_disk(state_dir.clone());
+    let running = appliance.start().await;
+    let mut desk = Desk::claimed(&appliance, EMAIL, FULL_NAME).await;
+    let lesson = start_lesson(&mut desk).await;
+    let path = format!("/api/v1/lessons/{lesson}");
+    let filler = state_dir.join("filler");
+    let mut file = fs::File::create(&filler).unwrap();
+    let full = std::iter::repeat_with(|| file.write_all(&[1; 4096])).find_map(Result::err);
+    assert_eq!(full.map(|error| error.kind()), Some(io::ErrorKind::StorageFull));
+
+    let mut refused = None;
+    for number in 0..200 {
+        let class = json!({ "name": format!("Class {number}") });
+        let answer = desk.post("/api/v1/classes", class).await;
+        if answer.status != 201 {
+            refused = Some(answer);
+            break;
+        }
+    }
+    assert_eq!(refused.unwrap().expect(507)["code"], "disk_full");
+    assert_eq!(faults(&mut desk).await, ["state_disk_full"]);
+    assert_eq!(desk.get(&path).await.expect(200)["status"], "active");
+
+    drop(file);
+    fs::remove_file(&filler).unwrap();
+    desk.post("/api/v1/classes", json!({ "name": "9B" })).await.made();
+    let ended = desk.post(&format!("{path}/end"), json!({})).await.expect(200);
+    assert_eq!(ended["status"], "completed");
+    running.stopped().await;
+}
+
+/// Starts a lesson of a new class in the first room.
+async fn start_lesson(desk: &mut Desk) -> String {
+    let class = desk.post("/api/v1/classes", json!({ "name": "7A" })).await.made();
+    let room = desk.get("/api/v1/rooms").await.expect(200)["items"][0]["id"].clone();
+    let start = json!({ "class_id": class, "room_id": room, "recording": false });
+    desk.post("/api/v1/lessons/start", start).await.made()
+}
+
+/// The codes of what is broken.
+async fn faults(desk: &mut Desk) -> Vec<String> {
+    let health = desk.get("/api/v1/health").await.expect(200);
+    let faults = health["faults"].as_array().unwrap().iter();
+    faults.map(|fault| fault["code"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Everything that people and machines hand to a box in a lesson, at the most talkative level.
+#[tokio::test]
+async fn no_name_and_no_secret_is_ever_logged() {
+    let appliance = Appliance::new();
+    appliance.set("[log]\nlevel = \"trace\"\n");
+    let running = appliance.start().await;
+    let private = hold_a_lesson(&appliance).await;
+    let log = running.stopped().await;
+    assert!(log.contains(": ended"), "there was no lesson: {log}");
+    for (what, text) in private {
+        assert!(text.chars().count() >= 5, "{what} may stand anywhere: {text:?}");
+        let line = log.lines().find(|line| line.contains(&text));
+        assert_eq!(line, None, "{what} is in the log");
+    }
+}
+
+/// A whole lesson with two students. Returns what must not be in the log, each with what it is.
+async fn hold_a_lesson(appliance: &Appliance) -> Vec<(&'static str, String)> {
+    let mut private = vec![("a teacher's name", FULL_NAME.to_owned())];
+    let mut note = |what, text: &str| private.push((what, text.to_owned()));
+    let mut desk = Desk::claimed(appliance, EMAIL, FULL_NAME).await;
+    note("an address", EMAIL);
+    note("a password", PASSWORD);
+    note("a wrong password", "horse battery wrong");
+    desk.log_in(EMAIL, "horse battery wrong").await.expect(401);
+    // A form that cannot be read: what stood in it is nobody's business all the more.
+    let torn = format!("{{\"email\": [\"{EMAIL}\"], \"password\": \"{PASSWORD}\"");
+    let json = "content-type: application/json\r\n";
+    assert!(desk.call("POST", "/api/v1/session", json, &torn).await.status >= 400);
+    let site_passphrase = "twelve letters and more";
+    note("a passphrase", site_passphrase);
+    let export = json!({ "passphrase": site_passphrase });
+    assert_eq!(desk.post("/api/v1/site/export", export).await.status, 200);
+    let key = desk.post("/api/v1/me/stream_key", json!({})).await.expect(201);
+    let key = key["key"].as_str().unwrap().to_owned();
+    note("a stream key", &key);
+    for cookie in &desk.cookies {
+        note("a cookie", cookie.split_once('=').unwrap().1);
+    }
+
+    let class = desk.post("/api/v1/classes", json!({ "name": "7A" })).await.made();
+    let students = format!("/api/v1/classes/{class}/students");
+    let mut enter = async |number: &str, name: &str| {
+        let student =
+            json!({ "student_id": number, "full_name": name, "email": "kid@home.example" });
+        desk.post(&students, student).await.made()
+    };
+    let (here, ill) =
+        (enter("S-100200", "Ёлкин Ярослав").await, enter("S-100300", "Щукина Эмма").await);
+    for name in ["Ёлкин", "Ярослав", "Щукина", "kid@home.example", "S-100200"] {
+        note("a student", name);
+    }
+    // A file that cannot be taken: each bad line is said on the page, and nowhere else.
+    let file = "Номер;ФИО\nS-100400;Цаплин Юлий\nS-100400;Цаплин Юлий\n";
+    note("an imported student", "Цаплин");
+    let import = format!("/api/v1/classes/{class}/import");
+    assert_eq!(desk.call("POST", &import, "", file).await.status, 422);
+
+    let room = desk.get("/api/v1/rooms").await.expect(200)["items"][0]["id"].clone();
+    let wish = json!({ "room_id": room, "uses": 1, "expires_in_seconds": 3600 });
+    let token = desk.post("/api/v1/site_tokens", wish).await.expect(201);
+    let token = token["token"].as_str().unwrap().to_owned();
+    note("a site token's secret", token.split('.').nth(2).unwrap());
+    let token: SiteToken = token.parse().unwrap();
+    let mut seat = Seat::enrolled(appliance, &token, "pc-01").await;
+    let path = format!("/api/v1/classes/{class}/seating/{}", room.as_str().unwrap());
+    let seats = json!([{ "machine_id": seat.machine, "student_ids": [here] }]);
+    desk.put(&path, json!({ "seats": seats })).await.expect(200);
+
+    let start = json!({ "class_id": class, "room_id": room, "title": "Дроби", "recording": true });
+    let lesson = desk.post("/api/v1/lessons/start", start).await.made();
+    seat.hear_until(|message| matches!(message, FromBox::Stage(_))).await;
+    seat.mark(MarkKind::Opened).await;
+    let offer = Offer::from(appliance.address, ALL, true).await;
+    let headers = format!("content-type: application/sdp\r\nauthorization: Bearer {key}\r\n");
+    let mut obs = Desk::at(appliance);
+    let answer = obs.call("POST", "/api/v1/whip", &headers, &offer.sdp).await;
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    for sdp in [&offer.sdp, &answer.body] {
+        note("an ICE password", line_of(sdp, "a=ice-pwd:"));
+    }
+    let mut publisher = offer.answered(&answer.body, Some(Spec::H264));
+    publisher.until("the box", |seen| seen.connected && seen.packets_sent > 30).await;
+
+    let why = "у стоматолога до обеда";
+    note("a reason", why);
+    let path = format!("/api/v1/lessons/{lesson}/attendance/{ill}");
+    let correction = json!({ "status": "excused", "why": why });
+    desk.put(&path, correction).await.expect(200);
+    let people = desk.get(&format!("/api/v1/lessons/{lesson}/people")).await.expect(200);
+    assert_eq!(state_of(&people, &here), "present", "{people}");
+    seat.mark(MarkKind::Closed).await;
+    desk.post(&format!("/api/v1/lessons/{lesson}/end"), json!({})).await.expect(200);
+    let sheet = desk.get(&format!("/api/v1/lessons/{lesson}/attendance.csv")).await;
+    assert!(sheet.body.contains("Ёлкин"), "{}", sheet.body);
+    private
+}
+
+fn line_of<'a>(sdp: &'a str, start: &str) -> &'a str {
+    sdp.lines().find_map(|line| line.strip_prefix(start)).unwrap()
+}
+
+fn state_of<'a>(people: &'a Value, student: &str) -> &'a str {
+    let people = people["items"].as_array().unwrap();
+    let person = people.iter().find(|person| person["student_id"] == student);
+    person.unwrap()["state"].as_str().unwrap()
+}
