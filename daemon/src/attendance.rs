@@ -186,8 +186,16 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
     /// The student sits at another machine, by name; `None` is none.
-    Seat { from: Option<String>, to: Option<String>, mode: Mode },
-    Record { was: Status, status: Status, why: String },
+    Seat {
+        from: Option<String>,
+        to: Option<String>,
+        mode: Mode,
+    },
+    Record {
+        was: Status,
+        status: Status,
+        why: String,
+    },
 }
 
 /// Everybody's attendance of one lesson.

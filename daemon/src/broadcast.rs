@@ -49,7 +49,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use self::{actor::Order, pipeline::Input, state::Publisher, tap::Tap, videos::Videos, whip::Wanted};
+use self::{
+    actor::Order, pipeline::Input, state::Publisher, tap::Tap, videos::Videos, whip::Wanted,
+};
 use crate::{
     floor::Floor,
     identity::Person,
@@ -362,11 +364,7 @@ impl Handle {
     }
 
     /// The newest small picture of what is on air, as JPEG.
-    pub async fn preview(
-        &self,
-        person: &Person,
-        lesson: LessonId,
-    ) -> Result<Option<Bytes>, Error> {
+    pub async fn preview(&self, person: &Person, lesson: LessonId) -> Result<Option<Bytes>, Error> {
         let who = person.into();
         self.ask(|reply| Order::Preview(lesson, who, reply)).await?
     }
