@@ -1703,6 +1703,7 @@ export interface components {
             is_connected: boolean;
             last_seen_at: components["schemas"]["Timestamp"];
             name: string;
+            refused: null | components["schemas"]["Misfit"];
             room_id: components["schemas"]["RoomId"];
             /** @description Somebody works at it: its session is active, unlocked and not idle. */
             session_in_use: boolean;
@@ -1742,6 +1743,11 @@ export interface components {
             language?: null | components["schemas"]["Language"];
             password?: null | components["schemas"]["NewPasswordForm"];
         };
+        /**
+         * @description Why a machine that is known here cannot be served.
+         * @enum {string}
+         */
+        Misfit: "agent_too_old" | "box_too_old";
         MulticastAddress: {
             group: string;
             /** Format: int32 */
@@ -4380,7 +4386,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `whip_unavailable` */
+            /** @description `too_many_publishers`, `whip_unavailable` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6139,7 +6145,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `whip_unavailable` */
+            /** @description `too_many_publishers`, `whip_unavailable` */
             503: {
                 headers: {
                     [name: string]: unknown;
