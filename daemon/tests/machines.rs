@@ -383,8 +383,8 @@ async fn a_box_that_stops_closes_every_connection_and_says_why() {
 }
 
 /// Keeps everything from being written until it is told to go on.
-async fn hold_writer(stage: &Stage) -> std::sync::mpsc::Sender<()> {
-    let (release, released) = std::sync::mpsc::channel();
+async fn hold_writer(stage: &Stage) -> std::sync::mpsc::SyncSender<()> {
+    let (release, released) = std::sync::mpsc::sync_channel(1);
     let (starting, is_held) = tokio::sync::oneshot::channel();
     let db = stage.floor.db.clone();
     tokio::spawn(async move {

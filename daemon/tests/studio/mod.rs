@@ -140,8 +140,8 @@ impl Studio {
     }
 
     /// The disk under the database does not answer until what this returns is dropped.
-    pub(crate) async fn hold_disk(&self) -> std::sync::mpsc::Sender<()> {
-        let (release, released) = std::sync::mpsc::channel();
+    pub(crate) async fn hold_disk(&self) -> std::sync::mpsc::SyncSender<()> {
+        let (release, released) = std::sync::mpsc::sync_channel(1);
         let (reached, busy) = oneshot::channel();
         let db = self.floor.db.clone();
         tokio::spawn(async move {
