@@ -7,6 +7,7 @@ mod school;
 use alfarid_daemon::{
     attendance::{Record, Status},
     clock::Authority,
+    db::DbError,
     events::Event,
 };
 use alfarid_protocol::{
@@ -143,6 +144,68 @@ async fn marks_that_begin_beyond_the_next_number_are_asked_for_again_and_then_be
     // What was thought lost comes after all.
     assert_eq!(machine.send(&school, marks).await, 3);
     assert_eq!(records(&school, lesson).await[0].duration_seconds, 10 * 60);
+}
+
+/// A machine that starts again with each word, and opens a span with each mark, as an agent would
+/// that wants to fill the box's disk.
+#[tokio::test]
+async fn a_machine_that_says_too_much_fills_no_disk_and_takes_nobodys_record() {
+    let (school, lesson, mut machines) = begun(2).await;
+    machines[1].say(&school, MarkKind::Opened).await;
+    for _ in 0..100 {
+        machines[0].reboot(&school);
+        machines[0].connect(&school).await;
+        machines[0].disconnect(&school).await;
+    }
+    machines[0].connect(&school).await;
+    for _ in 0..20 {
+        let marks: Vec<_> = (0..256).map(|_| machines[0].mark(&school, MarkKind::Opened)).collect();
+        let last = marks.last().unwrap().seq;
+        assert_eq!(machines[0].send(&school, marks).await, last, "it is not sent again");
+    }
+    let of = |table| format!("SELECT count(*) FROM {table} WHERE machine_id = ?1");
+    let id = machines[0].id.to_string();
+    let (clocks, spans) = (of("machine_clocks"), of("machine_spans"));
+    let counted = school.floor.db.read(move |c| {
+        let count = |sql: &str| c.query_row(sql, [&id], |row| row.get::<_, i64>(0));
+        Ok::<_, DbError>((count(&clocks)?, count(&spans)?))
+    });
+    let (clocks, spans) = counted.await.unwrap();
+    assert!(clocks <= 10, "{clocks} exchanges are kept");
+    assert_eq!(spans, 3_000);
+    school.minutes(45);
+    assert_eq!(end(&school, lesson).await[1].status, Status::Present);
+}
+
+/// A machine comes back after two weeks in which nobody knew that it was in use.
+#[tokio::test]
+async fn every_lesson_that_late_marks_reach_into_is_written_anew() {
+    let (school, lesson, mut machines) = begun(1).await;
+    let machine = &mut machines[0];
+    machine.disconnect(&school).await;
+    let mut lessons = vec![lesson];
+    let mut journal = vec![machine.mark(&school, MarkKind::Opened)];
+    for _ in 0..10 {
+        school.minutes(45);
+        journal.push(machine.mark(&school, MarkKind::Until));
+        end(&school, *lessons.last().unwrap()).await;
+        lessons.push(school.start().await);
+    }
+    let mut events = school.listen();
+    machine.connect(&school).await;
+    machine.send(&school, journal).await;
+    let ended = &lessons[..10];
+    let mut unheard: std::collections::BTreeSet<_> = ended.iter().copied().collect();
+    until(&mut events, |event| {
+        if let Event::AttendanceChanged { lesson_id } = event {
+            unheard.remove(lesson_id);
+        }
+        unheard.is_empty()
+    })
+    .await;
+    for lesson in ended {
+        assert_eq!(records(&school, *lesson).await[0].status, Status::Present);
+    }
 }
 
 #[tokio::test]

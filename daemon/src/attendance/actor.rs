@@ -5,7 +5,10 @@
 
 mod hearing;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use alfarid_protocol::{
     id::{LessonId, MachineId, SpanId, StudentId},
@@ -41,6 +44,10 @@ const REQUESTS: usize = 64;
 /// How often it is written down that pages are open.
 const TOUCH_EVERY: Duration = Duration::from_mins(1);
 
+/// How often the records of one stale lesson are worked out again: between them everybody else has
+/// their turn.
+const LOOK_AGAIN_EVERY: Duration = Duration::from_secs(1);
+
 /// Hears machines on `presence`. The handle works while [`Actor::run`] does.
 pub fn new(
     floor: &Floor,
@@ -58,6 +65,8 @@ pub fn new(
         mailbox,
         links: BTreeMap::new(),
         refused: BTreeMap::new(),
+        kept_at: BTreeMap::new(),
+        stale: BTreeSet::new(),
         follower: Follower::new(now),
         since: now.at,
         last_moved_ms: 0,
@@ -76,6 +85,11 @@ pub struct Actor {
     links: BTreeMap<MachineId, Link>,
     /// First number of a batch that was refused because marks before it are missing.
     refused: BTreeMap<MachineId, u64>,
+    /// When the last clock exchanges of each machine were put on disk.
+    kept_at: BTreeMap<MachineId, VecDeque<Duration>>,
+    /// Ended lessons that marks have reached into and whose records were not worked out again yet.
+    /// A box that stops before it is done looks at all lessons when it starts.
+    stale: BTreeSet<LessonId>,
     follower: Follower,
     /// Box time of this run's beginning: what is older was not measured by this clock.
     since: Timestamp,
@@ -89,8 +103,15 @@ impl Actor {
         if let Err(error) = self.write(heard::close_pages).await {
             fail("pages were not closed", &error);
         }
+        let now = self.clock.now();
+        match self.read(move |c| Ok(ledger::remembered(c, now)?)).await {
+            Ok(lessons) => self.stale.extend(lessons),
+            Err(error) => fail("lessons were not looked at again", &error),
+        }
         let mut touch = tokio::time::interval(TOUCH_EVERY);
         touch.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut look_again = tokio::time::interval(LOOK_AGAIN_EVERY);
+        look_again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut machines_speak = true;
         loop {
             tokio::select! {
@@ -104,6 +125,7 @@ impl Actor {
                     None => return,
                 },
                 _ = touch.tick() => self.touch_pages().await,
+                _ = look_again.tick() => self.look_again().await,
             }
         }
     }
@@ -112,6 +134,21 @@ impl Actor {
         let now = self.clock.now();
         if let Err(error) = self.write(move |tx| heard::touch_pages(tx, now)).await {
             fail("open pages were not noted", &error);
+        }
+    }
+
+    /// Works out the records of one stale lesson again.
+    async fn look_again(&mut self) {
+        let Some(lesson_id) = self.stale.pop_last() else { return };
+        let (clock, connected) = (self.clock.clone(), self.connected_now());
+        let rewritten = self.change(move |tx| {
+            let kept = ledger::meeting(tx, lesson_id)?;
+            Ok(ledger::rewrite(tx, &clock, &kept, &connected)?)
+        });
+        match rewritten.await {
+            Ok(true) => self.events.tell(Event::AttendanceChanged { lesson_id }),
+            Ok(false) => {}
+            Err(error) => fail("records were not worked out again", &error),
         }
     }
 

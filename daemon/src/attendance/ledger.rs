@@ -61,6 +61,11 @@ pub(super) fn rewrite(
     write(tx, clock, kept, &lines, kept.thresholds.unwrap_or_default(), end_at)
 }
 
+/// The ended lessons whose records can still be worked out again.
+pub(super) fn remembered(c: &Connection, now: Timestamp) -> Result<Vec<LessonId>, DbError> {
+    meeting::ended_since(c, now.plus_millis(-kept_ms()))
+}
+
 pub(super) fn is_forgotten(kept: &Kept, now: Timestamp) -> bool {
     now.millis_since(kept.window.start_at) > kept_ms()
 }

@@ -5,6 +5,9 @@
 //! words arrive late: then it is enough to say what is on disk here, and the machine goes back to
 //! it. Or the machine has lost what lies between (its disk was damaged): then it comes again with
 //! the same first number, and is believed.
+//!
+//! What one batch may cost is bounded, for others wait behind it: few lessons are written anew with
+//! it, and the rest one by one afterwards.
 
 use alfarid_protocol::{
     id::{LessonId, MachineId},
@@ -43,7 +46,13 @@ pub(super) struct Taken {
     pub news: bool,
     /// Ended lessons whose records are other than before.
     pub rewritten: Vec<LessonId>,
+    /// Ended lessons whose records have still to be worked out again.
+    pub stale: Vec<LessonId>,
 }
+
+/// Ended lessons that are written anew with a batch: a day's, the newest ones. A machine that was
+/// away for weeks reaches into more of them, and so does one that says nonsense.
+const AT_ONCE: usize = 8;
 
 pub(super) fn take(
     tx: &Transaction<'_>,
@@ -61,16 +70,18 @@ pub(super) fn take(
     }
     let mut reach = Reach::default();
     let mut news = false;
+    let mut room = heard::room_for_spans(tx, batch.machine)?;
     for mark in &batch.marks {
         let newest = heard::newest_span(tx, batch.machine)?;
-        let (before, after) = heard::take(tx, batch.machine, mark, batch.heard_at)?;
+        let taken = heard::take(tx, batch.machine, mark, batch.heard_at, &mut room)?;
+        let Some((before, after)) = taken else { continue };
         news |= before.is_none_or(|before| before.is_open != after.is_open);
         reach.add(tx, batch, newest, before, after)?;
     }
     let through = through.max(last);
     heard::set_marks_through(tx, batch.machine, through)?;
-    let rewritten = rewrite(tx, clock, batch.machine, reach, connected)?;
-    Ok(Taken { through, refused: None, news, rewritten })
+    let (rewritten, stale) = rewrite(tx, clock, batch.machine, reach, connected)?;
+    Ok(Taken { through, refused: None, news, rewritten, stale })
 }
 
 /// The time about which marks said something new.
@@ -115,20 +126,23 @@ impl Reach {
     }
 }
 
-/// Writes the records of ended lessons anew that the marks reach into.
+/// Writes the records of ended lessons anew that the marks reach into. Returns those that came out
+/// other than before, and those that are left to be looked at.
 fn rewrite(
     tx: &Transaction<'_>,
     clock: &Clock,
     machine: MachineId,
     reach: Reach,
     connected: &Connected,
-) -> Result<Vec<LessonId>, DbError> {
-    let Some((from, to)) = reach.0 else { return Ok(Vec::new()) };
+) -> Result<(Vec<LessonId>, Vec<LessonId>), DbError> {
+    let Some((from, to)) = reach.0 else { return Ok((Vec::new(), Vec::new())) };
+    let mut ended = meeting::ended_at(tx, machine, Span::new(from, to))?;
+    let stale = ended.split_off(ended.len().min(AT_ONCE));
     let mut rewritten = Vec::new();
-    for kept in meeting::ended_at(tx, machine, Span::new(from, to))? {
+    for kept in ended {
         if ledger::rewrite(tx, clock, &kept, connected)? {
             rewritten.push(kept.lesson);
         }
     }
-    Ok(rewritten)
+    Ok((rewritten, stale.into_iter().map(|kept| kept.lesson).collect()))
 }

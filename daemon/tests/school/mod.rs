@@ -363,7 +363,7 @@ impl Answer {
 }
 
 /// Waits until an event comes that `wanted` knows.
-pub(crate) async fn until(listener: &mut Listener, wanted: impl Fn(&Event) -> bool) {
+pub(crate) async fn until(listener: &mut Listener, mut wanted: impl FnMut(&Event) -> bool) {
     let waiting = async {
         while let Some(event) = listener.next().await {
             if wanted(&event) {

@@ -1,5 +1,7 @@
 //! What machines say, and by which clock.
 
+use std::time::Duration;
+
 use alfarid_protocol::{
     id::{BootId, MachineId},
     span::{Mark, Moment},
@@ -19,6 +21,11 @@ use crate::{
     events::Event,
     machines::PresenceMessage,
 };
+
+/// So many exchanges of one machine are put on disk in so long a time: an honest machine has one a
+/// minute, and a few more when it is started again and its network flaps.
+const MOST_KEPT: usize = 8;
+const KEPT_IN: Duration = Duration::from_secs(160);
 
 /// A connected machine.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +76,7 @@ impl Actor {
             None => self.read(move |c| Ok(heard::last_exchange(c, machine, boot)?)).await?,
         };
         self.links.insert(machine, Link { boot, last, stored });
-        if last.is_news(stored) {
+        if last.is_news(stored) && self.may_keep(machine) {
             self.keep(machine, boot, last).await?;
             self.links.insert(machine, Link { boot, last, stored: Some(last) });
         }
@@ -86,9 +93,24 @@ impl Actor {
         Exchange { monotonic_ms: integer(moment.monotonic_ms), box_time }
     }
 
+    /// Whether one more exchange of a machine is put on disk: one that says something else each
+    /// time, or that it has started again, has its share and no more.
+    fn may_keep(&mut self, machine: MachineId) -> bool {
+        let now = self.clock.monotonic();
+        let kept_at = self.kept_at.entry(machine).or_default();
+        if kept_at.len() == MOST_KEPT {
+            if kept_at.front().is_some_and(|oldest| now < *oldest + KEPT_IN) {
+                return false;
+            }
+            kept_at.pop_front();
+        }
+        kept_at.push_back(now);
+        true
+    }
+
     /// What a machine did up to here is known; what it does from now on it will tell.
     async fn gone(&mut self, machine: MachineId) -> Result<(), Error> {
-        if let Some(link) = self.links.remove(&machine) {
+        if let Some(link) = self.links.remove(&machine).filter(|_| self.may_keep(machine)) {
             self.keep(machine, link.boot, link.last).await?;
         }
         self.people_changed(machine).await
@@ -123,6 +145,7 @@ impl Actor {
         for lesson_id in taken.rewritten {
             self.events.tell(Event::AttendanceChanged { lesson_id });
         }
+        self.stale.extend(taken.stale);
         if taken.news { self.people_changed(machine).await } else { Ok(()) }
     }
 

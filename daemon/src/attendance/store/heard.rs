@@ -37,14 +37,35 @@ pub(in crate::attendance) fn set_marks_through(
     Ok(())
 }
 
-/// Takes one mark into its span. Returns the span before and after.
+/// Spans of one machine that are kept at a time: a hundred on each day that they are kept for. Each
+/// roll that the machine is on is called from them.
+const MOST_SPANS: u32 = 3_000;
+
+/// How many spans more are kept of `machine`.
+pub(in crate::attendance) fn room_for_spans(
+    c: &Connection,
+    machine: MachineId,
+) -> Result<u32, DbError> {
+    let mut statement =
+        c.prepare_cached("SELECT count(*) FROM machine_spans WHERE machine_id = ?1")?;
+    let kept: u32 = statement.query_row([machine.to_string()], |row| row.get(0))?;
+    Ok(MOST_SPANS.saturating_sub(kept))
+}
+
+/// Takes one mark into its span. Returns the span before and after; `None` for a new one when there
+/// is no `room` for it, which is then passed over: a machine that names so many means none.
 pub(in crate::attendance) fn take(
     tx: &Transaction<'_>,
     machine: MachineId,
     mark: &Mark,
     heard_at: Timestamp,
-) -> Result<(Option<MachineSpan>, MachineSpan), DbError> {
+    room: &mut u32,
+) -> Result<Option<(Option<MachineSpan>, MachineSpan)>, DbError> {
     let before = machine_span(tx, machine, mark.span)?;
+    if before.is_none() {
+        let Some(left) = room.checked_sub(1) else { return Ok(None) };
+        *room = left;
+    }
     let mut after = before.unwrap_or_else(|| MachineSpan::first(mark));
     after.hear(mark);
     if before != Some(after) {
@@ -66,7 +87,7 @@ pub(in crate::attendance) fn take(
             heard_at.0,
         ])?;
     }
-    Ok((before, after))
+    Ok(Some((before, after)))
 }
 
 fn machine_span(

@@ -179,7 +179,7 @@ pub(in crate::attendance) fn shift(
     Ok(lessons)
 }
 
-/// Ended lessons in which somebody sat at `machine` and that overlap `span`.
+/// Ended lessons in which somebody sat at `machine` and that overlap `span`, the newest first.
 pub(in crate::attendance) fn ended_at(
     c: &Connection,
     machine: MachineId,
@@ -188,12 +188,25 @@ pub(in crate::attendance) fn ended_at(
     let mut statement = c.prepare_cached(&format!(
         "{MEETING}
          WHERE end_at >= ?2 AND start_at <= ?3
-           AND lesson_id IN (SELECT lesson_id FROM lesson_seats WHERE machine_id = ?1)"
+           AND lesson_id IN (SELECT lesson_id FROM lesson_seats WHERE machine_id = ?1)
+         ORDER BY start_at DESC"
     ))?;
     let to_at = span.to_at.map_or(i64::MAX, |to_at| to_at.0);
     let key = params![machine.to_string(), span.from_at.0, to_at];
     let meetings = statement.query_map(key, read_meeting)?;
     Ok(meetings.collect::<Result<_, _>>()?)
+}
+
+/// Lessons that have ended and began no earlier than `since`.
+pub(in crate::attendance) fn ended_since(
+    c: &Connection,
+    since: Timestamp,
+) -> Result<Vec<LessonId>, DbError> {
+    let mut statement = c.prepare_cached(
+        "SELECT lesson_id FROM meetings WHERE end_at IS NOT NULL AND start_at >= ?1",
+    )?;
+    let lessons = statement.query_map([since.0], |row| column::id(row, 0))?;
+    Ok(lessons.collect::<Result<_, _>>()?)
 }
 
 fn read_meeting(row: &Row<'_>) -> rusqlite::Result<Kept> {
