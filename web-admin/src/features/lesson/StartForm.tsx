@@ -18,6 +18,8 @@ import { machinesQuery } from './queries';
 import { useNow } from './useNow';
 import { useStart } from './useStart';
 
+const wrapping = { root: classes.start ?? '', label: classes.startWords ?? '' };
+
 interface Props {
   classes: SchoolClass[];
   rooms: Room[];
@@ -93,9 +95,14 @@ export function StartForm({ classes: schoolClasses, rooms, active, recent, plann
             {due !== null && (
               <div>{t('home.planned_now', { time: formatTime(i18n.language, due.start_at) })}</div>
             )}
-            {room.machine_count === 0
-              ? t('home.no_machines')
-              : t('home.machines', { count: room.machine_count, connected: room.connected_count })}
+            <div>
+              {room.machine_count === 0
+                ? t('home.no_machines')
+                : t('home.machines', {
+                    count: room.machine_count,
+                    connected: room.connected_count,
+                  })}
+            </div>
             <MachinePicker
               machines={free}
               chosen={machineIds}
@@ -111,6 +118,7 @@ export function StartForm({ classes: schoolClasses, rooms, active, recent, plann
         {canShare && (
           <Button
             size="xl"
+            classNames={wrapping}
             leftSection={<IconPlayerPlay size={22} aria-hidden />}
             loading={start.isPending}
             onClick={() =>
@@ -127,6 +135,7 @@ export function StartForm({ classes: schoolClasses, rooms, active, recent, plann
           <Button
             key={lesson.id}
             size={canShare ? 'md' : 'xl'}
+            classNames={wrapping}
             variant={canShare || index > 0 ? 'default' : 'filled'}
             loading={start.isPending}
             onClick={() =>
@@ -140,6 +149,7 @@ export function StartForm({ classes: schoolClasses, rooms, active, recent, plann
         {inTheWay.length === 0 && (
           <VerdictButton
             size="xl"
+            classNames={wrapping}
             leftSection={<IconPlayerPlay size={22} aria-hidden />}
             verdict={
               machineIds?.length === 0 ? { ok: false, reason: t('home.pick_some') } : { ok: true }
