@@ -116,10 +116,11 @@ impl Buffer {
         Some(self.start_of(opening, held))
     }
 
-    /// The first packet of the newest keyframe not below `index`, if all of it is there.
+    /// The first packet of the oldest keyframe not below `index`, if all of it is there. The oldest:
+    /// live pictures are all shown, also those that came in one go.
     pub(super) fn whole_keyframe_from(&self, index: u64) -> Option<u64> {
-        let mut newest_first = self.packets.range(index..).rev();
-        let (&opening, held) = newest_first.find(|(_, held)| held.opens_keyframe)?;
+        let mut oldest_first = self.packets.range(index..);
+        let (&opening, held) = oldest_first.find(|(_, held)| held.opens_keyframe)?;
         let start = self.start_of(opening, held);
         let frame = (start..).map_while(|index| self.packets.get(&index));
         let mut frame = frame.take_while(|packet| packet.timestamp() == held.timestamp());
