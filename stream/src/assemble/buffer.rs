@@ -116,15 +116,16 @@ impl Buffer {
         Some(self.start_of(opening, held))
     }
 
-    /// The first packet of the oldest keyframe not below `index`, if all of it is there. The oldest:
+    /// The first packet of the oldest keyframe not below `index` of which all is there. The oldest:
     /// live pictures are all shown, also those that came in one go.
     pub(super) fn whole_keyframe_from(&self, index: u64) -> Option<u64> {
-        let mut oldest_first = self.packets.range(index..);
-        let (&opening, held) = oldest_first.find(|(_, held)| held.opens_keyframe)?;
-        let start = self.start_of(opening, held);
-        let frame = (start..).map_while(|index| self.packets.get(&index));
-        let mut frame = frame.take_while(|packet| packet.timestamp() == held.timestamp());
-        frame.any(|packet| packet.packet.header.marker).then_some(start)
+        let mut openings = self.packets.range(index..).filter(|(_, held)| held.opens_keyframe);
+        openings.find_map(|(&opening, held)| {
+            let start = self.start_of(opening, held);
+            let frame = (start..).map_while(|index| self.packets.get(&index));
+            let mut frame = frame.take_while(|packet| packet.timestamp() == held.timestamp());
+            frame.any(|packet| packet.packet.header.marker).then_some(start)
+        })
     }
 
     /// A delimiter or SEI may stand before the packet that gives a keyframe away.

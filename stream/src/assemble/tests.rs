@@ -280,6 +280,33 @@ fn a_live_keyframe_ends_the_catching_up_as_soon_as_it_is_whole() {
 }
 
 #[test]
+fn nothing_live_is_passed_over_for_a_later_keyframe() {
+    for (style, config) in [(Style::X264, NONE_KEPT), (Style::LibWebRtc, JOINING)] {
+        let air = on_air(style, "dKddKdKd");
+        let mut assembler = Assembler::new(style.codec(), config, ms(0));
+        // All of it arrives in one go.
+        for (_, sent) in &air {
+            push(&mut assembler, ms(10), sent, Origin::Live);
+        }
+        assert_eq!(numbers(&air, &drain(&mut assembler, ms(10))), [1, 2, 3, 4, 5, 6, 7]);
+    }
+}
+
+#[test]
+fn a_live_keyframe_with_a_hole_does_not_stand_before_one_that_is_whole() {
+    let air = on_air(Style::LibWebRtc, "KddKdKd");
+    let mut assembler = Assembler::new(Codec::Vp8, JOINING, ms(0));
+    push(&mut assembler, ms(10), &air[2].1, Origin::Live);
+    push(&mut assembler, ms(20), &air[0].1, Origin::Kept);
+    let (holed, after) = (&air[3].1, air[4..].iter().flat_map(|(_, sent)| sent));
+    push(&mut assembler, ms(30), &holed[..1], Origin::Live);
+    push(&mut assembler, ms(30), &holed[2..], Origin::Live);
+    let after: Vec<_> = after.cloned().collect();
+    push(&mut assembler, ms(30), &after, Origin::Live);
+    assert_eq!(numbers(&air, &drain(&mut assembler, ms(30))), [5, 6]);
+}
+
+#[test]
 fn a_full_buffer_is_emptied_and_the_next_keyframe_found() {
     let air = on_air(Style::PlainVp8, "KK");
     let (_, sent) = &air[0];
