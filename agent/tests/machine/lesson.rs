@@ -226,6 +226,22 @@ async fn a_lost_packet_costs_the_pictures_up_to_the_next_keyframe() {
     assert_eq!(lesson.on_show(), [pictures(0..13), pictures(20..40)].concat());
 }
 
+/// The wish for a keyframe does not wait for the next regular report.
+#[tokio::test]
+async fn a_lost_picture_is_told_at_once() {
+    let mut lesson = Lesson::begin(Codec::H264, group(7), 12).await;
+    lesson.grant(0).await;
+    lesson.want_kept().await;
+    lesson.send_kept(0, None).await;
+    lesson.wire.send(lesson.frames[..3].iter().flatten());
+    lesson.report_when("a regular report", |report| report.frames_shown == 3).await;
+    lesson.wire.send(lesson.frames[3].iter().skip(1));
+    lesson.wire.send(lesson.frames[4..6].iter().flatten());
+    // Regular ones are a second apart, and one has just come.
+    let told = lesson.report_when("the wish", |report| report.wants_keyframe);
+    assert!(tokio::time::timeout(Duration::from_millis(700), told).await.is_ok());
+}
+
 /// The box lost the control connection, and grants the lesson anew on the next: what comes from the
 /// group goes on, nothing is fetched twice, and reports speak of the newer grant.
 #[tokio::test]
