@@ -54,7 +54,9 @@ impl FromStr for SiteToken {
             .filter(|address| !address.is_empty())
             .map(str::to_owned)
             .collect();
-        if addresses.len() > MAX_ADDRESSES {
+        // They are logged and looked up: no space, no control character, nothing invisible.
+        let is_plain = |address: &String| address.bytes().all(|byte| byte.is_ascii_graphic());
+        if addresses.len() > MAX_ADDRESSES || !addresses.iter().all(is_plain) {
             return Err(TokenError::Damaged);
         }
         Ok(Self { root_spki_sha256, secret, addresses })
@@ -105,6 +107,14 @@ mod tests {
         let line = token().to_string();
         assert_eq!(line[..40].parse::<SiteToken>(), Err(TokenError::Damaged));
         assert_eq!("hello".parse::<SiteToken>(), Err(TokenError::NotAToken));
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_seen_is_damaged() {
+        for address in ["\u{c}", "box local:8444", "10.0.0.1:8444\u{3000}", "box\u{202e}:8444"] {
+            let line = format!("{},{address},box:1", token());
+            assert_eq!(line.parse::<SiteToken>(), Err(TokenError::Damaged), "{address:?}");
+        }
     }
 
     #[test]
