@@ -1,5 +1,5 @@
-//! The box as a service: what systemd gives it, what it says, how it takes up new settings, and
-//! what it hears by a microphone of its own.
+//! The box as a service: what systemd gives it, what its journal tells, and what it hears by a
+//! microphone of its own. (What a process alone can show is in the daemon's own tests.)
 //!
 //! Needs root, and `systemd` for its programs: no systemd has to run.
 
@@ -8,7 +8,6 @@
 mod installed;
 mod journal;
 mod microphone;
-mod settings;
 
 use std::time::Duration;
 
