@@ -11,6 +11,8 @@
 
 mod journal;
 
+use std::io::{self, IsTerminal, Write};
+
 use alfarid_protocol::id::{LessonId, RecordingId};
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 use thiserror::Error;
@@ -64,9 +66,19 @@ pub fn start(level: &str) -> Result<Verbosity, LoggingError> {
         let journal = JournalLog::new().map_err(LoggingError::Journal)?;
         registry.with(Journal::new(journal)).try_init()?;
     } else {
-        registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)).try_init()?;
+        let to_terminal = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+        registry.with(to_terminal.with_ansi(io::stderr().is_terminal())).try_init()?;
     }
     Ok(Verbosity(handle))
+}
+
+/// Says something to whoever stands before the box: what is logged goes to the journal alone, while
+/// the unit gives the standard output to the console too. Elsewhere the log is read as it is written.
+pub fn tell_console(line: &str) {
+    if connected_to_journal() {
+        // Without a console nobody stands there.
+        let _ = writeln!(io::stdout(), "{line}");
+    }
 }
 
 impl Verbosity {

@@ -23,7 +23,7 @@ use std::{
 
 use subtle::ConstantTimeEq;
 
-use crate::files;
+use crate::{files, logging};
 
 /// No 0 or O, no 1 or I: what people read from a screen and type.
 const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
@@ -86,11 +86,13 @@ impl ClaimCode {
         Self { path, state: Mutex::new(State { code, wrong: HashMap::new() }) }
     }
 
-    /// The log of the box's own machine is one of the two places where the code is meant to be.
+    /// The box's own console and log are where the code is meant to be, and nowhere else.
     fn announce(&self) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(code) = &state.code {
-            tracing::info!("this box is not claimed; the claim code is {}", grouped(code));
+            let grouped = grouped(code);
+            tracing::info!("this box is not claimed; the claim code is {grouped}");
+            logging::tell_console(&format!("Alfarid: the claim code of this box is {grouped}"));
         }
     }
 
