@@ -19,7 +19,11 @@ mod migrate;
 mod open;
 mod restore;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    path::Path,
+    sync::Arc,
+};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use thiserror::Error;
@@ -128,7 +132,8 @@ impl Db {
         let (sender, mut waiting) = mpsc::channel::<Write>(WRITES_WAITING);
         let thread = std::thread::spawn(move || {
             while let Some(write) = waiting.blocking_recv() {
-                write(&mut connection);
+                // Its transaction is rolled back on the way, and whoever waits hears `Closed`.
+                let _ = catch_unwind(AssertUnwindSafe(|| write(&mut connection)));
             }
         });
         let writer = Writer { writes: Some(sender), thread: Some(thread) };
@@ -171,9 +176,9 @@ impl Db {
         let done = logging::spawn_blocking(move || {
             let lock = || readers.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let connection = lock().pop().ok_or(DbError::Closed)?;
-            let result = work(&connection);
+            let result = catch_unwind(AssertUnwindSafe(|| work(&connection)));
             lock().push(connection);
-            result
+            result.unwrap_or_else(|panic| resume_unwind(panic))
         });
         done.await.map_err(|_| DbError::Closed)?
     }
@@ -226,6 +231,20 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(rows, 0);
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_costs_nobody_else_the_database() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(dir.path()).db;
+        for _ in 0..=READERS {
+            let written: Result<(), DbError> = db.write(|_| panic!("a write")).await;
+            assert!(matches!(written, Err(DbError::Closed)));
+            let read: Result<(), DbError> = db.read(|_| panic!("a read")).await;
+            assert!(matches!(read, Err(DbError::Closed)));
+        }
+        db.write(|tx| Ok::<_, DbError>(tx.execute("DELETE FROM settings", [])?)).await.unwrap();
+        db.read(|c| Ok::<_, DbError>(c.execute_batch("SELECT 1")?)).await.unwrap();
     }
 
     #[tokio::test]
