@@ -287,7 +287,7 @@ async fn a_machine_that_dials_in_too_often_is_told_to_come_later_and_keeps_what_
     let stage = Stage::without_lesson().await;
     let mut machine = stage.machine().await;
     let mut refused = None;
-    for _ in 0..30 {
+    for _ in 0..200 {
         let mut again = machine.twin();
         again.connect(&stage).await;
         let heard = |message| match message {

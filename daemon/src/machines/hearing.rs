@@ -132,8 +132,10 @@ impl Ears<'_> {
                 let _ = self.marks.try_send(marks);
             }
             FromMachine::WantKept { serial, video_from, audio_from } => {
-                let wanted = MediaMessage::WantKept { machine, serial, video_from, audio_from };
-                let _ = deps.media.send(wanted).await;
+                if handle.patience().wants_kept(machine, handle.floor.clock.monotonic()) {
+                    let wanted = MediaMessage::WantKept { machine, serial, video_from, audio_from };
+                    let _ = deps.media.send(wanted).await;
+                }
             }
             FromMachine::Report(report) => {
                 let _ = deps.media.send(MediaMessage::Report { machine, report }).await;
