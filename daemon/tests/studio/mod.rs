@@ -192,6 +192,21 @@ impl Studio {
         }
     }
 
+    /// Waits until a recording has its place on the disk.
+    pub(crate) async fn begun(&mut self, id: RecordingId) {
+        loop {
+            let recording = self.recording.get(&person("admin"), id).await;
+            if recording.is_ok_and(|recording| recording.status != Status::Starting) {
+                return;
+            }
+            self.event(|event| {
+                matches!(event, Event::RecordingChanged { recording_id, .. } if *recording_id == id)
+                    .then_some(())
+            })
+            .await;
+        }
+    }
+
     /// Waits until nothing records `lesson`.
     pub(crate) async fn recording_is_over(&mut self, lesson: LessonId) {
         while self.recording.running(lesson).is_some() {
