@@ -29,9 +29,8 @@ export default defineConfig({
   },
   test: {
     environment: 'jsdom',
-    // One browser-like world for all files: making one costs more than all the tests in it.
+    // A world of its own for each file: what one leaves behind must not decide another's test.
     pool: 'threads',
-    isolate: false,
     setupFiles: ['src/test.setup.ts'],
     // Languages and clocks differ between machines; the tests do not.
     env: { TZ: 'UTC' },
