@@ -8,6 +8,9 @@ use gstreamer_app::AppSink;
 
 use crate::{marker, trace};
 
+/// A file that is broken in its head gives neither a picture nor an end.
+const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(10);
+
 /// A picture of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Played {
@@ -48,7 +51,7 @@ pub fn listen(path: &Path) -> Result<Vec<f32>> {
     let (pipeline, samples) = open(path, &launch, "samples")?;
     pipeline.set_state(gst::State::Playing)?;
     let mut heard = Vec::new();
-    while let Ok(sample) = samples.pull_sample() {
+    while let Some(sample) = samples.try_pull_sample(PATIENCE) {
         let Some(buffer) = sample.buffer() else { continue };
         let Ok(bytes) = buffer.map_readable() else { continue };
         let four = |bytes: &[u8]| bytes.try_into().map(f32::from_le_bytes);
@@ -76,7 +79,7 @@ fn open(path: &Path, launch: &str, sink: &str) -> Result<(gst::Pipeline, AppSink
 
 fn pull(pictures: &AppSink) -> Vec<Played> {
     let mut played = Vec::new();
-    while let Ok(sample) = pictures.pull_sample() {
+    while let Some(sample) = pictures.try_pull_sample(PATIENCE) {
         let Some(buffer) = sample.buffer() else { continue };
         let Ok(picture) = buffer.map_readable() else { continue };
         let at = buffer.pts().map_or(Duration::ZERO, |pts| Duration::from_nanos(pts.nseconds()));

@@ -109,9 +109,10 @@ async fn a_lesson_goes_on_after_the_daemon_was_killed() -> Result<()> {
     let last = playback::play(&recorded)?.iter().rev().find_map(|picture| picture.counter);
     let last = last.context("a counter in what was recorded before the kill")?;
     ensure!(last + TICKS >= newest, "the recording ends at {last}, {newest} was on show");
-    judge_goes_on(&school, &recorded, newest).await?;
+    trace.wait_for_more(90, SECONDS(20)).await.context("three seconds more of the lesson")?;
     end(&page).await?;
     judge_attendance(&school, &lesson).await?;
+    judge_goes_on(&school, &lesson, &recorded, newest).await?;
     browser.close().await?;
     school.classroom.close()
 }
@@ -267,25 +268,32 @@ fn time(of: &serde_json::Value, field: &str) -> Result<i64> {
 }
 
 /// After the kill the recording goes on in a file of its own, which plays.
-async fn judge_goes_on(school: &School, before: &Path, newest: u32) -> Result<()> {
-    eventually("the recording goes on", SECONDS(10), async || {
-        let files = files_under(&school.recordings_dir())?;
-        let later = files.iter().filter(|file| in_folder(file, "screen") && *file != before);
-        let played = later.filter_map(|file| playback::play(file).ok()).flatten();
-        let fresh = played.filter(|picture| picture.counter > Some(newest)).count();
-        ensure!(fresh >= 30, "{fresh} pictures from after the kill");
+async fn judge_goes_on(school: &School, lesson: &str, before: &Path, newest: u32) -> Result<()> {
+    ready(school, lesson, 2).await?;
+    let files = files_under(&school.recordings_dir())?;
+    let later = files.iter().filter(|file| in_folder(file, "screen") && *file != before);
+    let mut fresh = 0;
+    for file in later {
+        let played = playback::play(file)?;
+        fresh += played.iter().filter(|picture| picture.counter > Some(newest)).count();
+    }
+    ensure!(fresh >= 60, "{fresh} pictures were recorded after the kill");
+    Ok(())
+}
+
+/// Waits until the lesson has so many recordings, and each can be played.
+async fn ready(school: &School, lesson: &str, stretches: usize) -> Result<()> {
+    eventually("the recording is ready", SECONDS(20), async || {
+        let all = school.items(&format!("/api/v1/recordings?lesson_id={lesson}")).await?;
+        let is_ready = all.iter().all(|recording| recording["status"] == "ready");
+        ensure!(all.len() == stretches && is_ready, "{all:?}");
         Ok(())
     })
     .await
 }
 
 async fn judge_recording(school: &School, lesson: &str, sent: usize) -> Result<()> {
-    eventually("the recording is ready", SECONDS(20), async || {
-        let all = school.items(&format!("/api/v1/recordings?lesson_id={lesson}")).await?;
-        ensure!(all.len() == 1 && all[0]["status"] == "ready", "{all:?}");
-        Ok(())
-    })
-    .await?;
+    ready(school, lesson, 1).await?;
     let video = recorded_video(school)?;
     let played = playback::play(&video)?;
     let counters = played.iter().filter(|picture| picture.counter.is_some()).count();
