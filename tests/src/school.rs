@@ -39,6 +39,8 @@ pub struct Options {
     pub display: Option<String>,
     /// Machines that receive and show nothing: twenty decoders do not fit into two cores.
     pub without_players: bool,
+    /// Players that count and write nothing down, as a student's: their pictures cannot be judged.
+    pub without_traces: bool,
     /// Run the daemon as a unit of systemd: what it says is in a journal.
     pub journal: bool,
 }
@@ -263,7 +265,10 @@ fn start_player(host: &Host, options: &Options) -> Result<Process> {
             command.env("DISPLAY", display);
         }
         None => {
-            command.args(["--sink", "null"]).arg("--trace").arg(trace_path(host));
+            command.args(["--sink", "null"]);
+            if !options.without_traces {
+                command.arg("--trace").arg(trace_path(host));
+            }
         }
     }
     host.spawn("player", command)

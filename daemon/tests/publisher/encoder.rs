@@ -53,8 +53,9 @@ impl Encoder {
             ),
             other => panic!("no encoder for {other:?}"),
         };
+        // Its corner of noise fills any bit rate that is asked for; a plain picture would not.
         let source = format!(
-            "videotestsrc is-live=true pattern=ball \
+            "videotestsrc is-live=true pattern=smpte \
              ! video/x-raw,width={width},height={height},framerate={fps}/1 ! timeoverlay ! {encode}"
         );
         Self::run(&source, codec, packets)
