@@ -17,6 +17,7 @@
 //!   keyframes.
 //! - [`gop`] keeps what a late joiner needs; [`keyframes`] says when to ask for a new start.
 //! - [`assemble`] makes whole frames out of what arrives.
+//! - [`srtp`] seals what goes to the group and opens it again, by the keys of [`epoch`].
 //! - [`rtp`], [`rtcp`], [`h264`] and [`vp8`] read and write the formats; [`index`] unwraps their
 //!   numbers. They never panic and never allocate more than their input, whatever the bytes.
 //!
@@ -78,6 +79,8 @@
 
 pub mod assemble;
 pub mod codec;
+pub mod epoch;
+mod gcm;
 pub mod gop;
 pub mod h264;
 pub mod index;
@@ -86,6 +89,7 @@ pub mod relay;
 pub mod reorder;
 pub mod rtcp;
 pub mod rtp;
+pub mod srtp;
 pub mod vp8;
 
 #[cfg(test)]
