@@ -17,7 +17,7 @@
 //!   keyframes.
 //! - [`gop`] keeps what a late joiner needs; [`keyframes`] says when to ask for a new start.
 //! - [`assemble`] makes whole frames out of what arrives.
-//! - [`srtp`] seals what goes to the group and opens it again, by the keys of [`epoch`].
+//! - [`srtp`] seals what goes to the group and opens it again; [`epoch`] says when the key changes.
 //! - [`rtp`], [`rtcp`], [`h264`] and [`vp8`] read and write the formats; [`index`] unwraps their
 //!   numbers. They never panic and never allocate more than their input, whatever the bytes.
 //!
