@@ -18,6 +18,7 @@
 //! - [`gop`] keeps what a late joiner needs; [`keyframes`] says when to ask for a new start.
 //! - [`assemble`] makes whole frames out of what arrives.
 //! - [`srtp`] seals what goes to the group and opens it again; [`epoch`] says when the key changes.
+//! - [`feedback`] is what each machine tells the box, sealed for the two of them.
 //! - [`rtp`], [`rtcp`], [`h264`] and [`vp8`] read and write the formats; [`index`] unwraps their
 //!   numbers. They never panic and never allocate more than their input, whatever the bytes.
 //!
@@ -80,6 +81,7 @@
 pub mod assemble;
 pub mod codec;
 pub mod epoch;
+pub mod feedback;
 mod gcm;
 pub mod gop;
 pub mod h264;
