@@ -16,6 +16,7 @@
 //! - [`relay`] makes one unbroken stream out of changing publishers, and starts it only at
 //!   keyframes.
 //! - [`gop`] keeps what a late joiner needs; [`keyframes`] says when to ask for a new start.
+//! - [`pace`] spreads a keyframe over a frame time.
 //! - [`assemble`] makes whole frames out of what arrives.
 //! - [`srtp`] seals what goes to the group and opens it again; [`epoch`] says when the key changes.
 //! - [`feedback`] is what each machine tells the box, sealed for the two of them.
@@ -87,6 +88,7 @@ pub mod gop;
 pub mod h264;
 pub mod index;
 pub mod keyframes;
+pub mod pace;
 pub mod relay;
 pub mod reorder;
 pub mod rtcp;
