@@ -179,6 +179,13 @@ impl Relay {
         self.present.as_ref().map(|feed| feed.source)
     }
 
+    /// The outgoing timestamp of what has `timestamp` at this source: so its sender reports are read
+    /// in the track's own time. `None` while the source is not on air.
+    pub fn outgoing(&self, source: SourceId, timestamp: u32) -> Option<u32> {
+        self.source().filter(|present| *present == source)?;
+        Some(self.numbering.outgoing(timestamp))
+    }
+
     /// Nothing of this source can be sent before its next keyframe. Never so for sound.
     pub fn wants_keyframe(&self, source: SourceId) -> bool {
         let mut feeds = self.present.iter().chain(&self.announced);

@@ -64,6 +64,11 @@ impl Numbering {
         Some(timestamp.wrapping_add(self.outgoing.codec.ticks(now.saturating_sub(at))))
     }
 
+    /// A timestamp of the present source as it goes on air.
+    pub(super) fn outgoing(&self, timestamp: u32) -> u32 {
+        timestamp.wrapping_add(self.timestamp_offset)
+    }
+
     /// A source takes over whose first frame has `timestamp` and starts now.
     pub(super) fn change_source(&mut self, now: Duration, timestamp: u32) {
         let outgoing = match self.newest {
