@@ -36,6 +36,12 @@ impl Codec {
         let ticks = span.as_nanos() * u128::from(self.clock_rate()) / 1_000_000_000;
         (ticks & 0xffff_ffff) as u32
     }
+
+    /// How long so many ticks of the RTP clock take.
+    pub(crate) fn span(self, ticks: u32) -> Duration {
+        // Below 2^62: no overflow.
+        Duration::from_nanos(u64::from(ticks) * 1_000_000_000 / u64::from(self.clock_rate()))
+    }
 }
 
 /// Width and height of a picture in pixels, as it is shown (cropped).
@@ -55,5 +61,7 @@ mod tests {
         assert_eq!(Codec::Opus.ticks(Duration::from_millis(20)), 960);
         let day = Duration::from_hours(24);
         assert_eq!(u64::from(Codec::H264.ticks(day)), 86_400 * 90_000 % (1 << 32));
+        assert_eq!(Codec::Opus.span(960), Duration::from_millis(20));
+        assert_eq!(Codec::H264.span(u32::MAX).as_secs(), 47_721);
     }
 }

@@ -20,6 +20,7 @@
 //! - [`assemble`] makes whole frames out of what arrives.
 //! - [`srtp`] seals what goes to the group and opens it again; [`epoch`] says when the key changes.
 //! - [`feedback`] is what each machine tells the box, sealed for the two of them.
+//! - [`playout`] says when a frame is shown, on all machines at the same moment.
 //! - [`rtp`], [`rtcp`], [`h264`] and [`vp8`] read and write the formats; [`index`] unwraps their
 //!   numbers. They never panic and never allocate more than their input, whatever the bytes.
 //!
@@ -89,6 +90,7 @@ pub mod h264;
 pub mod index;
 pub mod keyframes;
 pub mod pace;
+pub mod playout;
 pub mod relay;
 pub mod reorder;
 pub mod rtcp;
