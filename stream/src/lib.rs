@@ -16,6 +16,7 @@
 //! - [`relay`] makes one unbroken stream out of changing publishers, and starts it only at
 //!   keyframes.
 //! - [`gop`] keeps what a late joiner needs; [`keyframes`] says when to ask for a new start.
+//! - [`egress`] is what the publisher is asked for when machines without multicast cost too much.
 //! - [`pace`] spreads a keyframe over a frame time.
 //! - [`assemble`] makes whole frames out of what arrives.
 //! - [`srtp`] seals what goes to the group and opens it again; [`epoch`] says when the key changes.
@@ -85,6 +86,7 @@ pub mod codec;
 pub mod epoch;
 pub mod feedback;
 mod gcm;
+pub mod egress;
 pub mod gop;
 pub mod h264;
 pub mod index;
