@@ -16,7 +16,8 @@
 //! - [`relay`] makes one unbroken stream out of changing publishers, and starts it only at
 //!   keyframes.
 //! - [`gop`] keeps what a late joiner needs; [`keyframes`] says when to ask for a new start.
-//! - [`egress`] is what the publisher is asked for when machines without multicast cost too much.
+//! - [`rung`] is how one machine climbs and falls between multicast, unicast and the tunnel, and why;
+//!   [`egress`] what the publisher is asked for when the lower rungs cost too much.
 //! - [`pace`] spreads a keyframe over a frame time.
 //! - [`assemble`] makes whole frames out of what arrives.
 //! - [`srtp`] seals what goes to the group and opens it again; [`epoch`] says when the key changes.
@@ -98,6 +99,7 @@ pub mod reorder;
 pub mod rtcp;
 pub mod rtp;
 pub mod srtp;
+pub mod rung;
 pub mod vp8;
 
 #[cfg(test)]
