@@ -16,12 +16,13 @@
 //! - [`relay`] makes one unbroken stream out of changing publishers, and starts it only at
 //!   keyframes.
 //! - [`gop`] keeps what a late joiner needs; [`keyframes`] says when to ask for a new start.
-//! - [`rung`] is how one machine climbs and falls between multicast, unicast and the tunnel, and why;
-//!   [`egress`] what the publisher is asked for when the lower rungs cost too much.
-//! - [`pace`] spreads a keyframe over a frame time.
-//! - [`assemble`] makes whole frames out of what arrives.
 //! - [`srtp`] seals what goes to the group and opens it again; [`epoch`] says when the key changes.
+//! - [`pace`] spreads a keyframe over a frame time.
 //! - [`feedback`] is what each machine tells the box, sealed for the two of them.
+//! - [`rung`] is how one machine climbs and falls between multicast, unicast and the tunnel, and
+//!   why; [`egress`] what the publisher is asked for when the lower rungs cost too much.
+//! - [`querier`] keeps switches from forgetting who is in a group.
+//! - [`assemble`] makes whole frames out of what arrives.
 //! - [`playout`] says when a frame is shown, on all machines at the same moment.
 //! - [`rtp`], [`rtcp`], [`h264`] and [`vp8`] read and write the formats; [`index`] unwraps their
 //!   numbers. They never panic and never allocate more than their input, whatever the bytes.
@@ -84,22 +85,23 @@
 
 pub mod assemble;
 pub mod codec;
+pub mod egress;
 pub mod epoch;
 pub mod feedback;
 mod gcm;
-pub mod egress;
 pub mod gop;
 pub mod h264;
 pub mod index;
 pub mod keyframes;
 pub mod pace;
 pub mod playout;
+pub mod querier;
 pub mod relay;
 pub mod reorder;
 pub mod rtcp;
 pub mod rtp;
-pub mod srtp;
 pub mod rung;
+pub mod srtp;
 pub mod vp8;
 
 #[cfg(test)]
