@@ -59,11 +59,15 @@ export class Channel {
     this.#publisher.start();
   }
 
-  /** Another screen or window, without a gap where the browser allows it. */
+  /**
+   * Another screen or window, without a gap where the browser allows it. Once this resolves nothing
+   * of the former one is captured any longer.
+   */
   async replaceStream(stream: MediaStream): Promise<void> {
     const former = this.#stream;
     this.#stream = stream;
-    const isReplaced = await this.#replaceTracks(former, stream);
+    // What a browser will not replace, a new call does.
+    const isReplaced = await this.#replaceTracks(former, stream).catch(() => false);
     former.getTracks().forEach((track) => track.stop());
     if (!isReplaced) this.#publisher.renew();
   }

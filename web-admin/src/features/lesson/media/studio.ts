@@ -71,13 +71,15 @@ class Studio {
     const picture = stream.getVideoTracks()[0] ?? null;
     const surface = surfaceOf(picture?.getSettings().displaySurface);
     // First the cover, then the picture: no name may be in the first frame.
-    announceSurface(surface);
+    if (surface === 'whole_screen') announceSurface(surface);
     this.#picture = picture;
     // The browser's own "Stop sharing".
     picture?.addEventListener('ended', () => {
       if (this.#picture === picture) this.stopScreen();
     });
     await this.#putScreenOnAir(lesson, stream, surface);
+    // No name may be in the last frame of a whole screen either: its picture has ended only now.
+    if (this.#picture === picture) announceSurface(surface);
   }
 
   stopScreen(): void {
