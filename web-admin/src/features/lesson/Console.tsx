@@ -45,7 +45,7 @@ export function Console({ desk, onHelp }: Props) {
             icon={<IconScreenShare aria-hidden />}
             label={t('lesson.share')}
             verdict={may.share}
-            onPress={() => void studio.shareScreen(lesson)}
+            onPress={() => void studio.shareScreen(lesson, desk.stream.limits)}
           />
         )}
         {own.screen !== null && (
@@ -60,7 +60,7 @@ export function Console({ desk, onHelp }: Props) {
               icon={<IconScreenShare aria-hidden />}
               label={t('lesson.share_other')}
               verdict={may.share}
-              onPress={() => void studio.shareScreen(lesson)}
+              onPress={() => void studio.shareScreen(lesson, desk.stream.limits)}
             />
           </>
         )}
@@ -104,7 +104,7 @@ function VoiceKey({ desk }: { desk: DeskState }) {
         icon={<IconMicrophone aria-hidden />}
         label={t('lesson.speak')}
         verdict={desk.may.speak}
-        onPress={() => void studio.speak(desk.lesson)}
+        onPress={() => void studio.speak(desk.lesson, desk.stream.limits)}
       />
     );
   }

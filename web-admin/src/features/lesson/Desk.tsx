@@ -30,7 +30,8 @@ export function Desk({ lesson }: { lesson: Lesson }) {
     KeyM: () => studio.toggleMute(),
     Slash: () => setIsHelpOpen((isOpen) => !isOpen),
   });
-  useEffect(() => studio.follow(lesson), [lesson]);
+  const { limits } = desk.stream;
+  useEffect(() => studio.follow(lesson.id, limits), [lesson.id, limits]);
   useDocumentTitle(`${t(`lesson.lamp.${desk.lamp}`)} · ${lesson.class_name}`);
   useLeaveWarning(desk.studio.screen !== null);
 

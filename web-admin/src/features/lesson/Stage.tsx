@@ -97,7 +97,7 @@ function Invitation({ desk }: { desk: DeskState }) {
           size="xl"
           verdict={may.share}
           leftSection={<IconScreenShare size={24} aria-hidden />}
-          onClick={() => void studio.shareScreen(desk.lesson)}
+          onClick={() => void studio.shareScreen(desk.lesson, desk.stream.limits)}
         >
           {t('lesson.share')}
         </VerdictButton>

@@ -80,10 +80,10 @@ interface ScreenOptions extends DisplayMediaStreamOptions {
 }
 
 /** Opens the browser's picker. Rejects when the person declines. */
-export async function captureScreen(quality: Quality): Promise<MediaStream> {
+export async function captureScreen(quality: Quality | undefined): Promise<MediaStream> {
   const options: ScreenOptions = {
     // Encoding more than 1080p costs every student machine and shows them nothing.
-    video: { frameRate: { max: quality.fps }, width: { max: 1920 }, height: { max: 1080 } },
+    video: { ...frameRate(quality), width: { max: 1920 }, height: { max: 1080 } },
     // Sound of the computer: as it is, without the filters that are made for voices.
     audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
     selfBrowserSurface: 'exclude',
@@ -96,6 +96,11 @@ export async function captureScreen(quality: Quality): Promise<MediaStream> {
   for (const track of stream.getVideoTracks()) track.contentHint = 'detail';
   for (const track of stream.getAudioTracks()) track.contentHint = 'music';
   return stream;
+}
+
+/** How fast a picture may be captured. */
+export function frameRate(quality: Quality | undefined): MediaTrackConstraints {
+  return quality === undefined ? {} : { frameRate: { max: quality.fps } };
 }
 
 export function captureMicrophone(): Promise<MediaStream> {

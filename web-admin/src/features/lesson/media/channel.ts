@@ -3,11 +3,12 @@
  */
 import { api } from '../../../api/client';
 import { ApiProblem } from '../../../api/problem';
-import type { Lesson, PublicationKind, StreamState } from '../../../api/types';
+import type { PublicationKind, StreamState } from '../../../api/types';
 import { whipEndpoint } from '../../../lib/paths';
 import type { After } from '../../../lib/timer';
+import { frameRate } from './capture';
 import { type Phase, Publisher } from './publisher';
-import { type Quality, qualityOf } from './quality';
+import { isSameQuality, type Quality } from './quality';
 import type { Codec } from './sdp';
 import { WhipCall } from './whip';
 
@@ -18,8 +19,10 @@ export interface OnAir {
 
 export interface ChannelPlan {
   kind: PublicationKind;
-  lesson: Lesson;
+  lessonId: string;
   stream: MediaStream;
+  /** Without one the browser sends as it likes, until the box has said what it asks for. */
+  quality: Quality | undefined;
   codec: Codec;
   after: After;
   onChange(onAir: OnAir): void;
@@ -30,7 +33,7 @@ export class Channel {
   readonly #plan: ChannelPlan;
   readonly #publisher: Publisher<WhipCall>;
   #stream: MediaStream;
-  #quality: Quality;
+  #quality: Quality | undefined;
   /** The publications of this tab, by the ids that the box gave them. */
   readonly #ours = new Set<string>();
 
@@ -38,7 +41,7 @@ export class Channel {
     this.kind = plan.kind;
     this.#plan = plan;
     this.#stream = plan.stream;
-    this.#quality = qualityOf(plan.lesson);
+    this.#quality = plan.quality;
     this.#publisher = new Publisher({
       dial: (signal) => this.#dial(signal),
       isFinal,
@@ -73,12 +76,12 @@ export class Channel {
   }
 
   setQuality(quality: Quality): void {
-    if (quality.videoBps === this.#quality.videoBps && quality.fps === this.#quality.fps) return;
+    if (this.#quality !== undefined && isSameQuality(quality, this.#quality)) return;
     this.#quality = quality;
     // An encoder that will not be told goes on as it was, and the next call starts as it should.
     void this.#publisher.call?.setQuality(quality).catch(() => {});
     for (const track of this.#stream.getVideoTracks()) {
-      void track.applyConstraints({ frameRate: { max: quality.fps } }).catch(() => {});
+      void track.applyConstraints(frameRate(quality)).catch(() => {});
     }
   }
 
@@ -100,7 +103,7 @@ export class Channel {
     await this.#refuseIfReplaced();
     const call = await WhipCall.dial(
       {
-        endpoint: whipEndpoint(this.#plan.lesson.id, this.kind),
+        endpoint: whipEndpoint(this.#plan.lessonId, this.kind),
         stream: this.#stream,
         quality: this.#quality,
         codec: this.#plan.codec,
@@ -119,7 +122,7 @@ export class Channel {
   async #refuseIfReplaced(): Promise<void> {
     if (this.#ours.size === 0) return;
     const { data } = await api.GET('/api/v1/lessons/{id}/stream', {
-      params: { path: { id: this.#plan.lesson.id } },
+      params: { path: { id: this.#plan.lessonId } },
     });
     const present = data?.publications.find((publication) => publication.kind === this.kind);
     if (present !== undefined && !this.#ours.has(present.id)) {

@@ -34,7 +34,7 @@ export function preferredCodecs<C extends CodecLike>(codecs: readonly C[], first
 
 export interface AnswerTuning {
   /** Chromium starts a stream at 300 kbit/s and feels its way up; on a LAN that is a blurred minute. */
-  startVideoBps: number;
+  startVideoBps: number | undefined;
   /** Music and film want two channels; Chromium sends one unless the answer asks for both. */
   isStereo: boolean;
 }
@@ -45,9 +45,11 @@ export function tuneAnswer(sdp: string, tuning: AnswerTuning): string {
   const video = payloadTypes(lines, /^a=rtpmap:(\d+) (?:H264|VP8)\//i);
   const opus = payloadTypes(lines, /^a=rtpmap:(\d+) opus\//i);
   let tuned = lines;
-  for (const type of video) {
+  if (tuning.startVideoBps !== undefined) {
     const kbps = Math.round(tuning.startVideoBps / 1000);
-    tuned = withParameter(tuned, type, `x-google-start-bitrate=${kbps}`);
+    for (const type of video) {
+      tuned = withParameter(tuned, type, `x-google-start-bitrate=${kbps}`);
+    }
   }
   if (tuning.isStereo) for (const type of opus) tuned = withParameter(tuned, type, 'stereo=1');
   return tuned.join('\r\n');

@@ -9,6 +9,7 @@ class Track extends EventTarget {
   readonly kind = 'video';
   readonly displaySurface: string;
   isEnded = false;
+  constraints: unknown;
 
   constructor(displaySurface: string) {
     super();
@@ -19,6 +20,11 @@ class Track extends EventTarget {
     return { displaySurface: this.displaySurface };
   }
 
+  applyConstraints(constraints: unknown) {
+    this.constraints = constraints;
+    return Promise.resolve();
+  }
+
   stop() {
     this.isEnded = true;
   }
@@ -27,11 +33,22 @@ class Track extends EventTarget {
 /** The browser's end of the one call; what it sends is there to be looked at. */
 class Sender {
   track: Track;
+  encodings: object[];
   /** The browser takes its time. */
   replaced: Promise<void> = Promise.resolve();
 
-  constructor(track: Track) {
+  constructor(track: Track, encodings: object[]) {
     this.track = track;
+    this.encodings = encodings;
+  }
+
+  getParameters() {
+    return { encodings: this.encodings };
+  }
+
+  setParameters({ encodings }: { encodings: object[] }) {
+    this.encodings = encodings;
+    return Promise.resolve();
   }
 
   async replaceTrack(track: Track) {
@@ -46,8 +63,8 @@ class Peer {
   readonly connectionState = 'connected';
   readonly localDescription = { sdp: 'v=0' };
 
-  addTransceiver(track: Track) {
-    Peer.sender = new Sender(track);
+  addTransceiver(track: Track, { sendEncodings }: { sendEncodings: object[] }) {
+    Peer.sender = new Sender(track, sendEncodings);
     return { setCodecPreferences: () => {} };
   }
 
@@ -68,6 +85,10 @@ class Peer {
   }
 }
 
+const LIMITS = { max_fps: 17, max_bitrate_bps: 1_700_000, max_audio_bitrate_bps: 71_000 };
+
+const getDisplayMedia = vi.fn<(options: object) => Promise<unknown>>();
+
 /** The person picks this in the browser's own dialog. */
 function share(displaySurface: string): Promise<void> {
   const tracks = [new Track(displaySurface)];
@@ -76,11 +97,8 @@ function share(displaySurface: string): Promise<void> {
     getVideoTracks: () => tracks,
     getAudioTracks: () => [],
   };
-  vi.stubGlobal('navigator', {
-    userAgent: '',
-    mediaDevices: { getDisplayMedia: () => Promise.resolve(stream) },
-  });
-  return studio.shareScreen(lessonWith({}));
+  getDisplayMedia.mockResolvedValueOnce(stream);
+  return studio.shareScreen(lessonWith({}), LIMITS);
 }
 
 const isOnAir = (displaySurface: string) =>
@@ -108,6 +126,7 @@ beforeEach(() => {
       postMessage() {}
     },
   );
+  vi.stubGlobal('navigator', { userAgent: '', mediaDevices: { getDisplayMedia } });
   vi.stubGlobal('RTCPeerConnection', Peer);
   vi.stubGlobal('RTCRtpReceiver', { getCapabilities: () => ({ codecs: [] }) });
   const answer = { status: 201, headers: { location: '/whip/resources/p' } };
@@ -177,4 +196,17 @@ it('has the whole screen off the air even where the browser refuses to replace i
   expect(former?.track.isEnded).toBe(true);
   expect(Peer.sender).toBe(null);
   expect(isCovered.get()).toBe(false);
+});
+
+it('sends what the box asks for, and what it asks for later', async () => {
+  await share('window');
+  await isOnAir('window');
+  const video = expect.objectContaining({ frameRate: { max: 17 } });
+  expect(getDisplayMedia).toHaveBeenLastCalledWith(expect.objectContaining({ video }));
+  expect(Peer.sender?.encodings).toEqual([{ maxBitrate: 1_700_000, maxFramerate: 17 }]);
+  studio.follow('l', { ...LIMITS, max_fps: 9, max_bitrate_bps: 900_000 });
+  expect(Peer.sender?.encodings).toEqual([{ maxBitrate: 900_000, maxFramerate: 9 }]);
+  expect(Peer.sender?.track.constraints).toEqual({ frameRate: { max: 9 } });
+  studio.follow('another lesson', LIMITS);
+  expect(Peer.sender?.encodings).toEqual([{ maxBitrate: 900_000, maxFramerate: 9 }]);
 });

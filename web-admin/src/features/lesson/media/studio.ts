@@ -7,13 +7,13 @@
  */
 import { $api, queryClient } from '../../../api/client';
 import { after, linkState, onLiveEvent } from '../../../api/liveBox';
-import type { Lesson, PublicationKind, StreamState } from '../../../api/types';
+import type { Lesson, PublicationKind, StreamLimits, StreamState } from '../../../api/types';
 import { announceSurface, type Surface, surfaceOf } from '../../../lib/privacy';
 import { createStore } from '../../../lib/store';
 import { captureMicrophone, captureScreen, isDeclined, isMissing } from './capture';
 import { Channel, type OnAir } from './channel';
 import { type LevelMeter, startMeter } from './level';
-import { qualityOf } from './quality';
+import { type Quality, qualityOf } from './quality';
 import type { Codec } from './sdp';
 
 /** Why nothing could be captured, each a key of the catalogue. */
@@ -44,6 +44,8 @@ class Studio {
   #picture: MediaStreamTrack | null = null;
   #person: Channel | null = null;
   #voice: MediaStreamTrack | null = null;
+  /** What the box asks of publishers, once it has said so. */
+  #quality: Quality | undefined;
 
   constructor() {
     linkState.subscribe(() => {
@@ -57,12 +59,16 @@ class Studio {
     });
   }
 
-  /** Opens the browser's picker and puts the choice on air, in the place of what was there. */
-  async shareScreen(lesson: Lesson): Promise<void> {
+  /**
+   * Opens the browser's picker and puts the choice on air, in the place of what was there. `limits`:
+   * what the box asks of publishers, if it has said so.
+   */
+  async shareScreen(lesson: Lesson, limits: StreamLimits | undefined): Promise<void> {
     this.#enter(lesson);
+    this.follow(lesson.id, limits);
     let stream: MediaStream;
     try {
-      stream = await captureScreen(qualityOf(lesson));
+      stream = await captureScreen(this.#quality);
     } catch (error) {
       // Closing the picker is an answer, not a fault.
       if (!isDeclined(error)) this.#patch({ fault: 'capture_failed' });
@@ -91,8 +97,9 @@ class Studio {
   }
 
   /** Asks for the microphone once; after that it is only muted and unmuted. */
-  async speak(lesson: Lesson): Promise<void> {
+  async speak(lesson: Lesson, limits: StreamLimits | undefined): Promise<void> {
     this.#enter(lesson);
+    this.follow(lesson.id, limits);
     if (this.#person !== null) return;
     try {
       const stream = await captureMicrophone();
@@ -136,15 +143,20 @@ class Studio {
     if (this.#person !== null && isTaken('person')) this.stopSpeaking();
   }
 
-  /** The lesson's quality changed. */
-  follow(lesson: Lesson): void {
-    if (lesson.id === this.state.get().lessonId) this.#screen?.setQuality(qualityOf(lesson));
+  /** Keeps to what the box asks of publishers. */
+  follow(lessonId: string, limits: StreamLimits | undefined): void {
+    if (limits === undefined || lessonId !== this.state.get().lessonId) return;
+    const quality = qualityOf(limits);
+    this.#quality = quality;
+    this.#screen?.setQuality(quality);
+    this.#person?.setQuality(quality);
   }
 
   /** The lesson is over, or the person has left: nothing of them is captured any longer. */
   close(): void {
     this.stopScreen();
     this.stopSpeaking();
+    this.#quality = undefined;
     this.state.set(CLOSED);
   }
 
@@ -192,7 +204,15 @@ class Studio {
     stream: MediaStream,
     onChange: (onAir: OnAir) => void,
   ): Channel {
-    return new Channel({ kind, lesson, stream, codec: wantedCodec, after, onChange });
+    return new Channel({
+      kind,
+      lessonId: lesson.id,
+      stream,
+      quality: this.#quality,
+      codec: wantedCodec,
+      after,
+      onChange,
+    });
   }
 
   /** The box was away. What it no longer has is published again, unless the lesson is over. */

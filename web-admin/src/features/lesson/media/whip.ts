@@ -14,7 +14,7 @@ import { type Codec, preferredCodecs, tuneAnswer } from './sdp';
 export interface WhipPlan {
   endpoint: string;
   stream: MediaStream;
-  quality: Quality;
+  quality: Quality | undefined;
   codec: Codec;
   after: After;
 }
@@ -59,7 +59,7 @@ export class WhipCall implements Call {
       await pc.setRemoteDescription({
         type: 'answer',
         sdp: tuneAnswer(answer, {
-          startVideoBps: plan.quality.videoBps * 0.6,
+          startVideoBps: plan.quality && plan.quality.videoBps * 0.6,
           isStereo: plan.stream.getVideoTracks().length > 0,
         }),
       });
@@ -121,7 +121,8 @@ function addTracks(pc: RTCPeerConnection, plan: WhipPlan): void {
   }
 }
 
-function encoding(kind: string, quality: Quality): RTCRtpEncodingParameters {
+function encoding(kind: string, quality: Quality | undefined): RTCRtpEncodingParameters {
+  if (quality === undefined) return {};
   return kind === 'video'
     ? { maxBitrate: quality.videoBps, maxFramerate: quality.fps }
     : { maxBitrate: quality.audioBps };
