@@ -102,6 +102,15 @@ describe('Publisher', () => {
     expect(publisher.phase).toBe('on_air');
   });
 
+  it('does not go on air with what is out of date before it is there', async () => {
+    const { publisher, box } = scene();
+    publisher.start();
+    publisher.renew();
+    await settle();
+    expect(box.calls.map(({ isClosed }) => isClosed)).toEqual([true, false]);
+    expect(publisher.phase).toBe('on_air');
+  });
+
   it('gives up only where trying again cannot help', async () => {
     const { publisher, box, phases } = scene();
     box.refuses = true;

@@ -79,9 +79,9 @@ export class Publisher<C extends Call> {
     this.#dial();
   }
 
-  /** What is on air is known to be lost, though the connection has not noticed. */
+  /** What is on air, or about to be, is not what is wanted, though the connection is well. */
   renew(): void {
-    if (this.#phase !== 'on_air') return;
+    if (this.#phase !== 'on_air' && this.#phase !== 'connecting') return;
     this.#waitMs = FIRST_WAIT_MS;
     this.#dial();
   }
