@@ -19,7 +19,7 @@ use alfarid_daemon::{
     events::Event,
 };
 use alfarid_protocol::{
-    control::FromBox,
+    control::{FromBox, FromMachine, Report},
     grant::{Codec, Picture},
     id::LessonId,
 };
@@ -353,6 +353,36 @@ async fn every_screen_is_told_what_it_shows() {
     stage.broadcast.close(lesson).await.unwrap();
     let over = |message| matches!(message, FromBox::Withdraw { .. }).then_some(());
     machine.until("the end", over).await;
+}
+
+/// For longer than machines are judged by. None of them shows what arrives meanwhile, as told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_is_frozen_or_blank_makes_no_machine_look_stuck() {
+    let stage = Stage::new().await;
+    let mut machine = stage.machine().await;
+    let _teacher = share(&stage, "teacher", Spec::H264).await;
+    let grant = machine.grant().await;
+    let mut reception = Reception::begin(&mut machine, &grant).await;
+    let mut report = Report { serial: grant.serial, player: true, ..Report::default() };
+    let pictures =
+        [Picture::Live, Picture::Blank, Picture::Blank, Picture::Frozen, Picture::Frozen];
+    for picture in pictures {
+        stage.broadcast.set_picture(stage.lesson, picture).await.unwrap();
+        reception.frames(30).await;
+        report.packets_received = reception.indices.len() as u64;
+        report.frames_whole += 30;
+        report.frames_shown += if picture == Picture::Live { 30 } else { 0 };
+        machine.say(&FromMachine::Report(report.clone())).await;
+    }
+    // The box hears one after the other: it has heard the reports.
+    machine.kept(grant.serial, None).await;
+    let path = format!("/lessons/{}/stream", stage.lesson);
+    let stream = stage.get(&path).await;
+    let seen = &stream["machines"][0];
+    assert_eq!((&seen["state"], &seen["cause"]), (&json!("receiving"), &json!(null)));
+    stage.broadcast.set_picture(stage.lesson, Picture::Live).await.unwrap();
+    let stream = stage.get(&path).await;
+    assert_eq!(stream["machines"][0]["state"], "receiving", "it has its time to be shown");
 }
 
 #[tokio::test(flavor = "multi_thread")]

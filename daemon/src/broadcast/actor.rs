@@ -294,8 +294,7 @@ impl Actor {
     ) -> Result<(), Error> {
         let stage = self.stages.get_mut(&lesson).ok_or(Error::NotActive(lesson))?;
         let before = stage.airing.limits;
-        change(&mut stage.airing);
-        stage.is_news = true;
+        stage.change(change);
         let limits = stage.airing.limits;
         if limits != before {
             for publication in stage.screen.publications() {

@@ -9,7 +9,7 @@ use std::{
 
 use alfarid_protocol::{
     control::{FromBox, Report},
-    grant::{self, Grant},
+    grant::{self, Grant, Picture},
     id::{LessonId, MachineId, PublicationId},
 };
 use bytes::Bytes;
@@ -161,6 +161,18 @@ impl Stage {
         sources
     }
 
+    /// Changes what there is to put on air.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Airing)) {
+        let before = self.airing.picture;
+        change(&mut self.airing);
+        if before != Picture::Live && self.airing.picture == Picture::Live {
+            for receiver in self.receivers.values_mut() {
+                receiver.reports.begin_anew();
+            }
+        }
+        self.is_news = true;
+    }
+
     /// Whether a screen is on air, and its publisher can be heard.
     pub(super) fn is_on_air(&self) -> bool {
         self.told.is_seen()
@@ -247,7 +259,7 @@ impl Stage {
         // The least of the last seconds: what has only just begun to move cannot be missed yet.
         let least = self.fps.iter().copied().fold(f32::INFINITY, f32::min);
         let sent = self.is_on_air().then_some(if least.is_finite() { least } else { 0.0 });
-        receiver.reports.judge(now, sent)
+        receiver.reports.judge(now, sent, self.airing.picture)
     }
 
     /// Notices machines that are other than they were shown.
