@@ -80,7 +80,8 @@ pub struct Report {
     pub packets_lost: u64,
     pub frames_whole: u64,
     pub frames_dropped: u64,
-    /// Frames on show by the player, as it says itself; 0 without a player.
+    /// Frames on show by the player, as it says itself, whether or not somebody looks; 0 without a
+    /// player.
     pub frames_shown: u64,
     /// Whether a player is attached to the agent: somebody can see the lesson.
     pub player: bool,

@@ -6,7 +6,7 @@ use tokio::process::Command;
 
 use crate::{
     display::{Display, Screenshot},
-    media::{self, PLACES, place_of_bar},
+    media::{self, PLACES, TICKS, place_of_bar},
     player::{Feed, stage},
     process::Process,
 };
@@ -44,6 +44,14 @@ impl Window {
         let frames = media::video(codec, (1920, 1080), place + 1);
         self.tell(ToPlayer::Video(frames[0].clone())).await;
         for frame in frames.into_iter().skip(1) {
+            self.tell(ToPlayer::Video(frame)).await;
+        }
+    }
+
+    /// The same, without those on the way there.
+    async fn only_picture(&self, codec: Codec, place: usize) {
+        for mut frame in media::video(codec, (1920, 1080), place + 1) {
+            frame.catch_up = frame.timestamp != place as u64 * TICKS;
             self.tell(ToPlayer::Video(frame)).await;
         }
     }
@@ -96,6 +104,24 @@ async fn the_window_shows_what_the_teacher_lets_it_show() {
         .await;
     window.tell(ToPlayer::Stage(recorded)).await;
     window.shows("live-again", bar_at(9)).await;
+}
+
+/// A student with another window on top has a player that does its work.
+#[tokio::test]
+async fn pictures_that_another_window_covers_count_as_shown() {
+    let window = Window::open().await;
+    window.tell(ToPlayer::Stage(stage())).await;
+    window.only_picture(Codec::H264, 5).await;
+    window.shows("in-front", bar_at(5)).await;
+    window.feed.shown(1).await;
+    let mut another = Command::new("xlogo");
+    window.display.set(another.args(["-bg", "black", "-geometry", "1280x720+0+0"]));
+    let another = another.kill_on_drop(true).spawn().unwrap();
+    window.shows("covered", |shot| shot.letters(ALL, MIDDLE) == 0).await;
+    window.only_picture(Codec::Vp8, 9).await;
+    window.feed.shown(2).await;
+    drop(another);
+    window.shows("in-front-again", bar_at(9)).await;
 }
 
 #[tokio::test]

@@ -44,7 +44,6 @@ pub(crate) fn run(
         let now = clock::monotonic();
         match screen.next(now) {
             Ok(picture) => {
-                screen.count_shown();
                 if let Some(trace) = &mut trace {
                     trace.write(now, &picture)?;
                 }

@@ -3,6 +3,9 @@
 //! The feed's thread says what the lesson is, the decoder's brings pictures, the sink shows them.
 //! Nobody waits for anybody: the lock is held for moments, and a sink that is slow only ever finds
 //! the newest picture. A wake that is already on its way is enough.
+//!
+//! A picture counts as shown when the sink takes it, whether or not anybody looks: a window that
+//! another one covers paints nothing, and nothing is wrong with it.
 
 use std::{
     sync::{
@@ -89,7 +92,9 @@ impl Screen {
     /// For a sink that shows every picture: the next that is due, or when to look again.
     pub(crate) fn next(&self, now: Duration) -> Result<Picture, Option<Duration>> {
         let playout = &mut self.state().playout;
-        playout.next(now).ok_or_else(|| playout.next_due())
+        let picture = playout.next(now).ok_or_else(|| playout.next_due())?;
+        self.count_shown();
+        Ok(picture)
     }
 
     /// For a sink that shows the newest picture: what has changed.
@@ -98,6 +103,9 @@ impl Screen {
         let mut picture = false;
         while state.playout.next(now).is_some() {
             picture = true;
+        }
+        if picture {
+            self.count_shown();
         }
         let scene = std::mem::take(&mut state.changed);
         News { picture, scene, next_due: state.playout.next_due() }
@@ -116,12 +124,13 @@ impl Screen {
         }
     }
 
-    pub(crate) fn count_shown(&self) {
-        self.shown.fetch_add(1, Ordering::Relaxed);
-    }
-
+    /// How many pictures were on show.
     pub(crate) fn shown(&self) -> u64 {
         self.shown.load(Ordering::Relaxed)
+    }
+
+    fn count_shown(&self) {
+        self.shown.fetch_add(1, Ordering::Relaxed);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -111,8 +111,6 @@ struct Shown {
     pointer: Pointer,
     /// Nobody can see the window.
     hidden: bool,
-    /// The picture on show has not been painted yet.
-    fresh: bool,
     title: Option<String>,
 }
 
@@ -174,7 +172,6 @@ impl App {
         if news.scene {
             shown.follow_lesson(self.screen.title());
         }
-        shown.fresh |= news.picture;
         if news.picture || news.scene {
             shown.window.request_redraw();
         }
@@ -216,7 +213,6 @@ impl Shown {
             view: View::default(),
             pointer: Pointer::default(),
             hidden: false,
-            fresh: false,
             title: None,
         })
     }
@@ -253,11 +249,7 @@ impl Shown {
         let mut buffer = self.surface.buffer_mut().map_err(pixels)?;
         painter.paint(&mut buffer, size, &scene, picture.as_ref(), &self.view);
         self.window.pre_present_notify();
-        buffer.present().map_err(pixels)?;
-        if std::mem::take(&mut self.fresh) {
-            screen.count_shown();
-        }
-        Ok(())
+        buffer.present().map_err(pixels)
     }
 
     /// Does what the student does. `picture` is the size of the one on show.
