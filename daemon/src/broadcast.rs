@@ -50,7 +50,12 @@ use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use self::{
-    actor::Order, pipeline::Input, state::Publisher, tap::Tap, videos::Videos, whip::Wanted,
+    actor::{Order, Started},
+    pipeline::Input,
+    state::Publisher,
+    tap::Tap,
+    videos::Videos,
+    whip::Wanted,
 };
 use crate::{
     floor::Floor,
@@ -68,7 +73,8 @@ pub use self::{
 /// Orders that may wait for the actor. Full: whoever gives one waits.
 const ORDERS_WAITING: usize = 64;
 
-/// How long a source of the box may take to its first packet: cameras warm up.
+/// How long a source of the box may take to its first packet: cameras warm up. Beyond it the source
+/// is ended.
 const BEGIN: Duration = Duration::from_secs(8);
 
 #[derive(Debug, Error)]
@@ -335,11 +341,19 @@ impl Handle {
     }
 
     async fn begin(&self, lesson: LessonId, who: Publisher, input: Input) -> Result<(), Error> {
-        let begun = self.ask(|reply| Order::Play { lesson, who, input, reply }).await??;
+        let order = |reply| Order::Play { lesson, who, input, reply };
+        let Started { publication, begun } = self.ask(order).await??;
         match tokio::time::timeout(BEGIN, begun).await {
             Ok(Ok(begun)) => Ok(begun?),
-            // Ended before its first packet, or silent for so long.
-            Ok(Err(_)) | Err(_) => Err(PipelineError::Undecodable.into()),
+            // Somebody has ended it meanwhile, or put something else in its place.
+            Ok(Err(_)) => Ok(()),
+            Err(_) => {
+                // It must not take over later, when nobody waits for it any more.
+                match self.ask(|reply| Order::Unpublish(publication, who, reply)).await? {
+                    Ok(()) | Err(Error::NoSuchPublication(_)) => Err(PipelineError::Silent.into()),
+                    Err(error) => Err(error),
+                }
+            }
         }
     }
 

@@ -479,6 +479,19 @@ async fn the_box_plays_a_test_picture_and_a_video_of_its_own() {
     }
 }
 
+/// What was refused must not go on air behind its teacher's back, however late it begins.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_of_the_box_that_gives_nothing_is_ended_and_said_to_be_silent() {
+    let stage = Stage::new().await;
+    let videos = stage.floor.state_dir().join("videos");
+    std::fs::create_dir(&videos).unwrap();
+    make_late_video(&videos.join("late.mkv")).await;
+    let refused = source(&stage, json!({"kind": "file", "path": "late.mkv"})).await;
+    assert_eq!(refused.problem(StatusCode::CONFLICT), "source_silent");
+    let nothing = |stream: &serde_json::Value| stream["publications"] == json!([]);
+    stage.until_stream("without what was refused", nothing).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_publisher_that_vanishes_is_noticed() {
     let stage = Stage::new().await;
@@ -531,13 +544,25 @@ async fn source(stage: &Stage, form: serde_json::Value) -> Answer {
 
 /// Ten seconds of picture, without sound.
 async fn make_video(path: &std::path::Path) {
-    let made = tokio::process::Command::new("gst-launch-1.0")
-        .args(["-q", "videotestsrc", "num-buffers=150", "!"])
-        .args(["video/x-raw,width=320,height=240,framerate=15/1", "!"])
-        .args(["vp8enc", "deadline=1", "!", "matroskamux", "!", "filesink"])
-        .arg(format!("location={}", path.display()))
-        .status()
-        .await;
+    make_file(path, "videotestsrc num-buffers=150", "").await;
+}
+
+/// Its words begin at once, its picture after an hour.
+async fn make_late_video(path: &std::path::Path) {
+    let words = path.with_extension("srt");
+    std::fs::write(&words, "1\n00:00:00,000 --> 00:00:01,000\nSoon\n\n").unwrap();
+    let words = format!("filesrc location={} ! subparse ! queue ! mux.", words.display());
+    make_file(path, "videotestsrc num-buffers=15 timestamp-offset=3600000000000", &words).await;
+}
+
+async fn make_file(path: &std::path::Path, picture: &str, beside: &str) {
+    let pipeline = format!(
+        "{picture} ! video/x-raw,width=320,height=240,framerate=15/1 ! vp8enc deadline=1 ! queue \
+         ! matroskamux name=mux ! filesink location={} {beside}",
+        path.display(),
+    );
+    let mut gst = tokio::process::Command::new("gst-launch-1.0");
+    let made = gst.arg("-q").args(pipeline.split(' ')).status().await;
     assert!(made.unwrap().success());
 }
 

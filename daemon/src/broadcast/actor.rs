@@ -66,12 +66,12 @@ pub(super) enum Order {
         reply: Reply<Result<PublicationId, Error>>,
     },
     Unpublish(PublicationId, Publisher, Reply<Result<(), Error>>),
-    /// Puts a source of the box's own on air; answered by whether it has begun.
+    /// Puts a source of the box's own on air.
     Play {
         lesson: LessonId,
         who: Publisher,
         input: Input,
-        reply: Reply<Result<Begun, Error>>,
+        reply: Reply<Result<Started, Error>>,
     },
     StopPlaying(LessonId, Publisher, Reply<Result<(), Error>>),
     /// `None`: the box itself looks.
@@ -99,8 +99,12 @@ impl Order {
     }
 }
 
-/// Tells whether a source has begun to send.
-pub(super) type Begun = oneshot::Receiver<Result<(), PipelineError>>;
+/// A source of the box's own that was started.
+pub(super) struct Started {
+    pub(super) publication: PublicationId,
+    /// Whether it has begun to send; ends without a word when it was stopped before.
+    pub(super) begun: oneshot::Receiver<Result<(), PipelineError>>,
+}
 
 pub(super) struct Actor {
     floor: Floor,

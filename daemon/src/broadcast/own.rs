@@ -21,7 +21,7 @@ use crate::logging;
 pub(super) struct Own {
     /// Ends without a word when the source does, whatever the reason.
     pub(super) gone: oneshot::Receiver<Infallible>,
-    /// Whether it has begun to send.
+    /// Whether it has begun to send; ends without a word when it was stopped before.
     pub(super) begun: oneshot::Receiver<Result<(), PipelineError>>,
     pub(super) asker: Asker,
     pub(super) stop: CancellationToken,
@@ -68,20 +68,22 @@ async fn run(
         feed.give(Arrival::Packet { publication, packet });
         seen.notify_one();
     });
+    let nothing = came_to_nothing(&input);
     let started = logging::spawn_blocking(move || Source::start(&input, quality, deliver)).await;
-    let source = match started {
-        Ok(Ok(source)) => source,
-        Ok(Err(error)) => {
+    let source = match started.unwrap_or(Err(PipelineError::Broken)) {
+        Ok(source) => source,
+        Err(error) => {
             let _ = begun.send(Err(error));
             return;
         }
-        Err(_) => return,
     };
     let mut begun = Some(begun);
     let end = source.end();
     tokio::pin!(end);
     loop {
         tokio::select! {
+            // A film of one picture has begun, and is over.
+            biased;
             () = stop.cancelled() => break,
             () = first.notified(), if begun.is_some() => {
                 begun.take().map(|begun| begun.send(Ok(())));
@@ -90,12 +92,35 @@ async fn run(
             ended = &mut end => {
                 if let End::Failed(why) = ended {
                     tracing::warn!(publication.id = %publication, "a source of the box ended: {why}");
-                    begun.take().map(|begun| begun.send(Err(PipelineError::Undecodable)));
                 }
+                begun.take().map(|begun| begun.send(Err(nothing)));
                 break;
             }
         }
     }
     // Stopping a device may take a while.
     let _ = tokio::task::spawn_blocking(move || drop(source)).await;
+}
+
+/// What is said of a source that ended before its first packet.
+fn came_to_nothing(input: &Input) -> PipelineError {
+    match input {
+        Input::File(_) => PipelineError::Undecodable,
+        // A camera that another program has, or that was pulled out.
+        Input::Test | Input::Camera | Input::Microphone => PipelineError::Silent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_camera_that_gives_nothing_is_not_called_a_damaged_video() {
+        let film = Input::File("/videos/film.mp4".into());
+        assert!(matches!(came_to_nothing(&film), PipelineError::Undecodable));
+        for device in [Input::Camera, Input::Microphone] {
+            assert!(matches!(came_to_nothing(&device), PipelineError::Silent));
+        }
+    }
 }

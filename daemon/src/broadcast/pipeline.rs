@@ -38,6 +38,8 @@ pub enum PipelineError {
     Start(#[from] gstreamer::StateChangeError),
     #[error("what was to be decoded could not be")]
     Undecodable,
+    #[error("a source gave neither picture nor sound")]
+    Silent,
 }
 
 /// The first of these elements that is installed.

@@ -125,8 +125,8 @@ enum SourceForm {
         (status = 204, description = "It is on its way to the screens, or has ended"),
         (status = 401, description = "`not_signed_in`", body = Problem),
         (status = 403, description = "`not_your_lesson`", body = Problem),
-        (status = 409, description = "`lesson_not_active`, `publication_taken`, `no_capture_device`",
-         body = Problem),
+        (status = 409, description = "`lesson_not_active`, `publication_taken`, `no_capture_device`, \
+         `source_silent`", body = Problem),
         (status = 422, description = "`video_unknown`, `video_unreadable`", body = Problem),
         (status = 503, description = "`codec_missing`", body = Problem),
     )
@@ -215,6 +215,11 @@ impl From<PipelineError> for Problem {
             PipelineError::Undecodable => Self::unprocessable(
                 "video_unreadable",
                 "The box cannot read this video: it is damaged, or of a kind it does not know.",
+            ),
+            PipelineError::Silent => Self::conflict(
+                "source_silent",
+                "It gave neither picture nor sound for some seconds, and is not put on air. See to \
+                 the camera, the microphone or the video, and try again.",
             ),
             PipelineError::Missing(names) => Self::unavailable(
                 "codec_missing",

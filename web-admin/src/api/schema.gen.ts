@@ -4139,7 +4139,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `lesson_not_active`, `publication_taken`, `no_capture_device` */
+            /** @description `lesson_not_active`, `publication_taken`, `no_capture_device`, `source_silent` */
             409: {
                 headers: {
                     [name: string]: unknown;

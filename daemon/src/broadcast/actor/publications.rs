@@ -6,7 +6,7 @@ use alfarid_protocol::id::{LessonId, PublicationId};
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
-use super::{Actor, Begun};
+use super::{Actor, Started};
 use crate::broadcast::{
     Error, Limits, PublicationKind, SourceKind,
     feed::Asker,
@@ -60,7 +60,7 @@ impl Actor {
         lesson: LessonId,
         who: Publisher,
         input: Input,
-    ) -> Result<Begun, Error> {
+    ) -> Result<Started, Error> {
         let (kind, source, has_sound) = match input {
             Input::Test | Input::File(_) => (PublicationKind::Screen, SourceKind::File, true),
             Input::Camera => (PublicationKind::Screen, SourceKind::Capture, false),
@@ -79,7 +79,7 @@ impl Actor {
         self.introduce(place, who, source, Asker::Own(own.asker), has_sound).await;
         self.own.insert(place.publication, own.stop);
         self.watch_session(place, own.gone);
-        Ok(own.begun)
+        Ok(Started { publication: place.publication, begun: own.begun })
     }
 
     /// Takes a publication into its slot; one that was to take over there before it is ended.
