@@ -323,8 +323,7 @@ impl Handle {
             OwnSource::Capture => {
                 let camera = self.begin(lesson, who, Input::Camera).await;
                 let microphone = self.begin(lesson, who, Input::Microphone).await;
-                // Either is worth having; without both, the camera says why.
-                camera.or(microphone)
+                either(camera, microphone)
             }
         }
     }
@@ -405,6 +404,11 @@ impl Handle {
     }
 }
 
+/// Either is worth having; without both, the camera says why.
+fn either<E>(camera: Result<(), E>, microphone: Result<(), E>) -> Result<(), E> {
+    microphone.or(camera)
+}
+
 impl From<&Person> for Publisher {
     fn from(person: &Person) -> Self {
         Self { teacher: person.id, is_admin: person.is_admin(), by_stream_key: false }
@@ -414,5 +418,17 @@ impl From<&Person> for Publisher {
 impl std::fmt::Debug for Broadcast {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Broadcast")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_camera_and_microphone_one_is_enough_and_without_both_the_camera_says_why() {
+        assert_eq!(either(Ok(()), Err("microphone")), Ok(()));
+        assert_eq!(either(Err("camera"), Ok(())), Ok(()));
+        assert_eq!(either(Err("camera"), Err("microphone")), Err("camera"));
     }
 }
