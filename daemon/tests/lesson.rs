@@ -6,7 +6,7 @@
 mod school;
 mod small_disk;
 
-use std::{io::Write, path::Path};
+use std::{io::Write, path::Path, time::Duration};
 
 use alfarid_daemon::events::Event;
 use alfarid_protocol::{id::LessonId, span::MarkKind};
@@ -35,6 +35,11 @@ async fn becomes(school: &School, id: LessonId, wanted: impl Fn(&Value) -> bool)
         }
         until(&mut changes, |event| *event == Event::LessonChanged { lesson_id: id }).await;
     }
+}
+
+/// The codes of what is broken.
+fn faults(school: &School) -> Vec<&'static str> {
+    school.floor.health.faults().iter().map(|fault| fault.code).collect()
 }
 
 fn start_form(school: &School) -> Value {
@@ -288,6 +293,54 @@ async fn a_lesson_whose_teacher_went_away_ends_by_itself_and_says_so() {
     assert_eq!(ended["end_at"], due);
     let events = events(&school, id).await;
     assert_eq!(events, ["started", "ends_by_itself_announced", "ended"]);
+}
+
+/// Fails where a disk that refuses is asked again as fast as it can refuse, or where what it refused
+/// is forgotten.
+#[tokio::test]
+async fn a_disk_that_refuses_is_asked_again_after_a_while() {
+    let school = School::new(1).await;
+    let id = school.start().await;
+    let seen_at = async || school.count("SELECT seen_at FROM lessons").await;
+    // Whatever the lessons do by themselves they have done before they answer the second time.
+    let look_after = async || {
+        for _ in 0..2 {
+            let nothing =
+                school.post(&format!("/lessons/{id}/extend"), json!({"minutes": 0})).await;
+            nothing.expect(StatusCode::UNPROCESSABLE_ENTITY);
+        }
+    };
+    let mut changes = school.listen();
+    school.refuse("lessons").await;
+    school.minutes(5);
+    look_after().await;
+    until(&mut changes, |event| *event == Event::FaultChanged).await;
+    assert_eq!(faults(&school), ["lessons_not_written"]);
+
+    school.take_again("lessons").await;
+    look_after().await;
+    assert_eq!(seen_at().await, NINE.0, "the disk was left no peace");
+    school.clock.advance(Duration::from_secs(1));
+    look_after().await;
+    assert_eq!(seen_at().await, school.clock.now().0);
+    assert!(faults(&school).is_empty());
+}
+
+/// Fails where a teacher's coming back is forgotten when the disk did not take it: the lesson would
+/// end by itself under their hands.
+#[tokio::test]
+async fn who_came_back_while_the_disk_refused_is_there() {
+    let school = School::new(1).await;
+    let id = school.start().await;
+    school.page_is_open(false);
+    becomes(&school, id, |lesson| lesson["ends_by_itself_at"].is_i64()).await;
+    let mut changes = school.listen();
+    school.refuse("lessons").await;
+    school.page_is_open(true);
+    until(&mut changes, |event| *event == Event::FaultChanged).await;
+    school.take_again("lessons").await;
+    school.clock.advance(Duration::from_secs(1));
+    becomes(&school, id, |lesson| lesson["ends_by_itself_at"].is_null()).await;
 }
 
 #[tokio::test]

@@ -1,5 +1,9 @@
 //! The one task that owns the lessons: looks up what a rule needs, commits what it decides, then
 //! asks the others to act.
+//!
+//! What nobody waits for (time has passed, a page was closed) and the disk refuses is not lost: it
+//! is looked at anew every [`TRY_AGAIN`] until the disk takes it, and the health page says so
+//! meanwhile.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -28,6 +32,7 @@ use crate::{
     db::{Db, DbError},
     events::{Event, Listener},
     floor::Floor,
+    health::{Health, Severity},
     http::problem::chain,
     identity::Person,
     logging, roster, settings,
@@ -35,6 +40,12 @@ use crate::{
 
 /// Requests that may wait: they come from people's clicks. A full mailbox makes the next wait.
 const REQUESTS: usize = 64;
+
+/// How long a disk that has refused is left alone: it may be full for hours.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// The fault of a disk that does not take what happens in lessons.
+const NOT_WRITTEN: &str = "lessons_not_written";
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -64,6 +75,7 @@ pub fn new(
     let actor = Actor {
         clock: floor.clock.clone(),
         db: floor.db.clone(),
+        health: floor.health.clone(),
         settings,
         changes: floor.events.listen(),
         others: others.clone(),
@@ -71,6 +83,7 @@ pub fn new(
         pages,
         end_after: end_after.subscribe(),
         state: State::new(floor.clock.read()),
+        refused_at: None,
     };
     (Handle { requests, end_after, others, db: floor.db.clone() }, actor)
 }
@@ -79,6 +92,7 @@ pub fn new(
 pub struct Actor {
     clock: Clock,
     db: Db,
+    health: Health,
     settings: settings::Handle,
     changes: Listener,
     others: Others,
@@ -87,6 +101,9 @@ pub struct Actor {
     /// A setting: the newest is read whenever something is decided.
     end_after: watch::Receiver<Duration>,
     state: State,
+    /// When the disk last refused what nobody waits for, by the monotonic clock; `None` once it has
+    /// taken it.
+    refused_at: Option<Duration>,
 }
 
 impl Actor {
@@ -99,7 +116,7 @@ impl Actor {
             return;
         }
         loop {
-            let idle_for = self.state.idle_for(self.clock.read());
+            let idle_for = self.idle_for();
             tokio::select! {
                 // Everything stops at once: that a recording closes now says nothing of lessons.
                 biased;
@@ -113,12 +130,45 @@ impl Actor {
                 () = tokio::time::sleep(idle_for) => {}
             }
             // However busy it is, what is due is done.
-            if self.state.is_due(self.clock.read()) {
-                self.notice(Command::Tick).await;
+            if self.may_write() {
+                self.look_after().await;
+                if !stopping.is_cancelled() {
+                    self.notice_recordings().await;
+                }
             }
-            if !stopping.is_cancelled() {
-                self.notice_recordings().await;
-            }
+        }
+    }
+
+    fn idle_for(&self) -> Duration {
+        let now = self.clock.read();
+        self.refused_at.map_or_else(
+            || self.state.idle_for(now),
+            |at| (at + TRY_AGAIN).saturating_sub(now.monotonic),
+        )
+    }
+
+    /// Whether the disk may be asked by nobody's wish.
+    fn may_write(&self) -> bool {
+        self.refused_at.is_none_or(|at| self.clock.monotonic() >= at + TRY_AGAIN)
+    }
+
+    async fn look_after(&mut self) {
+        if self.refused_at.is_some() {
+            self.try_again().await;
+        } else if self.state.is_due(self.clock.read()) {
+            self.notice(Command::Tick).await;
+        }
+    }
+
+    /// What was refused has not happened: everything is looked at anew.
+    async fn try_again(&mut self) {
+        let refused_at = self.refused_at;
+        self.hear(Event::Resync).await;
+        let here = who_is_here(&mut self.pages);
+        self.notice_pages(here).await;
+        if self.refused_at == refused_at {
+            self.refused_at = None;
+            self.health.clear(NOT_WRITTEN);
         }
     }
 
@@ -225,12 +275,28 @@ impl Actor {
     async fn notice(&mut self, command: Command) {
         let span = logging::of(command.lesson());
         let noticed = async {
-            if let Err(error) = self.decide(command).await {
-                let cause = chain(&error);
-                tracing::error!(error = %cause, "a lesson did not follow: {cause}");
+            match self.decide(command).await {
+                Ok(_) => {}
+                Err(Error::Db(error)) => self.refused(&error),
+                Err(error) => {
+                    let cause = chain(&error);
+                    tracing::error!(error = %cause, "a lesson did not follow: {cause}");
+                }
             }
         };
         noticed.instrument(span).await;
+    }
+
+    /// Said once, however often the disk refuses.
+    fn refused(&mut self, error: &DbError) {
+        if self.refused_at.replace(self.clock.monotonic()).is_none() {
+            let detail = format!(
+                "What happens in lessons cannot be written down: {}. Lessons go on, and it is \
+                 tried again until the disk takes it.",
+                chain(error)
+            );
+            self.health.raise(NOT_WRITTEN, Severity::Error, detail);
+        }
     }
 
     /// Whether a lesson is published is asked before its teacher's page is missed, so that no end is

@@ -203,6 +203,25 @@ impl School {
         self.floor.db.write(write).await.unwrap();
     }
 
+    /// From now on the disk takes no change of what stands in `table`.
+    pub(crate) async fn refuse(&self, table: &'static str) {
+        self.execute(format!(
+            "CREATE TRIGGER refuse_{table} BEFORE UPDATE ON {table}
+             BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+        ))
+        .await;
+    }
+
+    /// Ends what [`School::refuse`] began.
+    pub(crate) async fn take_again(&self, table: &'static str) {
+        self.execute(format!("DROP TRIGGER refuse_{table}")).await;
+    }
+
+    async fn execute(&self, sql: String) {
+        let write = move |tx: &rusqlite::Transaction<'_>| Ok::<_, DbError>(tx.execute_batch(&sql)?);
+        self.floor.db.write(write).await.unwrap();
+    }
+
     /// What a query of one number says.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
         self.floor
