@@ -15,9 +15,10 @@
 //! Invariants: two lessons in one room share no seat; a lesson changes only here, one command at
 //! a time; every change leaves an event; a correction of the clock changes no duration.
 //!
-//! How it fails: a write that fails changes nothing and is answered with the cause. A part that
-//! cannot do what it is asked (the broadcast, the recording) is reported as a fault, and the
-//! lesson goes on without it.
+//! How it fails: a write that fails changes nothing and is answered with the cause; what nobody
+//! waits for is tried again. Lessons that ran when the box stopped go on before anything of that is
+//! written down, so that a full disk stops none. A part that cannot do what it is asked (the
+//! broadcast, the recording) is reported as a fault, and the lesson goes on without it.
 
 mod actor;
 mod command;

@@ -343,6 +343,26 @@ async fn who_came_back_while_the_disk_refused_is_there() {
     becomes(&school, id, |lesson| lesson["ends_by_itself_at"].is_null()).await;
 }
 
+/// Fails where a box that starts again on a full disk holds no lesson, or stops for it.
+#[tokio::test]
+async fn a_lesson_is_taken_up_though_the_disk_takes_nothing() {
+    let mut school = School::new(1).await;
+    let id = school.start().await;
+    let mut changes = school.listen();
+    school.refuse("lessons").await;
+    school.restart().await;
+    until(&mut changes, |event| *event == Event::FaultChanged).await;
+    assert_eq!(faults(&school), ["lessons_not_written"]);
+    assert!(school.opened.broadcast.stream(id).await.is_ok());
+    assert_eq!(events(&school, id).await, ["started"]);
+
+    school.take_again("lessons").await;
+    school.clock.advance(Duration::from_secs(1));
+    until(&mut changes, |event| *event == Event::FaultChanged).await;
+    assert!(faults(&school).is_empty());
+    assert_eq!(events(&school, id).await, ["started", "taken_up"]);
+}
+
 #[tokio::test]
 async fn what_happens_is_written_beside_the_recording_too() {
     let school = School::new(1).await;

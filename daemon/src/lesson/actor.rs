@@ -110,9 +110,7 @@ impl Actor {
     /// Takes up the lessons that were running, and runs until `stopping` or until every handle
     /// is gone. A stopping box ends no lesson: it takes them up again.
     pub async fn run(mut self, stopping: CancellationToken) {
-        if let Err(error) = self.take_up().await {
-            let cause = chain(&error);
-            tracing::error!(error = %cause, "cannot take up the lessons that were running: {cause}");
+        if stopping.run_until_cancelled(self.take_up()).await.is_none() {
             return;
         }
         loop {
@@ -172,27 +170,32 @@ impl Actor {
         }
     }
 
-    async fn take_up(&mut self) -> Result<(), Error> {
-        let unfinished = self.db.read(store::unfinished).await?;
-        let now = self.clock.read();
+    /// Until it is known what runs, nothing can be decided: whoever asks waits.
+    async fn take_up(&mut self) {
+        let unfinished = loop {
+            match self.db.read(store::unfinished).await {
+                Ok(unfinished) => break unfinished,
+                Err(error) => self.refused(&error),
+            }
+            tokio::time::sleep(TRY_AGAIN).await;
+        };
+        self.state.set_end_after(*self.end_after.borrow());
+        let effects = self.state.take_up(self.clock.read(), unfinished);
+        self.others.perform(effects).await;
         let here = who_is_here(&mut self.pages);
-        let mut next = self.state.clone();
-        next.set_end_after(*self.end_after.borrow());
-        let effects = next.take_up(now, unfinished, here);
-        self.settle(now, next, effects).await?;
-        self.close_what_is_over().await
+        self.notice(Command::Here(here)).await;
+        self.close_what_is_over().await;
     }
 
     /// A lesson that ended in the moment the power went may still be open in the attendance.
-    async fn close_what_is_over(&self) -> Result<(), Error> {
-        let Ok(open) = self.others.attendance.running().await else { return Ok(()) };
+    async fn close_what_is_over(&self) {
+        let Ok(open) = self.others.attendance.running().await else { return };
         for lesson in open.into_iter().filter(|id| self.state.lesson(*id).is_none()) {
-            let over = self.db.read(move |c| store::lesson(c, lesson)).await?;
+            let Ok(over) = self.db.read(move |c| store::lesson(c, lesson)).await else { continue };
             if let Some(over) = over.filter(|lesson| lesson.status == Status::Completed) {
                 self.others.perform(vec![Effect::Close(Box::new(over))]).await;
             }
         }
-        Ok(())
     }
 
     /// Whoever asked and went away needs no answer.

@@ -58,11 +58,28 @@ struct Held {
     is_announced: bool,
     /// The profile that the number of students asks for, and since when, by the monotonic clock.
     band: Option<(Profile, Duration)>,
+    /// What the box found when it came back to it, until that is written down.
+    found: Option<Found>,
+}
+
+/// What became of a lesson while the box was off.
+#[derive(Clone, Copy, Debug)]
+enum Found {
+    /// It goes on, from here.
+    Running(Timestamp),
+    Over,
 }
 
 impl Held {
     fn new(lesson: Lesson) -> Self {
-        Self { lesson, publications: Vec::new(), away_since: None, is_announced: false, band: None }
+        Self {
+            lesson,
+            publications: Vec::new(),
+            away_since: None,
+            is_announced: false,
+            band: None,
+            found: None,
+        }
     }
 }
 
@@ -84,6 +101,7 @@ impl State {
     pub(super) fn handle(&mut self, now: Reading, command: Command) -> Result<Decision, Error> {
         let mut effects = Vec::new();
         self.follow_clock(now, &mut effects);
+        self.write_found(&mut effects);
         let about = self.obey(now, command, &mut effects)?;
         self.look_after(now, &mut effects);
         let lesson = about.and_then(|id| self.as_decided(id, &effects));

@@ -371,23 +371,49 @@ fn a_page_that_is_reloaded_in_a_lesson_that_runs_over_ends_nothing() {
 #[test]
 fn a_lesson_is_taken_up_after_a_restart_or_ended_where_the_box_lost_it() {
     let mut school = School::new();
-    let lesson = school.started();
+    let id = school.started();
     school.minutes(20);
     school.effects(Command::Tick);
-    let left = school.now(lesson).clone();
+    let left = school.now(id).clone();
 
     school.seconds(40);
-    let mut state = fresh(&school.clock);
-    let effects = state.take_up(school.clock.read(), vec![left.clone()], BTreeSet::new());
-    assert_eq!(logged(&effects), [EventKind::TakenUp]);
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::Open(_))));
+    school.state = fresh(&school.clock);
+    let effects = school.state.take_up(school.clock.read(), vec![left.clone()]);
+    assert!(matches!(&effects[..], [Effect::Open(lesson)] if lesson.id == id));
+    assert_eq!(logged(&school.effects(Command::Tick)), [EventKind::TakenUp]);
+    assert_eq!(school.now(id).seen_at, school.clock.now());
 
     school.minutes(600);
-    let mut state = fresh(&school.clock);
-    let effects = state.take_up(school.clock.read(), vec![left], BTreeSet::new());
+    school.state = fresh(&school.clock);
+    assert_eq!(school.state.take_up(school.clock.read(), vec![left]), []);
+    let effects = school.effects(Command::Tick);
     let ended = closed(&effects).unwrap();
     assert_eq!(ended.end_at, Some(ended.planned_end_at));
     assert_eq!(ended.duration_seconds, Some(45 * 60));
+}
+
+/// A full disk, say: the lesson is on all the same, and what the log says of it is true later.
+#[test]
+fn that_a_lesson_was_taken_up_is_written_down_whenever_the_disk_takes_it() {
+    let mut school = School::new();
+    let id = school.started();
+    let left = school.now(id).clone();
+    school.seconds(40);
+    school.state = fresh(&school.clock);
+    school.state.take_up(school.clock.read(), vec![left]);
+    let taken_up_at = school.clock.now();
+    school.minutes(20);
+    assert!(school.state.is_due(school.clock.read()));
+    let entry = |effect: &Effect| match effect {
+        Effect::Log(entry) if entry.kind == EventKind::TakenUp => Some(entry.clone()),
+        _ => None,
+    };
+    let by = school.teacher.clone();
+    let effects = school.effects(Command::Extend { lesson: id, by, minutes: 5 });
+    assert_eq!(logged(&effects), [EventKind::TakenUp, EventKind::Extended]);
+    let entry = effects.iter().find_map(entry).unwrap();
+    assert_eq!((entry.at, entry.data), (taken_up_at, Some(json!({ "gap_ms": 40_000 }))));
+    assert_eq!(logged(&school.effects(Command::Tick)), []);
 }
 
 #[test]

@@ -1,15 +1,12 @@
 //! What happens to a lesson by itself: time passes, students come, the teacher goes, the box is
 //! restarted, its clock is put right.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
-use alfarid_protocol::{
-    id::{LessonId, TeacherId},
-    time::Timestamp,
-};
+use alfarid_protocol::{id::LessonId, time::Timestamp};
 use serde_json::json;
 
-use super::{Effect, EventKind, Held, State, hold::quality_data, log, millis, save};
+use super::{Effect, EventKind, Found, Held, State, hold::quality_data, log, millis, save};
 use crate::{
     broadcast::SourceKind,
     clock::Reading,
@@ -33,39 +30,51 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_EVERY_IDLE: Duration = Duration::from_secs(10);
 
 impl State {
-    /// Takes up the lessons that were not over when the box stopped. One that was to have ended
-    /// meanwhile has ended: at its planned end, or where it was last seen running.
-    pub(in crate::lesson) fn take_up(
-        &mut self,
-        now: Reading,
-        lessons: Vec<Lesson>,
-        here: BTreeSet<TeacherId>,
-    ) -> Vec<Effect> {
+    /// Takes up the lessons that were not over when the box stopped. Nothing of it waits for a
+    /// disk: a lesson goes on at once, and what is to be written down of it comes with the next
+    /// command.
+    pub(in crate::lesson) fn take_up(&mut self, now: Reading, lessons: Vec<Lesson>) -> Vec<Effect> {
         let mut effects = Vec::new();
-        self.here = here;
         for lesson in lessons {
-            let id = lesson.id;
-            let is_running = lesson.status == Status::Active;
-            let (planned_end_at, seen_at) = (lesson.planned_end_at, lesson.seen_at);
-            self.lessons.insert(id, Held::new(lesson));
-            if !is_running {
-                continue;
+            let mut held = Held::new(lesson);
+            let lesson = &held.lesson;
+            if lesson.status == Status::Active {
+                let until = alone_until(lesson.planned_end_at, lesson.seen_at, self.end_after);
+                if now.at < until {
+                    effects.push(Effect::Open(Box::new(lesson.clone())));
+                    held.found = Some(Found::Running(now.at));
+                } else {
+                    held.found = Some(Found::Over);
+                }
             }
-            if now.at >= alone_until(planned_end_at, seen_at, self.end_after) {
-                let data = json!({ "by_itself": true, "box_was_off": true });
-                self.end(planned_end_at.max(seen_at), id, None, Some(data), &mut effects);
-                continue;
-            }
-            let data = json!({ "gap_ms": now.at.millis_since(seen_at) });
-            log(&mut effects, id, now.at, EventKind::TakenUp, None, Some(data));
-            if let Some(held) = self.lessons.get_mut(&id) {
-                held.lesson.seen_at = now.at;
-                save(&mut effects, &held.lesson);
-                effects.push(Effect::Open(Box::new(held.lesson.clone())));
+            self.lessons.insert(held.lesson.id, held);
+        }
+        effects
+    }
+
+    /// Writes down what the box found when it came back. A lesson that was to have ended meanwhile
+    /// has ended: at its planned end, or where it was last seen running.
+    pub(super) fn write_found(&mut self, effects: &mut Vec<Effect>) {
+        let mut over = Vec::new();
+        for held in self.lessons.values_mut() {
+            let lesson = &mut held.lesson;
+            match held.found.take() {
+                Some(Found::Running(at)) => {
+                    let data = json!({ "gap_ms": at.millis_since(lesson.seen_at) });
+                    log(effects, lesson.id, at, EventKind::TakenUp, None, Some(data));
+                    lesson.seen_at = at;
+                    save(effects, lesson);
+                }
+                Some(Found::Over) => {
+                    over.push((lesson.planned_end_at.max(lesson.seen_at), lesson.id))
+                }
+                None => {}
             }
         }
-        self.look_after(now, &mut effects);
-        effects
+        for (at, lesson) in over {
+            let data = json!({ "by_itself": true, "box_was_off": true });
+            self.end(at, lesson, None, Some(data), effects);
+        }
     }
 
     /// Whether anything is to be done at `now`.
@@ -98,7 +107,10 @@ impl State {
                     now.at.plus_millis(millis(left))
                 });
                 let seen = lesson.seen_at.plus_millis(millis(SEEN_EVERY));
-                [lesson.ends_by_itself_at, announced, settled, Some(seen)].into_iter().flatten()
+                let found = held.found.map(|_| now.at);
+                [lesson.ends_by_itself_at, announced, settled, Some(seen), found]
+                    .into_iter()
+                    .flatten()
             },
         )
     }
@@ -263,6 +275,9 @@ impl Held {
         }
         for at in [&mut lesson.ends_by_itself_at, &mut self.away_since] {
             *at = at.map(|at| at.plus_millis(moved_ms));
+        }
+        if let Some(Found::Running(at)) = &mut self.found {
+            *at = at.plus_millis(moved_ms);
         }
         lesson.clock_was_sure = true;
     }
