@@ -46,6 +46,7 @@ use crate::{
     clock::Clock,
     db::{Db, DbError},
     field::{self, Invalid},
+    http::problem::chain,
 };
 
 #[derive(Debug, Error)]
@@ -173,7 +174,13 @@ impl Handle {
         }
         if self.sessions.seen(hash, now) {
             let at = self.clock.now();
-            self.db.write(move |tx| store::touch_session(tx, &hash, at)).await?;
+            let written: Result<(), DbError> =
+                self.db.write(move |tx| store::touch_session(tx, &hash, at)).await;
+            // A full disk shuts nobody out; the session may end a little early after a restart.
+            if let Err(error) = written {
+                let cause = chain(&error);
+                tracing::warn!(error = %cause, "the use of a session was not written down: {cause}");
+            }
         }
         Ok(Some(person))
     }

@@ -4,6 +4,7 @@ mod support;
 
 use std::time::Duration;
 
+use alfarid_daemon::db::DbError;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
@@ -33,6 +34,19 @@ async fn a_teacher_logs_in_and_out() {
     let form = log_in(" Anna@School.Example ", PASSWORD);
     anna.post("/api/v1/session", form).await.expect(StatusCode::OK);
     assert!(is_in(&mut anna).await);
+}
+
+/// Fails where a full disk shuts out who is logged in.
+#[tokio::test]
+async fn who_is_logged_in_stays_so_though_the_disk_takes_nothing() {
+    let school = TestBox::new().await;
+    let mut admin = school.claimed().await;
+    let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON sessions
+                  BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
+    let write = |tx: &rusqlite::Transaction<'_>| Ok::<_, DbError>(tx.execute_batch(refuse)?);
+    school.floor.db.write(write).await.unwrap();
+    school.floor.clock.advance(HOUR);
+    assert!(is_in(&mut admin).await);
 }
 
 #[tokio::test]
