@@ -52,7 +52,9 @@ pub use self::{
     tokens::{NewSiteToken, SiteTokenRow},
 };
 use self::{
+    authority::Certified,
     claim_code::ClaimCode,
+    renewal::First,
     tls::{Shown, SiteVerifier},
 };
 use crate::{db::DbError, field::Invalid, floor::Floor, health::Severity, identity};
@@ -128,6 +130,8 @@ struct Inner {
     /// The site file that was made a moment ago, should its download be torn.
     last_export: Mutex<Option<export::Export>>,
     shown: Arc<Shown>,
+    /// The leaf that is shown, while the disk has not taken it.
+    unsaved: Mutex<Option<Certified>>,
     verifier: Arc<SiteVerifier>,
     web_tls: Arc<rustls::ServerConfig>,
     agent_tls: Arc<rustls::ServerConfig>,
@@ -148,12 +152,15 @@ impl Handle {
             }
         };
         let is_claimed = has_admin && (site.is_some() || is_damaged);
-        let claim_code =
-            if is_claimed { ClaimCode::used(&state_dir) } else { ClaimCode::open(&state_dir) };
-        let (chain, leaf) = renewal::first_leaf(&floor, site.as_ref())?;
+        let claim_code = if is_claimed {
+            ClaimCode::used(&state_dir)
+        } else {
+            ClaimCode::open(&state_dir).map_err(Error::ClaimCode)?
+        };
+        let First { chain, leaf, is_new } = renewal::first_leaf(&floor, site.as_ref())?;
         let shown = Arc::new(Shown::new(chain, &leaf)?);
         let verifier = Arc::new(SiteVerifier::new(site.as_ref().map(|site| site.root.clone())));
-        Ok(Self(Arc::new(Inner {
+        let handle = Self(Arc::new(Inner {
             web_tls: tls::web(Arc::clone(&shown))?,
             agent_tls: tls::agents(Arc::clone(&shown), Arc::clone(&verifier))?,
             floor,
@@ -161,12 +168,18 @@ impl Handle {
             site: RwLock::new(site.map(Arc::new)),
             is_damaged,
             is_claimed: AtomicBool::new(is_claimed),
-            claim_code: claim_code.map_err(Error::ClaimCode)?,
+            claim_code,
             claiming: tokio::sync::Mutex::default(),
             last_export: Mutex::default(),
             shown,
+            unsaved: Mutex::new(is_new.then_some(leaf)),
             verifier,
-        })))
+        }));
+        if let Some(site) = handle.site() {
+            // That the disk does not take it is said by whoever keeps it fit.
+            let _ = handle.keep_leaf(&site);
+        }
+        Ok(handle)
     }
 
     /// Whether the box has a site and an admin.

@@ -7,7 +7,10 @@ mod support;
 
 use std::time::Duration;
 
-use alfarid_daemon::enrolment::{EnrolRequest, Error, MachineChange, Newcomer};
+use alfarid_daemon::{
+    enrolment::{EnrolRequest, Error, MachineChange, Newcomer},
+    events::Event,
+};
 use alfarid_protocol::{control::RefusalCode, id::MachineId, time::Timestamp, token::SiteToken};
 use axum::http::StatusCode;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -21,6 +24,9 @@ use support::{
 };
 
 const PASSPHRASE: &str = "a long enough passphrase";
+
+/// How long a test waits for what must come: only ever used up by a failing test.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 async fn first_room(admin: &mut Browser) -> Value {
     let rooms = admin.get("/api/v1/rooms").await.expect(StatusCode::OK);
@@ -416,6 +422,37 @@ async fn a_damaged_leaf_is_made_anew() {
     let school = school.restarted(MORNING).await;
     let machine = Machine::new(&token);
     assert_eq!(machine.connect(&school.enrolment, year(2027), year(2027)).await.unwrap(), None);
+}
+
+/// Fails where a box whose disk is full shows no page after a restart, or asks every browser to
+/// trust it once more as soon as there is room.
+#[tokio::test]
+async fn a_leaf_that_the_disk_does_not_take_is_shown_and_written_later() {
+    let school = TestBox::new().await;
+    let _ = school.claimed().await;
+    let in_its_way = school.path().join("trust/leaf.new");
+    std::fs::remove_file(school.path().join("trust/leaf.pem")).unwrap();
+    std::fs::create_dir(&in_its_way).unwrap();
+    let school = school.restarted(MORNING).await;
+    let leaf = shown(&school.enrolment, &rustls::version::TLS13).await.remove(0);
+    assert_eq!(faults_of_a_look(&school).await, ["certificate_not_renewed"]);
+    std::fs::remove_dir(&in_its_way).unwrap();
+    assert!(faults_of_a_look(&school).await.is_empty());
+    assert_eq!(shown(&school.enrolment, &rustls::version::TLS13).await[0], leaf);
+    let school = school.restarted(MORNING).await;
+    assert_eq!(shown(&school.enrolment, &rustls::version::TLS13).await[0], leaf);
+}
+
+/// What is broken once the box has looked at its certificate.
+async fn faults_of_a_look(school: &TestBox) -> Vec<&'static str> {
+    let mut news = school.floor.events.listen();
+    let stop = CancellationToken::new();
+    let looking = tokio::spawn(school.enrolment.clone().run(stop.clone()));
+    let changed = async { while news.next().await != Some(Event::FaultChanged) {} };
+    tokio::time::timeout(PATIENCE, changed).await.unwrap();
+    stop.cancel();
+    looking.await.unwrap();
+    school.floor.health.faults().iter().map(|fault| fault.code).collect()
 }
 
 /// Fails when the page needs plain HTTP before the claim, a restart after it, or a new laptop.

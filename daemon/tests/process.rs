@@ -221,7 +221,8 @@ async fn a_bare_address_leads_to_the_pages() {
 }
 
 /// The database's disk fills up in mid-lesson: what cannot be written down is refused with the
-/// reason, the box and the lesson go on, and so does everything once there is room.
+/// reason, the box and the lesson go on, also when the daemon is started again, and so does
+/// everything once there is room.
 #[tokio::test]
 async fn a_lesson_outlives_a_full_disk() {
     const SELF: &str = "a_lesson_outlives_a_full_disk";
@@ -250,8 +251,22 @@ async fn a_lesson_outlives_a_full_disk() {
     assert_eq!(faults(&mut desk).await, ["state_disk_full"]);
     assert_eq!(desk.get(&path).await.expect(200)["status"], "active");
 
+    running.signal(Signal::SIGKILL);
+    running.ended().await;
+    let mut running = appliance.start().await;
+    running.says("fault lessons_not_written").await;
+    let faults = faults(&mut desk).await;
+    for fault in ["lessons_not_written", "state_disk_full"] {
+        assert!(faults.iter().any(|code| code == fault), "{fault} is not said: {faults:?}");
+    }
+    assert_eq!(desk.get(&path).await.expect(200)["status"], "active");
+    let offer = Offer::from(appliance.address, ALL, true).await;
+    let sdp = "content-type: application/sdp\r\n";
+    desk.call("POST", &format!("{path}/whip/screen"), sdp, &offer.sdp).await.expect(201);
+
     drop(file);
     fs::remove_file(&filler).unwrap();
+    running.says("fault lessons_not_written is over").await;
     desk.post("/api/v1/classes", json!({ "name": "9B" })).await.made();
     let ended = desk.post(&format!("{path}/end"), json!({})).await.expect(200);
     assert_eq!(ended["status"], "completed");

@@ -75,11 +75,14 @@ impl ClaimCode {
         Ok(code)
     }
 
-    /// On a box that is claimed: nothing to give away. Removes what a power cut left.
-    pub(super) fn used(state_dir: &Path) -> io::Result<Self> {
+    /// On a box that is claimed: nothing to give away. Removes what a power cut left; where the
+    /// disk keeps it, it is of no use to anybody. Blocking.
+    pub(super) fn used(state_dir: &Path) -> Self {
         let path = state_dir.join("claim-code");
-        files::remove(&path)?;
-        Ok(Self::with(path, None))
+        if let Err(error) = files::remove(&path) {
+            tracing::warn!(error = %error, "a used claim code is still on the disk: {error}");
+        }
+        Self::with(path, None)
     }
 
     fn with(path: PathBuf, code: Option<String>) -> Self {

@@ -1,6 +1,13 @@
 //! The box's own certificate, kept fit to be shown: for the addresses it has, at the time it is.
+//!
+//! A new one is shown first and written down then: a box whose disk is full shows its pages all the
+//! same. What the disk did not take is written at a later look, and the health page says so until
+//! then; a restart before it costs one more certificate.
 
-use std::time::Duration;
+use std::{
+    sync::{MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use alfarid_protocol::time::Timestamp;
 use rustls_pki_types::CertificateDer;
@@ -23,11 +30,20 @@ const LEFT_AT_LEAST_MS: i64 = 90 * 86_400_000;
 
 type Chain = Vec<CertificateDer<'static>>;
 
+/// What the box shows.
+pub(super) struct First {
+    pub chain: Chain,
+    pub leaf: Certified,
+    /// It is to be written down.
+    pub is_new: bool,
+}
+
 /// What the box shows from its start on: its leaf, a fresh one if that does not fit any more, or
-/// a temporary one if it has no site.
-pub(super) fn first_leaf(floor: &Floor, site: Option<&Site>) -> Result<(Chain, Certified), Error> {
+/// a temporary one if it has no site. Blocking.
+pub(super) fn first_leaf(floor: &Floor, site: Option<&Site>) -> Result<First, Error> {
     let Some(site) = site else {
-        return temporary(&floor.config.http.names, floor.clock.now());
+        let (chain, leaf) = temporary(&floor.config.http.names, floor.clock.now())?;
+        return Ok(First { chain, leaf, is_new: false });
     };
     let ca_names = &site.description.ca_names;
     for name in addresses::own_names(&floor.config.http.names) {
@@ -40,11 +56,13 @@ pub(super) fn first_leaf(floor: &Floor, site: Option<&Site>) -> Result<(Chain, C
     }
     let names = wanted(floor, ca_names);
     let now = floor.clock.now();
-    let leaf = match site.leaf().filter(|leaf| fits(&leaf.certificate, &names, now)) {
+    let kept = site.leaf().filter(|leaf| fits(&leaf.certificate, &names, now));
+    let is_new = kept.is_none();
+    let leaf = match kept {
         Some(leaf) => leaf,
         None => site.new_leaf(floor.box_id, &names, now)?,
     };
-    Ok((site.chain_of(&leaf), leaf))
+    Ok(First { chain: site.chain_of(&leaf), leaf, is_new })
 }
 
 impl Handle {
@@ -53,12 +71,11 @@ impl Handle {
     pub async fn run(self, stop: CancellationToken) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        let mut fails = false;
+        let mut fails = None;
         while stop.run_until_cancelled(look.tick()).await.is_some() {
             let handle = self.clone();
             let failure = off_thread(move || handle.renew_if_unfit()).await.err();
-            if failure.is_some() != fails {
-                fails = failure.is_some();
+            if fails.replace(failure.is_some()) != Some(failure.is_some()) {
                 self.tell(failure.as_ref());
             }
         }
@@ -78,19 +95,35 @@ impl Handle {
         let Some(site) = self.site() else { return Ok(()) };
         let names = wanted(&self.0.floor, &site.description.ca_names);
         let now = self.0.floor.clock.now();
-        if self.0.shown.leaf().is_some_and(|leaf| fits(&leaf, &names, now)) {
-            return Ok(());
+        if !self.0.shown.leaf().is_some_and(|leaf| fits(&leaf, &names, now)) {
+            self.show_new_leaf(&site, &names)?;
         }
-        self.show_new_leaf(&site, &names)
+        self.keep_leaf(&site)
     }
 
-    /// Blocking.
+    /// Blocking. That the disk does not take it is said at the next look.
     pub(super) fn show_new_leaf(&self, site: &Site, names: &Names) -> Result<(), Error> {
         let floor = &self.0.floor;
         let leaf = site.new_leaf(floor.box_id, names, floor.clock.now())?;
         self.0.shown.swap(site.chain_of(&leaf), &leaf)?;
         tracing::info!("a new certificate for {:?} {:?} is shown", names.dns, names.addresses);
+        *self.unsaved() = Some(leaf);
+        let _ = self.keep_leaf(site);
         Ok(())
+    }
+
+    /// Writes down the leaf that is shown, if it is not on disk yet. Blocking.
+    pub(super) fn keep_leaf(&self, site: &Site) -> Result<(), Error> {
+        let mut unsaved = self.unsaved();
+        if let Some(leaf) = &*unsaved {
+            site.keep_leaf(leaf)?;
+            *unsaved = None;
+        }
+        Ok(())
+    }
+
+    fn unsaved(&self) -> MutexGuard<'_, Option<Certified>> {
+        self.0.unsaved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -178,18 +178,21 @@ impl Site {
         certified(&self.dir.join("leaf.pem")).ok()
     }
 
-    /// Issues a leaf for `names` and keeps it. Blocking.
+    /// Issues a leaf for `names`, which nobody has seen and no disk has yet.
     pub(super) fn new_leaf(
         &self,
         box_id: BoxId,
         names: &Names,
         now: Timestamp,
-    ) -> Result<Certified, SiteError> {
-        let leaf = authority::make_box_leaf(&self.ca, box_id, names, now)?;
+    ) -> Result<Certified, AuthorityError> {
+        authority::make_box_leaf(&self.ca, box_id, names, now)
+    }
+
+    /// Writes a leaf in the place of the one on disk. Blocking.
+    pub(super) fn keep_leaf(&self, leaf: &Certified) -> Result<(), SiteError> {
         let path = self.dir.join("leaf.pem");
-        files::replace(&path, certified_pem(&leaf).as_bytes())
-            .map_err(|source| SiteError::Write { path, source })?;
-        Ok(leaf)
+        files::replace(&path, certified_pem(leaf).as_bytes())
+            .map_err(|source| SiteError::Write { path, source })
     }
 }
 
