@@ -1,24 +1,30 @@
 //! The composition root: builds the capabilities in dependency order and runs them until the
 //! process is told to stop.
 //!
-//! What must be there for the box to be of any use is there first: the ports, then the database.
-//! A port that somebody else has ends the start with a word on what to do. A disk or a database that
-//! cannot be used does not: the box then serves its page alone, which says so ([`degraded`]).
+//! What must be there for the box to be of any use is there first: the ports, then what lies on its
+//! disk ([`Opened`]). A port that somebody else has ends the start with a word on what to do. A disk
+//! or a database that cannot be used does not: the box then serves its page alone, which says so
+//! ([`degraded`]).
 
 mod degraded;
 mod listen;
 mod routes;
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
 };
 
-use alfarid_protocol::{id::BoxId, time::Timestamp};
+use alfarid_protocol::{
+    id::{BoxId, RoomId},
+    time::Timestamp,
+};
 use anyhow::Context;
 use axum::extract::FromRef;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use self::routes::openapi_document;
@@ -27,7 +33,7 @@ use crate::{
     attendance, broadcast,
     clock::{Clock, Evidence, doubt, keep},
     config::Config,
-    db::{self, Db, Opened, Story},
+    db::{self, Db, Story},
     discovery::{self, Announcement},
     enrolment,
     events::Events,
@@ -65,8 +71,8 @@ pub async fn run(
     let ports = Ports::bind(&config).await?;
     let config = Arc::new(config);
     let lifecycle = Lifecycle::default();
-    let lessons = match lay_floor(Arc::clone(&config)).await {
-        Ok(floor) => Some(build(floor, ports, &lifecycle).await?),
+    let lessons = match Opened::open(Arc::clone(&config)).await {
+        Ok(opened) => Some(start(opened, ports, &lifecycle)?),
         Err(error) => {
             degraded::serve(&config, ports.web, &error, &lifecycle)?;
             None
@@ -95,7 +101,30 @@ fn prepare(state_dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn open_database(config: &Config) -> anyhow::Result<Opened> {
+/// All that a start reads from the disk and writes to it. Nothing of it runs yet.
+struct Opened {
+    floor: Floor,
+    identity: identity::Handle,
+    enrolment: enrolment::Handle,
+    settings: settings::Handle,
+    roster: roster::Handle,
+    /// For whoever holds the connections of the machines.
+    connected: watch::Sender<BTreeMap<RoomId, u32>>,
+}
+
+impl Opened {
+    async fn open(config: Arc<Config>) -> anyhow::Result<Self> {
+        let floor = lay_floor(config).await?;
+        let identity = identity::Handle::new(floor.db.clone(), floor.clock.clone());
+        let enrolment = enrolment::Handle::open(floor.clone(), identity.clone()).await?;
+        let settings = settings::Handle::open(floor.db.clone(), floor.clock.clone()).await?;
+        let (connected, counts) = roster::Connected::channel();
+        let roster = roster::Handle::open(&floor, counts).await?;
+        Ok(Self { floor, identity, enrolment, settings, roster, connected })
+    }
+}
+
+async fn open_database(config: &Config) -> anyhow::Result<db::Opened> {
     let path = config.storage.state_dir.join("alfarid.db");
     let backups = config.storage.state_dir.join("backups");
     Ok(tokio::task::spawn_blocking(move || Db::open(&path, &backups)).await??)
@@ -141,18 +170,10 @@ fn box_id(state_dir: &Path, clock: &Clock) -> anyhow::Result<BoxId> {
     Ok(id)
 }
 
-/// Builds every capability, from the lowest up, and starts what runs.
-async fn build(
-    floor: Floor,
-    ports: Ports,
-    lifecycle: &Lifecycle,
-) -> anyhow::Result<lesson::Handle> {
-    let identity = identity::Handle::new(floor.db.clone(), floor.clock.clone());
-    let enrolment = enrolment::Handle::open(floor.clone(), identity.clone()).await?;
-    let settings = settings::Handle::open(floor.db.clone(), floor.clock.clone()).await?;
-    let (counts, connected) = roster::Connected::channel();
-    let (machines, outlets, agents) = machines::new(&floor, enrolment.clone(), counts);
-    let roster = roster::Handle::open(&floor, connected).await?;
+/// Builds the other capabilities, from the lowest up, and starts what runs.
+fn start(opened: Opened, ports: Ports, lifecycle: &Lifecycle) -> anyhow::Result<lesson::Handle> {
+    let Opened { floor, identity, enrolment, settings, roster, connected } = opened;
+    let (machines, outlets, agents) = machines::new(&floor, enrolment.clone(), connected);
     let (broadcast, broadcasting) = broadcast::new(&floor, machines.clone(), outlets.media);
     let (recording, recorders) = recording::new(floor.clone());
     let (attendance, keeping) = attendance::new(&floor, settings.clone(), outlets.presence);

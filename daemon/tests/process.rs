@@ -15,6 +15,7 @@ use std::{
     fs,
     io::{self, Write},
     net::{TcpListener, TcpStream, UdpSocket},
+    process::Command,
 };
 
 use alfarid_protocol::{control::FromBox, span::MarkKind, token::SiteToken};
@@ -169,7 +170,27 @@ async fn a_database_that_cannot_be_opened_is_said_on_the_page_and_tried_again() 
     fs::remove_dir(appliance.database()).unwrap();
     // It ends, for systemd to start it whole.
     let (status, log) = running.ended().await;
-    assert!(status.success() && log.contains("the database opens again"), "{status}: {log}");
+    assert!(status.success() && log.contains("opens again: starting anew"), "{status}: {log}");
+    let running = appliance.start().await;
+    assert_eq!(page.get("/api/v1/state").await.expect(200)["claimed"], false);
+    running.stopped().await;
+}
+
+/// Whatever file a box cannot do without, the page says which.
+#[tokio::test]
+async fn a_box_that_cannot_begin_says_why_on_its_page_and_tries_again() {
+    let appliance = Appliance::new();
+    let in_its_way = appliance.database().with_file_name("claim-code.new");
+    fs::create_dir(&in_its_way).unwrap();
+    let running = appliance.start().await;
+    let mut page = Desk::at(&appliance);
+    let problem = page.get("/api/v1/state").await.expect(503);
+    assert_eq!(problem["code"], "start_failed");
+    assert!(problem["detail"].as_str().unwrap().contains("claim code"), "{problem}");
+
+    fs::remove_dir(&in_its_way).unwrap();
+    let (status, log) = running.ended().await;
+    assert!(status.success() && log.contains("opens again: starting anew"), "{status}: {log}");
     let running = appliance.start().await;
     assert_eq!(page.get("/api/v1/state").await.expect(200)["claimed"], false);
     running.stopped().await;
@@ -270,6 +291,29 @@ async fn a_lesson_outlives_a_full_disk() {
     desk.post("/api/v1/classes", json!({ "name": "9B" })).await.made();
     let ended = desk.post(&format!("{path}/end"), json!({})).await.expect(200);
     assert_eq!(ended["status"], "completed");
+    running.stopped().await;
+}
+
+/// As the kernel makes it when it has found errors on it.
+#[tokio::test]
+async fn a_lesson_outlives_a_disk_that_has_become_read_only() {
+    const SELF: &str = "a_lesson_outlives_a_disk_that_has_become_read_only";
+    let Some(dir) = small_disk::mounted(SELF, "24m") else { return };
+    let state_dir = dir.join(small_disk::RECORDINGS);
+    let appliance = Appliance::on_disk(state_dir.clone());
+    let running = appliance.start().await;
+    let mut desk = Desk::claimed(&appliance, EMAIL, FULL_NAME).await;
+    let lesson = start_lesson(&mut desk).await;
+    running.signal(Signal::SIGKILL);
+    running.ended().await;
+    let mut remount = Command::new("mount");
+    remount.args(["-o", "remount,ro"]).arg(&state_dir);
+    assert!(remount.status().unwrap().success());
+
+    let mut running = appliance.start().await;
+    running.says("fault lessons_not_written").await;
+    let lesson = desk.get(&format!("/api/v1/lessons/{lesson}")).await.expect(200);
+    assert_eq!(lesson["status"], "active");
     running.stopped().await;
 }
 

@@ -1,4 +1,5 @@
-//! The box without its database: it serves its page, which says what is wrong and what to do.
+//! The box without its database, or without another file that it cannot be without: it serves its
+//! page, which says what is wrong and what to do.
 //!
 //! ```text
 //!   cannot be opened ──▶ the page alone ──each RETRY: tried──▶ opens: the process ends in order,
@@ -12,7 +13,7 @@ use axum::{Router, response::IntoResponse, routing::any};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{lay_floor, routes::Web};
+use super::{Opened, routes::Web};
 use crate::{
     clock::{Clock, Evidence},
     config::Config,
@@ -33,11 +34,15 @@ pub(super) fn serve(
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<()> {
     let why = format!("{cause:#}");
-    tracing::error!(error = %why, "the database cannot be used: {why}");
-    let cause = cause.downcast_ref();
-    let (code, again) = (code(cause), may_pass(cause).then_some(RETRY));
+    let of_database = cause.chain().find_map(|cause| cause.downcast_ref::<DbError>());
+    let (code, again) = (code(of_database), may_pass(of_database).then_some(RETRY));
+    let what = match of_database {
+        Some(_) => "The box's database cannot be used",
+        None => "The box cannot begin its work",
+    };
+    tracing::error!(error = %why, "{what}: {why}");
     let answer = move || {
-        let detail = format!("The box's database cannot be used: {why}. Lessons cannot be held.");
+        let detail = format!("{what}: {why}. Lessons cannot be held.");
         let mut problem = Problem::unavailable(code, detail);
         problem.retry_after_seconds = again.map(|again| again.as_secs());
         problem.into_response()
@@ -47,7 +52,7 @@ pub(super) fn serve(
     let router = Web::new(config).guarded(api);
     lifecycle.spawn(Phase::Doors, "pages", |stopping| http::serve(web, tls, router, stopping));
     if again.is_some() {
-        lifecycle.spawn(Phase::Floor, "database", |stopping| {
+        lifecycle.spawn(Phase::Floor, "opening", |stopping| {
             try_again(Arc::clone(config), lifecycle.clone(), stopping)
         });
     }
@@ -58,7 +63,8 @@ pub(super) fn serve(
 const fn code(cause: Option<&DbError>) -> &'static str {
     match cause {
         Some(DbError::Newer { .. }) => "database_newer",
-        Some(_) | None => "database_unreadable",
+        Some(_) => "database_unreadable",
+        None => "start_failed",
     }
 }
 
@@ -69,18 +75,18 @@ const fn may_pass(cause: Option<&DbError>) -> bool {
     !matches!(cause, Some(DbError::Newer { .. } | DbError::SetAside { .. }))
 }
 
-/// Ends the process once the database opens: a box is built whole, or not at all.
+/// Ends the process once everything opens: a box is built whole, or not at all.
 async fn try_again(config: Arc<Config>, lifecycle: Lifecycle, stopping: CancellationToken) {
     let opens = async {
         loop {
             tokio::time::sleep(RETRY).await;
-            if lay_floor(Arc::clone(&config)).await.is_ok() {
+            if Opened::open(Arc::clone(&config)).await.is_ok() {
                 return;
             }
         }
     };
     if stopping.run_until_cancelled(opens).await.is_some() {
-        tracing::info!("the database opens again: starting anew");
+        tracing::info!("what could not be opened opens again: starting anew");
         lifecycle.stop();
     }
 }

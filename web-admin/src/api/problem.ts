@@ -63,7 +63,7 @@ export function problemText(t: TFunction, error: unknown): string {
 }
 
 /** Where the box's own words say more than any translation: which file, which version. */
-const WITH_DETAIL = new Set(['database_newer', 'database_unreadable']);
+const WITH_DETAIL = new Set(['database_newer', 'database_unreadable', 'start_failed']);
 
 /** What the box itself says, in English, to be read beside `problemText`. */
 export function boxDetail(error: unknown): string | null {
