@@ -125,6 +125,18 @@ async fn a_lesson_is_planned_changed_started_by_somebody_else_and_taken_back() {
     assert_eq!(cancelled.problem(StatusCode::CONFLICT), "lesson_not_scheduled");
 }
 
+/// Every other page learns of it by this alone.
+#[tokio::test]
+async fn that_a_lesson_is_planned_is_told_like_every_change_of_it() {
+    let school = School::new(1).await;
+    let mut changes = school.listen();
+    let mut form = start_form(&school);
+    form["start_at"] = json!(NINE.0 + 3_600_000);
+    let planned = school.post("/lessons", form).await.expect(StatusCode::CREATED);
+    let lesson_id = planned["id"].as_str().unwrap().parse().unwrap();
+    until(&mut changes, |event| *event == Event::LessonChanged { lesson_id }).await;
+}
+
 #[tokio::test]
 async fn a_planned_lesson_ends_what_has_the_room_and_begins_in_one_step() {
     let school = School::new(1).await;

@@ -201,6 +201,7 @@ impl State {
         let id = lesson.id;
         save(effects, &lesson);
         log(effects, id, now.at, EventKind::Scheduled, Some(by.id), None);
+        effects.push(Effect::Tell(id));
         self.lessons.insert(id, Held::new(lesson));
         id
     }
