@@ -117,7 +117,11 @@ async fn a_lesson_is_planned_changed_started_by_somebody_else_and_taken_back() {
 
     let start = format!("{path}/start");
     let started = school.call("colleague", "POST", &start, Value::Null).await;
-    assert_eq!(started.expect(StatusCode::OK)["substitute_for"], json!(school.teachers[0]));
+    let started = started.expect(StatusCode::OK);
+    assert_eq!(started["substitute_for"], json!(school.teachers[0]));
+    let again = school.call("colleague", "POST", &start, Value::Null).await;
+    assert_eq!(again.problem(StatusCode::CONFLICT), "lesson_already_running");
+    assert_eq!(again.expect(StatusCode::CONFLICT)["lesson"], started);
     let take_over = format!("{path}/take_over");
     let taken = school.post(&take_over, Value::Null).await.expect(StatusCode::OK);
     assert_eq!(taken["substitute_for"], Value::Null);

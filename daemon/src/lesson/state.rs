@@ -215,6 +215,9 @@ impl State {
         own: Option<Colleague>,
         clock_is_sure: bool,
     ) -> Result<Lesson, Error> {
+        if let Some(running) = self.active().find(|running| running.id == lesson) {
+            return Err(Error::AlreadyRunning(Box::new(running.clone())));
+        }
         let mut lesson = self.scheduled(lesson)?.clone();
         let length_ms = lesson.planned_end_at.millis_since(lesson.start_at);
         lesson.hand_to(by, own);

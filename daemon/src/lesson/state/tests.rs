@@ -268,6 +268,25 @@ fn a_scheduled_lesson_keeps_its_length_whenever_and_by_whom_it_is_started() {
 }
 
 #[test]
+fn whoever_starts_a_planned_lesson_second_is_told_that_it_runs() {
+    let mut school = School::new();
+    let by = school.teacher.clone();
+    let lesson = Lesson { status: Status::Scheduled, ..school.lesson(&by) };
+    let id = lesson.id;
+    school.effects(Command::Schedule { lesson: Box::new(lesson), by: by.clone() });
+    let start = |by| Command::StartScheduled {
+        lesson: id,
+        by,
+        own: None,
+        clock_is_sure: true,
+        replace: None,
+    };
+    school.effects(start(by));
+    let again = school.decide(start(school.colleague.clone()));
+    assert!(matches!(again, Err(Error::AlreadyRunning(running)) if *running == *school.now(id)));
+}
+
+#[test]
 fn a_lesson_that_runs_over_is_extended_from_now() {
     let mut school = School::new();
     let lesson = school.started();
