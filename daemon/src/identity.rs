@@ -210,16 +210,14 @@ impl Handle {
     }
 }
 
-/// 256 random bits as text, and their hash. Secrets are kept as their hash only: so many random
-/// bits need no salt and no slow hash.
-fn secret_token() -> Result<(Secret, [u8; 32]), Error> {
+/// 256 random bits as text.
+fn secret_token() -> Result<Secret, Error> {
     let mut bytes = Zeroizing::new([0; 32]);
     getrandom::fill(bytes.as_mut()).map_err(Error::NoRandomness)?;
-    let token = Secret::from(URL_SAFE_NO_PAD.encode(*bytes));
-    let hash = sha256(&token);
-    Ok((token, hash))
+    Ok(URL_SAFE_NO_PAD.encode(*bytes).into())
 }
 
+/// Secrets are kept as their hash only: so many random bits need no salt and no slow hash.
 fn sha256(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }

@@ -8,6 +8,7 @@ mod support;
 use std::time::Duration;
 
 use alfarid_daemon::{
+    db::DbError,
     enrolment::{EnrolRequest, Error, MachineChange, Newcomer},
     events::Event,
 };
@@ -115,6 +116,28 @@ async fn of_two_claims_at_once_one_wins() {
     let mut statuses = [one.status.as_u16(), other.status.as_u16()];
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 409]);
+}
+
+/// Fails when a claim that could not be written down whole leaves an admin, and so a box that can
+/// neither be claimed again nor used.
+#[tokio::test]
+async fn a_claim_that_fails_half_way_can_be_made_again() {
+    let school = TestBox::new().await;
+    let mut page = school.browser();
+    let form = claim_form(&school.claim_code());
+    let full =
+        "CREATE TRIGGER full BEFORE INSERT ON sessions BEGIN SELECT RAISE(ABORT, 'full'); END";
+    execute(&school, full).await;
+    let failed = page.post("/api/v1/claim", form.clone()).await;
+    assert_eq!(failed.refused(), (500, "internal".to_owned()));
+
+    execute(&school, "DROP TRIGGER full").await;
+    page.post("/api/v1/claim", form).await.expect(StatusCode::CREATED);
+}
+
+async fn execute(school: &TestBox, sql: &'static str) {
+    let executed = school.floor.db.write(move |tx| Ok::<_, DbError>(tx.execute_batch(sql)?));
+    executed.await.unwrap();
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! How many connections a port holds: in all, and from one address.
 //!
 //! A place is taken when a connection is accepted and given back when its stream is dropped, also
-//! after HTTP has become a WebSocket: the stream carries it ([`Held`]). So a pupil with a thousand
-//! sockets fills a share of their own and shuts nobody out, and a port that closes knows when its
-//! last connection is gone.
+//! after HTTP has become a WebSocket: the stream carries it ([`Held`]), and so does what is still
+//! carried out for it. So a pupil with a thousand sockets fills a share of their own and shuts
+//! nobody out, and a port that closes knows when the last of it is done.
 
 use std::{
     collections::HashMap,
@@ -53,7 +53,7 @@ pub(super) struct Places {
 #[derive(Clone, Debug, Default)]
 struct Taken(Arc<Mutex<HashMap<IpAddr, u16>>>);
 
-/// What one connection takes up, until it is dropped.
+/// What one connection takes up, until the last of it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     address: IpAddr,
@@ -138,11 +138,11 @@ fn groups(address: IpAddr) -> impl Iterator<Item = IpAddr> {
 #[derive(Debug)]
 pub(super) struct Held<S> {
     stream: S,
-    _place: Place,
+    _place: Arc<Place>,
 }
 
 impl<S> Held<S> {
-    pub(super) fn new(stream: S, place: Place) -> Self {
+    pub(super) fn new(stream: S, place: Arc<Place>) -> Self {
         Self { stream, _place: place }
     }
 }

@@ -14,16 +14,21 @@
 //! request's head by time, the body and the answer by progress, for an upload or a recording may
 //! take long over slow Wi-Fi.
 //!
+//! A handler may rely on being run to its end where it may change something: a page that goes away
+//! in the middle of its claim leaves no half of one ([`answer`]).
+//!
 //! [`places`]: super::places
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::Request};
-use hyper::{body::Incoming, server::conn::http1};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    response::{IntoResponse, Response},
 };
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use socket2::SockRef;
 use tokio::{
@@ -35,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{
-    Peer,
+    Peer, Problem,
     pace::{Pace, paced},
     places::{Held, LIMITS, Limits, Place, Places},
     redirect::send_to_https,
@@ -158,18 +163,17 @@ impl Port {
             certificate: session.peer_certificates().and_then(<[_]>::first).cloned(),
             closing: self.stopping.clone(),
         };
-        let service = self.router.map_request(move |request: Request<Incoming>| {
+        let place = Arc::new(place);
+        let held = Arc::clone(&place);
+        let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(|body| paced(Body::new(body), self.patience.body));
             request.extensions_mut().insert(peer.clone());
-            request
+            answer(self.router.clone(), request, Arc::clone(&place))
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.patience.head)
-            .serve_connection(
-                TokioIo::new(Held::new(tls, place)),
-                TowerToHyperService::new(service),
-            )
+            .serve_connection(TokioIo::new(Held::new(tls, held)), service)
             .with_upgrades();
         tokio::pin!(connection);
         tokio::select! {
@@ -178,6 +182,23 @@ impl Port {
         }
         connection.await.map_err(io::Error::other)
     }
+}
+
+/// hyper drops what answers a request when its connection ends. What only reads is done with then;
+/// what may change something goes on in a task of its own, at its connection's place.
+async fn answer(
+    router: Router,
+    request: Request,
+    place: Arc<Place>,
+) -> Result<Response, Infallible> {
+    if request.method().is_safe() {
+        return router.oneshot(request).await;
+    }
+    let carried_out = tokio::spawn(async move {
+        let _place = place;
+        router.oneshot(request).await
+    });
+    carried_out.await.unwrap_or_else(|panicked| Ok(Problem::internal(&panicked).into_response()))
 }
 
 /// `None`: it was plain HTTP, and has been answered.
@@ -199,7 +220,7 @@ mod tests {
     use axum::{
         Extension,
         extract::WebSocketUpgrade,
-        routing::{any, get},
+        routing::{any, get, post},
     };
     use bytes::Bytes;
     use futures_util::{StreamExt, stream};
@@ -335,6 +356,29 @@ mod tests {
         let door = Door::open(of_size(1 << 30, &over), patience).await;
         let _pupil = door.ask("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
         timeout(LONG, over.cancelled()).await.unwrap();
+    }
+
+    /// Fails when what changes something is left half done because its page went away.
+    #[tokio::test]
+    async fn what_was_begun_is_done_when_nobody_waits_for_it_any_more() {
+        let ((begun, mut begins), (done, mut ends)) = (mpsc::channel(1), mpsc::channel(1));
+        let going_on = CancellationToken::new();
+        let go_on = going_on.clone();
+        let change = async move || {
+            begun.send(()).await.unwrap();
+            go_on.cancelled().await;
+            done.send(()).await.unwrap();
+        };
+        let door = Door::open(Router::new().route("/", post(change)), CALM).await;
+        let mut page = door.ask("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").await;
+        timeout(LONG, begins.recv()).await.unwrap().unwrap();
+        page.shutdown().await.unwrap();
+        // The port has noticed.
+        assert_eq!(hear(&mut page).await, "");
+        assert_eq!(door.places.held(), 1, "its place was given away");
+
+        going_on.cancel();
+        timeout(LONG, ends.recv()).await.unwrap().unwrap();
     }
 
     /// For longer than it may lie unread.

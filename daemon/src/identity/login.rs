@@ -3,12 +3,13 @@
 use std::{net::IpAddr, sync::PoisonError, time::Duration};
 
 use alfarid_protocol::time::Timestamp;
+use rusqlite::Transaction;
 
 use super::{
     Error, Handle, NewTeacher, Person, Role, Secret, audit, secret_token, sha256,
     slowdown::Attempt, store,
 };
-use crate::clock::Authority;
+use crate::{clock::Authority, db::DbError};
 
 /// What somebody typed who wants in, and where.
 #[derive(Debug)]
@@ -32,11 +33,12 @@ pub struct LoggedIn {
 }
 
 impl Handle {
-    /// Makes the first admin, logged in at once. Fails once there is one: of two claims at the
-    /// same moment one wins. An account of that address which outlived all admins is taken over:
-    /// whoever claims stands at the box.
+    /// Makes the first admin, logged in at once: both or neither. Fails once there is one: of two
+    /// claims at the same moment one wins. An account of that address which outlived all admins is
+    /// taken over: whoever claims stands at the box.
     pub async fn first_admin(&self, new: NewTeacher) -> Result<LoggedIn, Error> {
         let hash = self.passwords.hash(new.password).await?;
+        let tokens = Tokens::new(None)?;
         let person = Person {
             id: self.clock.id(),
             email: new.email,
@@ -45,7 +47,7 @@ impl Handle {
             language: new.language,
         };
         let clock = self.clock.clone();
-        let person = self
+        let opened = self
             .db
             .write(move |tx| {
                 if store::has_admin(tx)? {
@@ -53,10 +55,10 @@ impl Handle {
                 }
                 let id = store::put_first_admin(tx, &person, &hash, clock.now())?;
                 audit::write(tx, &clock, &audit::Entry::new(id, "box_claimed", &id))?;
-                Ok(Person { id, ..person })
+                Ok(tokens.open(tx, Person { id, ..person }, clock.now())?)
             })
             .await?;
-        self.open_session(person, None).await
+        Ok(self.begin(opened))
     }
 
     /// Opens a session for whoever knows the password. An unknown address takes as long as a
@@ -113,20 +115,42 @@ impl Handle {
         person: Person,
         device: Option<Secret>,
     ) -> Result<LoggedIn, Error> {
-        let (session, session_hash) = secret_token()?;
-        let device = device.map_or_else(|| secret_token().map(|(token, _)| token), Ok)?;
-        let device_hash = sha256(&device);
-        let (id, at) = (person.id, self.clock.now());
-        let displaced = self
-            .db
-            .write(move |tx| {
-                store::keep_device(tx, &device_hash, id, at)?;
-                store::insert_session(tx, &session_hash, id, at)
-            })
-            .await?;
+        let (tokens, at) = (Tokens::new(device)?, self.clock.now());
+        let opened = self.db.write(move |tx| tokens.open(tx, person, at)).await?;
+        Ok(self.begin(opened))
+    }
+
+    fn begin(&self, Opened { logged_in, displaced }: Opened) -> LoggedIn {
         self.sessions.over(&displaced);
-        self.sessions.seen(session_hash, self.clock.monotonic());
-        Ok(LoggedIn { person, session, device })
+        self.sessions.seen(sha256(&logged_in.session), self.clock.monotonic());
+        logged_in
+    }
+}
+
+/// What a browser is to be known by.
+struct Tokens {
+    session: Secret,
+    device: Secret,
+}
+
+/// A session that is on disk.
+struct Opened {
+    logged_in: LoggedIn,
+    /// The sessions that it was one too many for.
+    displaced: Vec<[u8; 32]>,
+}
+
+impl Tokens {
+    /// `device` is the browser's own, if it has one already.
+    fn new(device: Option<Secret>) -> Result<Self, Error> {
+        Ok(Self { session: secret_token()?, device: device.map_or_else(secret_token, Ok)? })
+    }
+
+    fn open(self, tx: &Transaction<'_>, person: Person, at: Timestamp) -> Result<Opened, DbError> {
+        store::keep_device(tx, &sha256(&self.device), person.id, at)?;
+        let displaced = store::insert_session(tx, &sha256(&self.session), person.id, at)?;
+        let Self { session, device } = self;
+        Ok(Opened { logged_in: LoggedIn { person, session, device }, displaced })
     }
 }
 
