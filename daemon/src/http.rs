@@ -17,7 +17,7 @@ mod serve;
 pub mod trace;
 
 pub use self::{
-    extract::{Json, List, Path},
+    extract::{Body, Json, List, Path, Query},
     peer::Peer,
     problem::Problem,
     redirect::redirect,

@@ -12,6 +12,7 @@ mod publisher;
 mod small_disk;
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{self, Write},
     net::{TcpListener, TcpStream, UdpSocket},
@@ -46,6 +47,51 @@ async fn systemd_hears_that_the_box_is_ready_lives_and_stops() {
     running.told("STOPPING=1").await;
     let (status, log) = running.ended().await;
     assert!(status.success(), "{status}: {log}");
+}
+
+/// Fails when anything that the API refuses is told by a line of plain text, or by nothing at all.
+#[tokio::test]
+async fn whatever_a_request_gets_wrong_it_is_told_by_a_problem() {
+    let appliance = Appliance::new();
+    let running = appliance.start().await;
+    let mut desk = Desk::claimed(&appliance, EMAIL, FULL_NAME).await;
+    let document = desk.get("/api/openapi.json").await.expect(200);
+    let mut told = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let nonsense = path.split('/').map(|part| if part.starts_with('{') { "x" } else { part });
+        let nonsense = nonsense.collect::<Vec<_>>().join("/");
+        for (method, operation) in methods.as_object().unwrap() {
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let query = parameters
+                .filter(|parameter| parameter["in"] == "query")
+                .map(|parameter| format!("{}=x", parameter["name"].as_str().unwrap()));
+            let path = format!("{nonsense}?{}", query.collect::<Vec<_>>().join("&"));
+            // There is nothing to get wrong, and who has logged out sees nothing more.
+            if operation["operationId"] == "delete_session" {
+                continue;
+            }
+            let json = "content-type: application/json\r\n";
+            let answer = desk.call(&method.to_uppercase(), &path, json, "{").await;
+            if answer.status >= 400 {
+                told.insert(answer.refused());
+            }
+        }
+        told.insert(desk.call("PROPFIND", &nonsense, "", "").await.refused());
+    }
+    let expected = [
+        (400, "json_malformed"),
+        (400, "query_malformed"),
+        (400, "websocket_expected"),
+        (404, "not_found"),
+        (405, "method_not_allowed"),
+    ];
+    for (_, code) in &told {
+        assert!(document.to_string().contains(&format!("`{code}`")), "{code} is not documented");
+    }
+    for (status, code) in expected {
+        assert!(told.contains(&(status, code.to_owned())), "{code}: {told:?}");
+    }
+    running.stopped().await;
 }
 
 /// Who is connected is told, and what they said last is on disk.

@@ -361,6 +361,8 @@ async fn what_is_no_list_is_refused_by_name() {
     for (file, status, code) in cases {
         assert_eq!(admin.upload(&path, file).await.refused(), (status, code.to_owned()));
     }
+    let torn = admin.torn_upload(&path).await;
+    assert_eq!(torn.refused(), (408, "body_incomplete".to_owned()));
 }
 
 /// What was exported comes back as it was, in every format and whatever the names begin with.

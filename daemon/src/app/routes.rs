@@ -1,6 +1,12 @@
 //! All routes in one place: the capabilities', the pages', the OpenAPI document.
 
-use axum::{Router, extract::DefaultBodyLimit, http::header, middleware, routing::get};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{StatusCode, header},
+    middleware,
+    routing::get,
+};
 use tower_http::compression::{
     CompressionLayer,
     predicate::{DefaultPredicate, NotForContentType, Predicate},
@@ -17,7 +23,7 @@ use crate::{
     config::Config,
     enrolment,
     http::{
-        assets,
+        Problem, assets,
         guard::{self, Names},
         live,
         trace::trace,
@@ -28,8 +34,15 @@ use crate::{
 /// The largest body a route takes unless it says otherwise: a class list of two thousand rows.
 const BODY: usize = 4 * 1024 * 1024;
 
+/// What is in no route's list of answers, for every route may give it, is listed here.
+const WHAT_IT_IS: &str = "The classroom box, as its own pages use it.\n\n\
+    An error is `application/problem+json` with a stable `code`. Any request may be answered by \
+    `body_incomplete`, `body_too_large`, `disk_full`, `foreign_origin`, `host_unknown`, `internal`, \
+    `json_malformed`, `method_not_allowed`, `no_such_route`, `not_found` (of an id that is none), \
+    `not_json` or `query_malformed`.";
+
 #[derive(OpenApi)]
-#[openapi(components(schemas(crate::http::Problem, crate::events::Event)))]
+#[openapi(components(schemas(Problem, crate::events::Event)))]
 struct Documented;
 
 /// What the web port answers.
@@ -56,6 +69,7 @@ impl Web {
     /// `router`, the pages for everything else, and the defences around both.
     pub(super) fn guarded(self, router: Router) -> Router {
         router
+            .method_not_allowed_fallback(method_not_allowed)
             .fallback(assets::pages)
             .layer(DefaultBodyLimit::max(BODY))
             .layer(CompressionLayer::new().compress_when(text()))
@@ -79,6 +93,14 @@ fn api() -> OpenApiRouter<AppState> {
         .merge(live::routes())
 }
 
+async fn method_not_allowed() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "This cannot be done at this address. `Allow` says what can.",
+    )
+}
+
 /// Pictures and sound are compressed already, and their length must stay known.
 fn text() -> impl Predicate {
     DefaultPredicate::new()
@@ -90,7 +112,7 @@ fn text() -> impl Predicate {
 fn about() -> Document {
     let mut document = Documented::openapi();
     let mut info = Info::new("Alfarid", env!("CARGO_PKG_VERSION"));
-    info.description = Some("The classroom box, as its own pages use it.".to_owned());
+    info.description = Some(WHAT_IT_IS.to_owned());
     info.license = Some(License::new("Apache-2.0"));
     document.info = info;
     document

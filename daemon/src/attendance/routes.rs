@@ -4,7 +4,7 @@ mod files;
 
 use alfarid_protocol::id::{ClassId, LessonId, MachineId, StudentId};
 use axum::{
-    extract::{FromRef, Query, State},
+    extract::{FromRef, State},
     http::StatusCode,
 };
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     field,
-    http::{Json, List, Path, Problem},
+    http::{Json, List, Path, Problem, Query},
     identity::{self, Signed},
 };
 

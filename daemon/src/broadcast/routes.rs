@@ -4,8 +4,7 @@ mod whip;
 
 use alfarid_protocol::id::LessonId;
 use axum::{
-    Json,
-    extract::{FromRef, Path, State},
+    extract::{FromRef, State},
     http::{HeaderName, StatusCode, header},
 };
 use bytes::Bytes;
@@ -15,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Error, Handle, OfferError, OwnSource, PipelineError, Shelf, StreamState};
 use crate::{
-    http::Problem,
+    http::{Json, Path, Problem},
     identity::{self, Signed},
 };
 

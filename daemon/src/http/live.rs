@@ -16,7 +16,10 @@ use axum::{
     Extension,
     extract::{
         FromRef, State, WebSocketUpgrade,
-        ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
+        ws::{
+            CloseFrame, Message, Utf8Bytes, WebSocket, close_code,
+            rejection::WebSocketUpgradeRejection,
+        },
     },
     response::Response,
 };
@@ -24,7 +27,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::Peer;
+use super::{Peer, Problem};
 use crate::{
     clock::Clock,
     events::{Event, Events},
@@ -104,17 +107,20 @@ where
     tag = "live",
     responses(
         (status = 101, description = "A WebSocket; each message is one event", body = Event),
-        (status = 401, description = "`not_signed_in`", body = super::Problem),
-        (status = 403, description = "`foreign_origin`", body = super::Problem),
+        (status = 400, description = "`websocket_expected`", body = Problem),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 403, description = "`foreign_origin`", body = Problem),
     )
 )]
 async fn live(
     State(live): State<Live>,
     Extension(peer): Extension<Peer>,
     Staying { person, mut session }: Staying,
-    upgrade: WebSocketUpgrade,
-) -> Response {
-    upgrade.max_message_size(1024).on_upgrade(async move |mut socket| {
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    let upgrade =
+        upgrade.map_err(|no| Problem::bad_request("websocket_expected", no.body_text()))?;
+    let answer = upgrade.max_message_size(1024).on_upgrade(async move |mut socket| {
         let here = live.enter(person.id, peer.closing.clone());
         let end = talk(&live, &peer, &mut session, &mut socket).await;
         drop(here);
@@ -131,7 +137,8 @@ async fn live(
             // Whether it answered makes no difference any more.
             let _ = tokio::time::timeout(GOODBYE, answer).await;
         }
-    })
+    });
+    Ok(answer)
 }
 
 /// Why nothing more is said to a page.

@@ -6,7 +6,7 @@ mod problem;
 
 use alfarid_protocol::id::LessonId;
 use axum::{
-    extract::{FromRef, Query, State},
+    extract::{FromRef, State},
     http::StatusCode,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -17,7 +17,7 @@ use self::{
 };
 use super::{Handle, Lesson, LessonEvent};
 use crate::{
-    http::{Json, List, Path, Problem},
+    http::{Json, List, Path, Problem, Query},
     identity::{self, Signed},
 };
 

@@ -2,8 +2,7 @@
 
 use alfarid_protocol::id::{MachineId, RoomId};
 use axum::{
-    Json,
-    extract::{FromRef, Path, Query, State},
+    extract::{FromRef, State},
     http::StatusCode,
 };
 use serde::{Deserialize, Serialize};
@@ -13,7 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{Error, Handle, Machine};
 use crate::{
     enrolment::MachineChange,
-    http::Problem,
+    http::{Json, Path, Problem, Query},
     identity::{self, Admin, Signed},
 };
 
@@ -35,6 +34,7 @@ struct Machines {
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Which {
     room_id: Option<RoomId>,
 }

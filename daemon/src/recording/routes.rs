@@ -5,7 +5,7 @@ mod range;
 
 use alfarid_protocol::id::{LessonId, RecordingId};
 use axum::{
-    extract::{FromRef, Query, State},
+    extract::{FromRef, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use self::answers::{OfRecording, OfSegment};
 use super::{Error, Handle, JoinError, Recording, SegmentId};
 use crate::{
-    http::{Json, List, Path, Problem},
+    http::{Json, List, Path, Problem, Query},
     identity::{self, Signed},
 };
 

@@ -1,15 +1,12 @@
 //! The health page.
 
-use axum::{
-    Json,
-    extract::{FromRef, State},
-};
+use axum::extract::{FromRef, State};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{ClockReport, HealthReport};
 use crate::{
     floor::Floor,
-    http::Problem,
+    http::{Json, Problem},
     identity::{self, Signed},
 };
 

@@ -140,6 +140,14 @@ impl Answer {
         self.json()
     }
 
+    /// Status and problem code of what was not done.
+    #[track_caller]
+    pub(crate) fn refused(&self) -> (u16, String) {
+        let kind = self.headers("content-type").next();
+        assert_eq!(kind, Some("application/problem+json"), "{}\n{}", self.head, self.body);
+        (self.status, self.json()["code"].as_str().unwrap().to_owned())
+    }
+
     /// The id of what was made.
     #[track_caller]
     pub(crate) fn made(&self) -> String {

@@ -8,7 +8,7 @@
 pub(crate) mod machine;
 pub(crate) mod page;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use alfarid_daemon::{
     clock::{Clock, Evidence},
@@ -31,6 +31,8 @@ use axum::{
     extract::FromRef,
     http::{Method, Request, StatusCode, header},
 };
+use bytes::Bytes;
+use futures_util::stream;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -268,12 +270,19 @@ impl Browser {
         self.send(Method::POST, path, Some("application/octet-stream"), body.to_vec()).await
     }
 
+    /// The browser goes away in the middle of it.
+    pub(crate) async fn torn_upload(&mut self, path: &str) -> Answer {
+        let gone = stream::once(async { Err::<Bytes, _>(io::Error::other("gone")) });
+        let octets = Some("application/octet-stream");
+        self.send(Method::POST, path, octets, Body::from_stream(gone)).await
+    }
+
     async fn send(
         &mut self,
         method: Method,
         path: &str,
         content_type: Option<&str>,
-        body: Vec<u8>,
+        body: impl Into<Body>,
     ) -> Answer {
         let mut request =
             Request::builder().method(method).uri(path).header(header::HOST, "10.0.0.1");
@@ -283,7 +292,7 @@ impl Browser {
         for (name, value) in &self.cookies {
             request = request.header(header::COOKIE, format!("{name}={value}"));
         }
-        let request = request.body(Body::from(body)).unwrap();
+        let request = request.body(body.into()).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         for cookie in parts.headers.get_all(header::SET_COOKIE) {

@@ -4415,6 +4415,15 @@ export interface operations {
                     "application/json": components["schemas"]["Event"];
                 };
             };
+            /** @description `websocket_expected` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `not_signed_in` */
             401: {
                 headers: {
@@ -4438,7 +4447,7 @@ export interface operations {
     list_machines: {
         parameters: {
             query?: {
-                room_id?: null | components["schemas"]["RoomId"];
+                room_id?: components["schemas"]["RoomId"];
             };
             header?: never;
             path?: never;

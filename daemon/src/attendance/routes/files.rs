@@ -5,7 +5,7 @@ use alfarid_protocol::{
     time::Timestamp,
 };
 use axum::{
-    extract::{Query, State},
+    extract::State,
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
@@ -17,7 +17,7 @@ use crate::{
         Handle,
         export::{self, Zone},
     },
-    http::{Path, Problem},
+    http::{Path, Problem, Query},
     identity::{Language, Person, Signed},
     roster::sheet::{Sheet, attachment},
 };

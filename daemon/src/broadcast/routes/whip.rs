@@ -7,8 +7,7 @@
 use alfarid_protocol::id::{LessonId, PublicationId};
 use axum::{
     Extension,
-    body::Bytes,
-    extract::{DefaultBodyLimit, FromRef, FromRequestParts, Path, State},
+    extract::{DefaultBodyLimit, FromRef, FromRequestParts, State},
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -16,7 +15,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     broadcast::{Handle, PublicationKind, Published},
-    http::{Peer, Problem},
+    http::{Body, Path, Peer, Problem},
     identity::{self, Person, Signed},
 };
 
@@ -84,7 +83,7 @@ async fn publish(
     Extension(peer): Extension<Peer>,
     Path((lesson, kind)): Path<(LessonId, PublicationKind)>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response, Problem> {
     let offer = read_offer(&headers, &body)?;
     let came_to = peer.local.ip();
@@ -115,7 +114,7 @@ async fn publish_by_key(
     State(identity): State<identity::Handle>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response, Problem> {
     let person = person_of(&identity, stream_key(&headers).unwrap_or_default()).await?;
     let offer = read_offer(&headers, &body)?;
@@ -163,7 +162,7 @@ async fn patch_publication() -> Response {
     ([(header::ALLOW, "DELETE")], problem).into_response()
 }
 
-fn read_offer<'a>(headers: &HeaderMap, body: &'a Bytes) -> Result<&'a str, Problem> {
+fn read_offer<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<&'a str, Problem> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case(SDP) {

@@ -2,15 +2,14 @@
 
 use alfarid_protocol::id::ClassId;
 use axum::{
-    body::Bytes,
-    extract::{State, rejection::BytesRejection},
-    http::{HeaderName, HeaderValue, header},
+    extract::State,
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::IntoResponse,
 };
 
 use super::answers::{OfClass, OfOwnClass};
 use crate::{
-    http::{Json, Path, Problem},
+    http::{Body, Json, Path, Problem},
     identity::{Language, Signed},
     roster::{
         Class, FileError, Handle, ImportPreview, Imported, Student,
@@ -43,9 +42,9 @@ pub(super) async fn preview_import(
     State(roster): State<Handle>,
     Signed(person): Signed,
     Path(class): Path<ClassId>,
-    body: Result<Bytes, BytesRejection>,
+    file: Result<Body, Problem>,
 ) -> Result<Json<ImportPreview>, Problem> {
-    Ok(Json(roster.preview_import(&person, class, whole(body)?).await?))
+    Ok(Json(roster.preview_import(&person, class, whole(file)?).await?))
 }
 
 /// Import a file: all of it, or nothing.
@@ -69,9 +68,9 @@ pub(super) async fn import_students(
     State(roster): State<Handle>,
     Signed(person): Signed,
     Path(class): Path<ClassId>,
-    body: Result<Bytes, BytesRejection>,
+    file: Result<Body, Problem>,
 ) -> Result<Json<Imported>, Problem> {
-    Ok(Json(roster.import(&person, class, whole(body)?).await?))
+    Ok(Json(roster.import(&person, class, whole(file)?).await?))
 }
 
 /// The class's students as CSV, as Excel opens it in the language of whoever asks.
@@ -138,7 +137,12 @@ fn headers(kind: &'static str, class: &Class, extension: &str) -> [(HeaderName, 
     ]
 }
 
-/// A body that was cut off by the limit was too large, whatever else it was.
-fn whole(body: Result<Bytes, BytesRejection>) -> Result<Vec<u8>, FileError> {
-    body.map(Vec::from).map_err(|_| FileError::TooLarge)
+/// A file that the limit cut off was too large, whatever else it was.
+fn whole(file: Result<Body, Problem>) -> Result<Vec<u8>, Problem> {
+    let is_cut_off = |problem: &Problem| problem.status() == StatusCode::PAYLOAD_TOO_LARGE;
+    match file {
+        Ok(Body(file)) => Ok(file.into()),
+        Err(problem) if is_cut_off(&problem) => Err(FileError::TooLarge.into()),
+        Err(problem) => Err(problem),
+    }
 }

@@ -1,18 +1,14 @@
 //! Students: everybody reads, their class's teacher or an admin changes.
 
 use alfarid_protocol::id::{ClassId, StudentId};
-use axum::{
-    extract::{Query, State},
-    http::StatusCode,
-    response::IntoResponse,
-};
+use axum::{extract::State, http::StatusCode, response::IntoResponse};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::answers::{OfClass, OfOwnClass};
 use crate::{
     field::Change,
-    http::{Json, List, Path, Problem},
+    http::{Json, List, Path, Problem, Query},
     identity::Signed,
     roster::{Handle, NewStudent, Student, StudentChange},
 };
