@@ -10,6 +10,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, response::IntoResponse, routing::any};
+use rusqlite::ErrorCode;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -70,9 +71,16 @@ const fn code(cause: Option<&DbError>) -> &'static str {
 
 /// Whether it may open later by itself: when its disk is there, or has room again. A newer program
 /// is started anew when it is installed. After a damaged file was moved aside in part, another try
-/// would find none and begin an empty school: that is for a person to decide.
-const fn may_pass(cause: Option<&DbError>) -> bool {
-    !matches!(cause, Some(DbError::Newer { .. } | DbError::SetAside { .. }))
+/// would find none and begin an empty school: that is for a person to decide. A migration that this
+/// build cannot make it never can, and each try would copy the whole file first.
+fn may_pass(cause: Option<&DbError>) -> bool {
+    match cause {
+        Some(DbError::Newer { .. } | DbError::SetAside { .. }) => false,
+        Some(DbError::Migrate { source, .. }) => {
+            source.sqlite_error_code() == Some(ErrorCode::DiskFull)
+        }
+        Some(_) | None => true,
+    }
 }
 
 /// Ends the process once everything opens: a box is built whole, or not at all.
@@ -88,5 +96,22 @@ async fn try_again(config: Arc<Config>, lifecycle: Lifecycle, stopping: Cancella
     if stopping.run_until_cancelled(opens).await.is_some() {
         tracing::info!("what could not be opened opens again: starting anew");
         lifecycle.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::{Error, ffi};
+
+    use super::*;
+
+    #[test]
+    fn what_room_on_the_disk_mends_is_tried_again_and_a_wrong_migration_is_not() {
+        let failed = |code| {
+            let source = Error::SqliteFailure(ffi::Error::new(code), None);
+            may_pass(Some(&DbError::Migrate { step: "0001_settings", source }))
+        };
+        assert!(failed(ffi::SQLITE_FULL));
+        assert!(!failed(ffi::SQLITE_CONSTRAINT));
     }
 }

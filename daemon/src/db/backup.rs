@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use super::{Db, DbError};
+use super::{Db, DbError, migrate};
 use crate::files;
 
 /// Days without a copy that a damaged file may cost.
@@ -43,10 +43,9 @@ impl Db {
             c.pragma_update(None, "query_only", false)?;
             let copied = copy(c, &fresh);
             c.pragma_update(None, "query_only", true)?;
-            copied.and_then(|()| Ok(rotate(&backups, &fresh)?)).map_err(|source| {
-                let path = fresh.display().to_string();
-                DbError::Backup { path, source }
-            })
+            let schema = c.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+            let kept = copied.and_then(|()| Ok(keep(&backups, &fresh, schema)?));
+            kept.map_err(|source| DbError::Backup { path: fresh.display().to_string(), source })
         })
         .await
     }
@@ -69,15 +68,17 @@ pub(super) fn copy(c: &Connection, to: &Path) -> Result<(), CopyError> {
     Ok(fs::File::open(to)?.sync_all()?)
 }
 
-/// `day-1` is the newest.
-fn rotate(backups: &Path, fresh: &Path) -> io::Result<()> {
+/// `day-1` is the newest. A copy that was made before a migration, and is of the same schema, is
+/// older: the box went back to it.
+fn keep(backups: &Path, fresh: &Path, schema: u32) -> io::Result<()> {
     let day = |n: u32| backups.join(format!("day-{n}.db"));
     for n in (1..KEPT).rev() {
         if day(n).exists() {
             fs::rename(day(n), day(n + 1))?;
         }
     }
-    files::rename(fresh, &day(1))
+    files::rename(fresh, &day(1))?;
+    files::remove(&migrate::copy_of(schema, backups))
 }
 
 #[cfg(test)]
@@ -95,5 +96,20 @@ mod tests {
         db.back_up(backups.clone()).await.unwrap();
         assert!(schema_of_copy(&backups.join("day-1.db")).is_some());
         assert_eq!(fs::read_dir(&backups).unwrap().count(), 1);
+    }
+
+    /// Fails where a copy that is months old takes a damaged database's place before yesterday's.
+    #[tokio::test]
+    async fn a_days_copy_outdates_the_one_before_a_migration_that_was_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let backups = dir.path().join("backups");
+        let db = Db::open(&dir.path().join("alfarid.db"), &backups).unwrap().db;
+        db.back_up(backups.clone()).await.unwrap();
+        let schema = schema_of_copy(&backups.join("day-1.db")).unwrap();
+        let [earlier, same] = [schema - 1, schema].map(|of| migrate::copy_of(of, &backups));
+        fs::write(&earlier, b"before the migration").unwrap();
+        fs::write(&same, b"before one that was taken back").unwrap();
+        db.back_up(backups.clone()).await.unwrap();
+        assert!(earlier.exists() && !same.exists());
     }
 }

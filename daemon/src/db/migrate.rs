@@ -3,7 +3,7 @@
 //! The number of steps applied is `SQLite`'s `user_version`. All missing steps run in one
 //! transaction, after a copy of what was there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -60,12 +60,15 @@ pub(super) fn migrate(
     Ok(Some((found, known)))
 }
 
-/// One copy per schema version: a second attempt at the same step replaces nothing.
+/// Where the copy of a database of this schema is that was made before the step to the next one.
+pub(super) fn copy_of(schema: u32, backups: &Path) -> PathBuf {
+    backups.join(format!("{COPY}{schema:04}.db"))
+}
+
+/// Over the copy of an earlier attempt: what came after it, on a box that went back to the older
+/// program, is in no other.
 fn back_up(connection: &Connection, backups: &Path, from: u32) -> Result<(), DbError> {
-    let path = backups.join(format!("{COPY}{from:04}.db"));
-    if path.exists() {
-        return Ok(());
-    }
+    let path = copy_of(from, backups);
     let fresh = path.with_extension("new");
     backup::copy(connection, &fresh)
         .and_then(|()| Ok(files::rename(&fresh, &path)?))
@@ -86,6 +89,29 @@ mod tests {
         assert_eq!(migrate(&mut connection, &path, dir.path()).unwrap(), None);
         let broken = connection.prepare("PRAGMA foreign_key_check").unwrap().exists([]).unwrap();
         assert!(!broken);
+    }
+
+    /// Of the older program, that was put back with the copy it had left.
+    #[test]
+    fn a_second_upgrade_is_backed_up_as_the_first_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, to) = (dir.path().join("a.db"), u32::try_from(STEPS.len()).unwrap());
+        let copy = copy_of(to - 1, dir.path());
+        for key in ["first", "second"] {
+            let mut connection = Connection::open(&path).unwrap();
+            for (_, sql) in &STEPS[..STEPS.len() - 1] {
+                connection.execute_batch(sql).unwrap();
+            }
+            connection.pragma_update(None, "user_version", to - 1).unwrap();
+            let insert = "INSERT INTO settings (key, value, updated_at) VALUES (?1, '1', 0)";
+            connection.execute(insert, [key]).unwrap();
+            migrate(&mut connection, &path, dir.path()).unwrap();
+            let kept = Connection::open(&copy).unwrap();
+            let kept: String =
+                kept.query_row("SELECT key FROM settings", [], |row| row.get(0)).unwrap();
+            assert_eq!(kept, key);
+            std::fs::remove_file(&path).unwrap();
+        }
     }
 
     #[test]

@@ -105,7 +105,7 @@ fn copies(backups: &Path) -> impl Iterator<Item = PathBuf> {
 
 /// The newest copy that can be read, by what is in it: a box's clock may have been wrong by years
 /// when a copy was made. Of one schema the last is the copy made before the step to the next one,
-/// then `day-1`.
+/// for no later day leaves one ([`super::backup`]), then `day-1`.
 fn newest(backups: &Path) -> Option<PathBuf> {
     let good = copies(backups).filter_map(|copy| Some((open::schema_of_copy(&copy)?, copy)));
     let oldest_last = |(schema, copy): &(u32, PathBuf)| {
