@@ -9,7 +9,7 @@
 //! ```text
 //!            start: max(system, saved, built)
 //!                      │
-//!        nobody vouches│for it             NTP is in step, or a battery clock agrees
+//!        nobody vouches│for it             NTP set it lately, or a battery clock agrees
 //!                      ▼                                  ▼
 //!                   unsure ── a teacher's browser says ─▶ sure
 //!                             what time it is
@@ -21,6 +21,7 @@
 
 pub mod doubt;
 pub mod keep;
+mod ntp;
 mod possible;
 mod reading;
 
@@ -72,7 +73,7 @@ enum Ticks {
 pub struct Evidence {
     pub system: Timestamp,
     pub saved: Option<Timestamp>,
-    /// NTP is in step, or a battery-backed clock runs.
+    /// NTP has set it lately, or a battery-backed clock runs.
     pub vouched: bool,
 }
 
@@ -86,14 +87,11 @@ pub enum Authority {
 
 impl Evidence {
     /// Asks this machine.
-    #[expect(clippy::disallowed_methods, reason = "this is where the calendar comes in")]
     pub fn gather(saved: Option<Timestamp>) -> Self {
-        let since_1970 = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
-        let vouched = std::path::Path::new("/run/systemd/timesync/synchronized").exists()
+        let system = system();
+        let vouched = ntp::set_at().is_some_and(|at| ntp::is_in_step(at, system))
             || std::path::Path::new("/sys/class/rtc/rtc0").exists();
-        Self { system: Timestamp(since_1970), saved, vouched }
+        Self { system, saved, vouched }
     }
 
     /// Where box time starts, and whether anybody vouches for it. A system clock that cannot be
@@ -105,6 +103,15 @@ impl Evidence {
             Err(_) => (floor, false),
         }
     }
+}
+
+/// What the system's calendar says.
+#[expect(clippy::disallowed_methods, reason = "this is where the calendar comes in")]
+fn system() -> Timestamp {
+    let since_1970 = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+    Timestamp(since_1970)
 }
 
 impl Clock {
@@ -166,8 +173,8 @@ impl Clock {
     }
 
     /// Takes the time from `authority`, if it knows better. Returns by how many milliseconds box
-    /// time moved, `None` if it did not: an authority that would take us behind the saved time is
-    /// wrong, a browser does not overrule a clock that is sure, and is not believed any year.
+    /// time moved, `None` if it did not: a browser does not overrule a clock that is sure, and
+    /// nobody is believed any year.
     pub fn correct(&self, says: Timestamp, authority: Authority) -> Option<i64> {
         let offset_ms = self.0.offset_ms.load(Ordering::Acquire);
         let now = Timestamp(offset_ms + millis(self.0.ticks.read()));
@@ -176,17 +183,15 @@ impl Clock {
             self.vouch();
             return None;
         }
-        match authority {
-            Authority::Browser if self.is_sure() => return None,
-            Authority::Browser => {
-                if let Err(why) = possible(says, self.saved()) {
-                    self.0.refused.send_replace(Some(why));
-                    return None;
-                }
+        if authority == Authority::Browser && self.is_sure() {
+            return None;
+        }
+        if let Err(why) = possible(says, self.saved()) {
+            match authority {
+                Authority::Browser => drop(self.0.refused.send_replace(Some(why))),
+                Authority::Ntp => tracing::warn!(error = %why, "NTP is not believed: {why}"),
             }
-            // Whoever runs a time server has looked at a calendar.
-            Authority::Ntp if says < self.saved() => return None,
-            Authority::Ntp => {}
+            return None;
         }
         // Two authorities at once: the first moves it, and the second would move it again.
         let moved_by_us = self.0.offset_ms.compare_exchange(
@@ -298,6 +303,19 @@ mod tests {
         let right = NOON.plus_millis(86_400_000);
         assert!(clock.correct(right, Authority::Browser).is_some());
         assert_eq!(*refused.borrow_and_update(), None);
+    }
+
+    /// A time server may be wrong by decades too, and its word would stay.
+    #[test]
+    fn ntp_is_not_believed_any_year() {
+        let clock = Clock::manual(NOON);
+        for years in [14, 30, 200] {
+            let wrong = NOON.plus_millis(years * 365 * 86_400_000);
+            assert_eq!(clock.correct(wrong, Authority::Ntp), None, "{years}");
+        }
+        assert_eq!(clock.now(), NOON);
+        let year = 365 * 86_400_000;
+        assert_eq!(clock.correct(NOON.plus_millis(year), Authority::Ntp), Some(year));
     }
 
     #[test]

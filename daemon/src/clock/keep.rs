@@ -1,13 +1,17 @@
 //! Keeps box time over power cuts, follows NTP where there is one, and says on the health page when
 //! a browser was not believed.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use alfarid_protocol::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use tokio_util::sync::CancellationToken;
 
-use super::{Authority, Clock, Evidence, Impossible};
+use super::{
+    Authority, Clock, Impossible,
+    ntp::{self, Ntp},
+    system,
+};
 use crate::{
     db::{Db, DbError},
     health::{Health, Severity},
@@ -33,6 +37,7 @@ pub fn saved(c: &Connection) -> Result<Option<Timestamp>, DbError> {
 /// Writes box time down every minute and when the box stops, and listens to NTP.
 pub async fn keep(db: Db, clock: Clock, health: Health, stopping: CancellationToken) {
     let mut tick = tokio::time::interval(EVERY);
+    let mut ntp = Ntp::default();
     let mut refused = clock.refused();
     // What was refused before this began counts too.
     refused.mark_changed();
@@ -46,7 +51,7 @@ pub async fn keep(db: Db, clock: Clock, health: Health, stopping: CancellationTo
                 continue;
             }
         };
-        follow_ntp(&clock);
+        follow_ntp(&mut ntp, &clock);
         let now = clock.now();
         let written: Result<(), DbError> = db.write(move |tx| save(tx, now)).await;
         match written {
@@ -78,13 +83,9 @@ fn save(tx: &Transaction<'_>, now: Timestamp) -> Result<(), DbError> {
     Ok(())
 }
 
-/// The system's clock counts once systemd says that NTP has set it.
-fn follow_ntp(clock: &Clock) {
-    if !Path::new("/run/systemd/timesync/synchronized").exists() {
-        return;
-    }
-    let system = Evidence::gather(None).system;
-    if let Some(moved_ms) = clock.correct(system, Authority::Ntp) {
+fn follow_ntp(ntp: &mut Ntp, clock: &Clock) {
+    let Some(says) = ntp.says(ntp::set_at(), system()) else { return };
+    if let Some(moved_ms) = clock.correct(says, Authority::Ntp) {
         tracing::info!(moved_ms, "NTP moved box time by {moved_ms} ms");
     }
 }
@@ -94,7 +95,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::events::Events;
+    use crate::{clock::Evidence, events::Events};
 
     const PATIENCE: Duration = Duration::from_secs(15);
 
