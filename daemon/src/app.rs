@@ -18,10 +18,7 @@ use std::{
     sync::Arc,
 };
 
-use alfarid_protocol::{
-    id::{BoxId, RoomId},
-    time::Timestamp,
-};
+use alfarid_protocol::id::{BoxId, RoomId};
 use anyhow::Context;
 use axum::extract::FromRef;
 use tokio::sync::watch;
@@ -135,8 +132,7 @@ async fn lay_floor(config: Arc<Config>) -> anyhow::Result<Floor> {
     prepare(&config.storage.state_dir)?;
     let opened = open_database(&config).await?;
     let db = opened.db;
-    let saved: Option<Timestamp> = db.read(keep::saved).await?;
-    let clock = Clock::start(Evidence::gather(saved));
+    let clock = Clock::start(Evidence::gather(db.read(keep::saved).await?));
     let events = Events::default();
     let health = Health::new(clock.clone(), events.clone());
     if let Story::Restored { aside, backup } = opened.story {

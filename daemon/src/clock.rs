@@ -4,7 +4,8 @@
 //! a technician sets a date by hand in mid-lesson. So box time is not the system's time. It starts
 //! at the latest of what the system says, what was saved before the power went, and the day this
 //! build was made; from there it follows the monotonic clock alone, so that nothing that happens
-//! to the system's calendar can tear a running lesson.
+//! to the system's calendar can tear a running lesson. A daemon that is started again while the
+//! machine runs on goes on by that clock too ([`saved`]).
 //!
 //! ```text
 //!            start: max(system, saved, built)
@@ -24,6 +25,7 @@ pub mod keep;
 mod ntp;
 mod possible;
 mod reading;
+mod saved;
 
 use std::{
     fmt,
@@ -34,7 +36,7 @@ use std::{
     time::Duration,
 };
 
-use alfarid_protocol::time::Timestamp;
+use alfarid_protocol::{id::BootId, time::Timestamp};
 use nix::time::{ClockId, clock_gettime};
 use tokio::sync::watch;
 
@@ -42,6 +44,7 @@ use self::possible::{BUILT, possible};
 pub use self::{
     possible::Impossible,
     reading::{Follower, Reading},
+    saved::Saved,
 };
 
 /// A browser this far from us says nothing new: its own clock is no better.
@@ -69,12 +72,15 @@ enum Ticks {
 }
 
 /// What is known of the time when the daemon starts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Evidence {
     pub system: Timestamp,
     pub saved: Option<Timestamp>,
     /// NTP has set it lately, or a battery-backed clock runs.
     pub vouched: bool,
+    /// What an earlier daemon's clock says by now, and whether anybody vouches for that, if the
+    /// machine has run on since.
+    pub goes_on: Option<(Timestamp, bool)>,
 }
 
 /// Who says what time it is.
@@ -87,17 +93,21 @@ pub enum Authority {
 
 impl Evidence {
     /// Asks this machine.
-    pub fn gather(saved: Option<Timestamp>) -> Self {
+    pub fn gather(saved: Option<Saved>) -> Self {
         let system = system();
         let vouched = ntp::set_at().is_some_and(|at| ntp::is_in_step(at, system))
             || std::path::Path::new("/sys/class/rtc/rtc0").exists();
-        Self { system, saved, vouched }
+        let goes_on = saved.and_then(|saved| saved.goes_on(boot(), Ticks::System.read()));
+        Self { system, saved: saved.map(|saved| saved.at), vouched, goes_on }
     }
 
     /// Where box time starts, and whether anybody vouches for it. A system clock that cannot be
     /// right is wrong whoever vouches for it: batteries die, and chips make up a year.
     pub fn decide(self) -> (Timestamp, bool) {
         let floor = self.saved.unwrap_or(BUILT).max(BUILT);
+        if let Some((now, is_sure)) = self.goes_on {
+            return (now.max(floor), is_sure);
+        }
         match possible(self.system, floor) {
             Ok(()) => (self.system, self.vouched),
             Err(_) => (floor, false),
@@ -112,6 +122,12 @@ fn system() -> Timestamp {
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
     Timestamp(since_1970)
+}
+
+/// Which boot of the machine this is.
+fn boot() -> Option<BootId> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    id.trim().parse().ok()
 }
 
 impl Clock {
@@ -259,22 +275,26 @@ mod tests {
 
     const NOON: Timestamp = Timestamp(BUILT.0 + 43_200_000);
 
+    /// Of a machine that was just switched on.
+    fn known(system: Timestamp, saved: Option<Timestamp>, vouched: bool) -> Evidence {
+        Evidence { system, saved, vouched, goes_on: None }
+    }
+
     #[test]
     fn a_box_without_a_calendar_starts_where_it_stopped() {
-        let evidence = Evidence { system: Timestamp(0), saved: Some(NOON), vouched: true };
+        let evidence = known(Timestamp(0), Some(NOON), true);
         assert_eq!(evidence.decide(), (NOON, false));
     }
 
     #[test]
     fn a_new_box_in_1970_is_not_older_than_its_software() {
-        let evidence = Evidence { system: Timestamp(0), saved: None, vouched: false };
+        let evidence = known(Timestamp(0), None, false);
         assert_eq!(evidence.decide(), (BUILT, false));
     }
 
     #[test]
     fn a_teachers_browser_puts_an_unsure_clock_right_and_no_sure_one() {
-        let clock =
-            Clock::start(Evidence { system: Timestamp(0), saved: Some(NOON), vouched: true });
+        let clock = Clock::start(known(Timestamp(0), Some(NOON), true));
         let later = NOON.plus_millis(86_400_000);
         assert!(clock.correct(later, Authority::Browser).is_some());
         assert!(clock.is_sure());
@@ -285,14 +305,14 @@ mod tests {
     #[test]
     fn a_battery_clock_that_makes_up_a_year_is_not_believed() {
         let system = NOON.plus_millis(60 * 365 * 86_400_000);
-        let evidence = Evidence { system, saved: Some(NOON), vouched: true };
+        let evidence = known(system, Some(NOON), true);
         assert_eq!(evidence.decide(), (NOON, false));
     }
 
     /// Box time never goes back: one wrong laptop would leave the box in that year for good.
     #[test]
     fn a_browser_is_not_believed_any_year_and_the_next_one_puts_it_right() {
-        let evidence = Evidence { system: Timestamp(0), saved: Some(NOON), vouched: false };
+        let evidence = known(Timestamp(0), Some(NOON), false);
         let clock = Clock::start(evidence);
         let mut refused = clock.refused();
         for wrong in [i64::MAX, NOON.0 + 30 * 365 * 86_400_000, NOON.0 - 86_400_000, 0, i64::MIN] {
@@ -320,7 +340,7 @@ mod tests {
 
     #[test]
     fn nobody_takes_it_behind_what_was_saved() {
-        let clock = Clock::start(Evidence { system: NOON, saved: Some(NOON), vouched: false });
+        let clock = Clock::start(known(NOON, Some(NOON), false));
         assert_eq!(clock.correct(NOON.plus_millis(-60_000), Authority::Ntp), None);
         assert!(clock.now() >= NOON);
     }

@@ -340,6 +340,30 @@ async fn a_lesson_outlives_a_full_disk() {
     running.stopped().await;
 }
 
+/// Fails where a calendar is asked once more: it may have been set to any year meanwhile, and the
+/// lesson would be over.
+#[tokio::test]
+async fn a_daemon_that_is_killed_in_a_lesson_goes_on_by_the_clock_it_had() {
+    let appliance = Appliance::new();
+    let running = appliance.start().await;
+    let mut desk = Desk::claimed(&appliance, EMAIL, FULL_NAME).await;
+    let lesson = start_lesson(&mut desk).await;
+    let clock =
+        async |desk: &mut Desk| desk.get("/api/v1/health").await.expect(200)["clock"].clone();
+    let before = clock(&mut desk).await;
+    running.signal(Signal::SIGKILL);
+    running.ended().await;
+
+    let running = appliance.start().await;
+    let after = clock(&mut desk).await;
+    assert_eq!((&before["sure"], &after["sure"]), (&json!(true), &json!(true)));
+    let passed = after["now"].as_i64().unwrap() - before["now"].as_i64().unwrap();
+    assert!((0..60_000).contains(&passed), "{passed} ms");
+    let lesson = desk.get(&format!("/api/v1/lessons/{lesson}")).await.expect(200);
+    assert_eq!(lesson["status"], "active");
+    running.stopped().await;
+}
+
 /// As the kernel makes it when it has found errors on it.
 #[tokio::test]
 async fn a_lesson_outlives_a_disk_that_has_become_read_only() {

@@ -29,8 +29,6 @@ pub async fn doubt(clock: Clock, health: Health, stopping: CancellationToken) {
 
 #[cfg(test)]
 mod tests {
-    use alfarid_protocol::time::Timestamp;
-
     use super::*;
     use crate::{
         clock::{Authority, Evidence},
@@ -39,7 +37,7 @@ mod tests {
 
     #[tokio::test]
     async fn doubt_stands_on_the_health_page_until_somebody_vouches() {
-        let evidence = Evidence { system: Timestamp(0), saved: None, vouched: false };
+        let evidence = Evidence::default();
         let (clock, events) = (Clock::start(evidence), Events::default());
         let health = Health::new(clock.clone(), events.clone());
         let stopping = CancellationToken::new();

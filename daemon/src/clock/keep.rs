@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use alfarid_protocol::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Authority, Clock, Impossible,
+    Authority, Clock, Impossible, Saved, boot,
     ntp::{self, Ntp},
     system,
 };
@@ -25,26 +24,31 @@ const KEY: &str = "clock.saved_at";
 const EVERY: Duration = Duration::from_mins(1);
 
 /// The newest box time on disk; `None` on a new box.
-pub fn saved(c: &Connection) -> Result<Option<Timestamp>, DbError> {
+pub fn saved(c: &Connection) -> Result<Option<Saved>, DbError> {
     let value = c
         .query_row("SELECT value FROM settings WHERE key = ?1", [KEY], |row| {
             row.get::<_, String>(0)
         })
         .optional()?;
-    Ok(value.and_then(|text| text.parse().ok()).map(Timestamp))
+    Ok(value.and_then(|text| Saved::parse(&text)))
 }
 
-/// Writes box time down every minute and when the box stops, and listens to NTP.
+/// Writes box time down every minute, when somebody vouches for it and when the box stops, and
+/// listens to NTP.
 pub async fn keep(db: Db, clock: Clock, health: Health, stopping: CancellationToken) {
     let mut tick = tokio::time::interval(EVERY);
     let mut ntp = Ntp::default();
     let mut refused = clock.refused();
     // What was refused before this began counts too.
     refused.mark_changed();
+    let mut surety = clock.surety();
+    let boot = boot();
     loop {
         let last = tokio::select! {
             _ = tick.tick() => false,
             () = stopping.cancelled() => true,
+            // A daemon that is killed now goes on from here. The other end is in the clock at hand.
+            Ok(()) = surety.changed() => false,
             // The other end is in the clock at hand.
             Ok(()) = refused.changed() => {
                 tell(&health, *refused.borrow_and_update());
@@ -52,10 +56,10 @@ pub async fn keep(db: Db, clock: Clock, health: Health, stopping: CancellationTo
             }
         };
         follow_ntp(&mut ntp, &clock);
-        let now = clock.now();
+        let now = Saved::now(&clock, boot);
         let written: Result<(), DbError> = db.write(move |tx| save(tx, now)).await;
         match written {
-            Ok(()) => clock.mark_saved(now),
+            Ok(()) => clock.mark_saved(now.at),
             Err(error) => tracing::warn!(error = %error, "the time was not saved"),
         }
         if last {
@@ -73,13 +77,13 @@ fn tell(health: &Health, refused: Option<Impossible>) {
     health.raise(REFUSED, Severity::Warning, detail);
 }
 
-fn save(tx: &Transaction<'_>, now: Timestamp) -> Result<(), DbError> {
+fn save(tx: &Transaction<'_>, now: Saved) -> Result<(), DbError> {
     tx.prepare_cached(
         "INSERT INTO settings (key, value, description, updated_at)
-         VALUES (?1, ?2, 'the newest time this box has seen', ?2)
+         VALUES (?1, ?2, 'the newest time this box has seen', ?3)
          ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
     )?
-    .execute((KEY, now.0))?;
+    .execute((KEY, now.to_string(), now.at.0))?;
     Ok(())
 }
 
@@ -92,23 +96,30 @@ fn follow_ntp(ntp: &mut Ntp, clock: &Clock) {
 
 #[cfg(test)]
 mod tests {
+    use alfarid_protocol::time::Timestamp;
     use tokio::time::timeout;
 
     use super::*;
-    use crate::{clock::Evidence, events::Events};
+    use crate::{
+        clock::{Evidence, possible::BUILT},
+        events::Events,
+    };
 
     const PATIENCE: Duration = Duration::from_secs(15);
+
+    fn open(dir: &tempfile::TempDir) -> Db {
+        let opened = Db::open(&dir.path().join("alfarid.db"), &dir.path().join("backups"));
+        opened.unwrap().db
+    }
 
     #[tokio::test]
     async fn a_browser_that_is_not_believed_stands_on_the_health_page_until_one_is() {
         let dir = tempfile::tempdir().unwrap();
-        let opened = Db::open(&dir.path().join("alfarid.db"), &dir.path().join("backups"));
-        let evidence = Evidence { system: Timestamp(0), saved: None, vouched: false };
-        let (clock, events) = (Clock::start(evidence), Events::default());
+        let (clock, events) = (Clock::start(Evidence::default()), Events::default());
         let health = Health::new(clock.clone(), events.clone());
         let stopping = CancellationToken::new();
-        let db = opened.unwrap().db;
-        let keeping = tokio::spawn(keep(db, clock.clone(), health.clone(), stopping.clone()));
+        let keeping = keep(open(&dir), clock.clone(), health.clone(), stopping.clone());
+        let keeping = tokio::spawn(keeping);
 
         let mut news = events.listen();
         assert_eq!(clock.correct(Timestamp(i64::MAX), Authority::Browser), None);
@@ -119,5 +130,25 @@ mod tests {
         assert!(health.faults().is_empty());
         stopping.cancel();
         keeping.await.unwrap();
+    }
+
+    /// Whatever this machine's calendar says.
+    #[tokio::test]
+    async fn a_daemon_that_is_started_again_goes_on_by_the_clock_it_had() {
+        let dir = tempfile::tempdir().unwrap();
+        let evidence = Evidence { saved: Some(BUILT.plus_millis(1)), ..Evidence::default() };
+        let clock = Clock::start(evidence);
+        let told = BUILT.plus_millis(9 * 365 * 86_400_000);
+        assert!(clock.correct(told, Authority::Browser).is_some());
+        let (db, stopping) = (open(&dir), CancellationToken::new());
+        stopping.cancel();
+        let health = Health::new(clock.clone(), Events::default());
+        keep(db.clone(), clock.clone(), health, stopping).await;
+
+        let saved = db.read(saved).await.unwrap();
+        let again = Clock::start(Evidence::gather(saved));
+        let behind = clock.now().millis_since(again.now());
+        assert!((0..100).contains(&behind), "{behind} ms");
+        assert!(again.is_sure());
     }
 }
