@@ -256,7 +256,7 @@ impl FromPlayer {
 
 #[cfg(test)]
 mod tests {
-    use alfarid_protocol::{grant::Picture, id::LessonId};
+    use alfarid_protocol::{grant::Picture, id::LessonId, time::Timestamp};
     use proptest::prelude::*;
 
     use super::*;
@@ -282,13 +282,16 @@ mod tests {
     }
 
     fn messages() -> impl Strategy<Value = ToPlayer> {
-        let stage = any::<(String, bool, bool)>().prop_map(|(title, recording, on_air)| Stage {
-            lesson: LessonId(uuid::Uuid::from_u128(7)),
-            title,
-            picture: Picture::Frozen,
-            recording,
-            on_air,
-        });
+        let stage = any::<(String, bool, bool, Option<i64>)>().prop_map(
+            |(title, recording, on_air, ends_by_itself_at)| Stage {
+                lesson: LessonId(uuid::Uuid::from_u128(7)),
+                title,
+                picture: Picture::Frozen,
+                recording,
+                on_air,
+                ends_by_itself_at: ends_by_itself_at.map(Timestamp),
+            },
+        );
         prop_oneof![
             frames().prop_map(ToPlayer::Video),
             frames().prop_map(ToPlayer::Audio),

@@ -41,6 +41,7 @@ use std::{io, net::IpAddr, time::Duration};
 use alfarid_protocol::{
     grant::Picture,
     id::{LessonId, MachineId, PublicationId, RoomId, TeacherId},
+    time::Timestamp,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -117,6 +118,8 @@ pub struct Airing {
     pub picture: Picture,
     /// Whether it is recorded: a mark stands on every screen.
     pub recording: bool,
+    /// When it ends by itself, for want of a teacher: every screen says so.
+    pub ends_by_itself_at: Option<Timestamp>,
 }
 
 /// What a publisher is asked to keep to.
@@ -234,6 +237,14 @@ impl Handle {
 
     pub async fn set_recording(&self, lesson: LessonId, recording: bool) -> Result<(), Error> {
         self.change(lesson, move |airing| airing.recording = recording).await
+    }
+
+    pub async fn set_ends_by_itself_at(
+        &self,
+        lesson: LessonId,
+        at: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        self.change(lesson, move |airing| airing.ends_by_itself_at = at).await
     }
 
     pub async fn set_limits(&self, lesson: LessonId, limits: Limits) -> Result<(), Error> {

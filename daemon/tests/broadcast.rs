@@ -350,6 +350,10 @@ async fn every_screen_is_told_what_it_shows() {
     machine.until("a blank screen", blank).await;
     stage.broadcast.set_recording(lesson, true).await.unwrap();
     machine.until("the mark", |message| scene(message).filter(|scene| scene.recording)).await;
+    let ends_at = Some(stage.floor.clock.now());
+    stage.broadcast.set_ends_by_itself_at(lesson, ends_at).await.unwrap();
+    let ending = |message| scene(message).filter(|scene| scene.ends_by_itself_at == ends_at);
+    machine.until("when it ends", ending).await;
     stage.broadcast.close(lesson).await.unwrap();
     let over = |message| matches!(message, FromBox::Withdraw { .. }).then_some(());
     machine.until("the end", over).await;

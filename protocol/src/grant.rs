@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::LessonId;
+use crate::{id::LessonId, time::Timestamp};
 
 /// Everything a machine needs to receive one lesson by multicast.
 ///
@@ -60,6 +60,10 @@ pub struct Stage {
     pub recording: bool,
     /// Whether anybody publishes a screen at this moment.
     pub on_air: bool,
+    /// No teacher is there, and the lesson is past its planned end: when it ends by itself, unless
+    /// one comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_by_itself_at: Option<Timestamp>,
 }
 
 /// What the teacher lets the machines show.
@@ -73,4 +77,26 @@ pub enum Picture {
     Blank,
     /// The last picture stays, whatever the teacher does meanwhile.
     Frozen,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Box and machine are updated one after the other.
+    #[test]
+    fn a_stage_without_an_end_is_as_it_was_before_there_was_one() {
+        let said = json!({
+            "lesson": "00000000-0000-0000-0000-000000000000",
+            "title": "Algebra",
+            "picture": "live",
+            "recording": true,
+            "on_air": false,
+        });
+        let stage: Stage = serde_json::from_value(said.clone()).unwrap();
+        assert_eq!(stage.ends_by_itself_at, None);
+        assert_eq!(serde_json::to_value(&stage).unwrap(), said);
+    }
 }

@@ -29,6 +29,7 @@ pub(crate) fn stage() -> Stage {
         picture: Picture::Live,
         recording: false,
         on_air: true,
+        ends_by_itself_at: None,
     }
 }
 

@@ -186,6 +186,7 @@ impl Stage {
             picture: self.airing.picture,
             recording: self.airing.recording,
             on_air: self.is_on_air(),
+            ends_by_itself_at: self.airing.ends_by_itself_at,
         })
     }
 

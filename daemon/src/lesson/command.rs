@@ -112,6 +112,8 @@ pub(super) enum Effect {
     Record(Box<Lesson>),
     Retitle(LessonId, String),
     Show(LessonId, Picture),
+    /// When it ends by itself is said on every screen; `None`: it does not any more.
+    Announce(LessonId, Option<Timestamp>),
     FollowClock,
     Tell(LessonId),
 }
@@ -149,6 +151,7 @@ impl Effect {
             | Self::Plan(lesson, _)
             | Self::Retitle(lesson, _)
             | Self::Show(lesson, _)
+            | Self::Announce(lesson, _)
             | Self::Tell(lesson) => Some(*lesson),
             Self::Shift { .. } | Self::FollowClock => None,
         }

@@ -105,6 +105,10 @@ impl Others {
             Effect::Show(lesson, picture) => {
                 heard(lesson, "broadcast", self.broadcast.set_picture(lesson, picture).await);
             }
+            Effect::Announce(lesson, ends_at) => {
+                let said = self.broadcast.set_ends_by_itself_at(lesson, ends_at).await;
+                heard(lesson, "broadcast", said);
+            }
             // Attendance notices a correction by itself at the next word of a machine; this is
             // sooner.
             Effect::FollowClock => {
@@ -200,6 +204,7 @@ fn airing(lesson: &Lesson) -> Airing {
         limits: limits(lesson.quality_profile),
         picture: lesson.picture,
         recording: lesson.is_recording,
+        ends_by_itself_at: None,
     }
 }
 

@@ -137,6 +137,7 @@ impl Stage {
             },
             picture: Picture::Live,
             recording: false,
+            ends_by_itself_at: None,
         }
     }
 

@@ -33,6 +33,7 @@ pub(crate) enum Line {
     ScreenExpected,
     EyesOnTeacher,
     ScreenGone,
+    EndsByItself,
     Recording,
 }
 
@@ -66,6 +67,10 @@ impl Line {
             Self::ScreenGone => {
                 ("The teacher's screen is off", "Учитель сейчас не показывает экран")
             }
+            Self::EndsByItself => (
+                "No teacher is here: the lesson will soon end by itself",
+                "Учителя нет: урок скоро завершится сам",
+            ),
             Self::Recording => ("recording", "идёт запись"),
         };
         match language {

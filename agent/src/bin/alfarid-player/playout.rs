@@ -116,6 +116,7 @@ mod tests {
             picture,
             recording: false,
             on_air: true,
+            ends_by_itself_at: None,
         })
     }
 

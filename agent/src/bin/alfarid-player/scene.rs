@@ -8,6 +8,9 @@
 //! | frozen | the picture of that moment | as for live |
 //! | blank | dark, one line | dark, one line |
 //!
+//! A lesson that will end by itself, for no teacher is there, says so in the place of any line of
+//! these, and under a picture too. When, nobody can say here: this machine's clock is its own.
+//!
 //! The recording mark stands on all of them while the lesson is recorded.
 
 use alfarid_agent::feed::Idle;
@@ -74,33 +77,41 @@ impl Scene {
     }
 
     fn ground(stage: &Stage, has_picture: bool) -> Ground {
+        let ending = stage.ends_by_itself_at.map(|_| Line::EndsByItself);
         match stage.picture {
-            Picture::Blank => Ground::Dark(Line::EyesOnTeacher),
+            Picture::Blank => Ground::Dark(ending.unwrap_or(Line::EyesOnTeacher)),
             Picture::Live | Picture::Frozen if !has_picture => {
                 let title = stage.title.trim();
                 let title = (!title.is_empty()).then(|| title.to_owned());
-                Ground::Calm { title, line: Line::ScreenExpected }
+                Ground::Calm { title, line: ending.unwrap_or(Line::ScreenExpected) }
             }
-            Picture::Live if !stage.on_air => Ground::Picture { note: Some(Line::ScreenGone) },
-            Picture::Live | Picture::Frozen => Ground::Picture { note: None },
+            Picture::Live if !stage.on_air => {
+                Ground::Picture { note: Some(ending.unwrap_or(Line::ScreenGone)) }
+            }
+            Picture::Live | Picture::Frozen => Ground::Picture { note: ending },
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use alfarid_protocol::id::LessonId;
+    use alfarid_protocol::{id::LessonId, time::Timestamp};
 
     use super::*;
 
-    fn lesson(picture: Picture, on_air: bool) -> Status {
-        Status::Lesson(Stage {
+    fn stage(picture: Picture, on_air: bool) -> Stage {
+        Stage {
             lesson: LessonId(uuid::Uuid::nil()),
             title: "Algebra".into(),
             picture,
             recording: true,
             on_air,
-        })
+            ends_by_itself_at: None,
+        }
+    }
+
+    fn lesson(picture: Picture, on_air: bool) -> Status {
+        Status::Lesson(stage(picture, on_air))
     }
 
     fn ground(status: &Status, has_picture: bool) -> Ground {
@@ -120,6 +131,23 @@ mod tests {
         assert_eq!(ground(&lesson(Picture::Live, false), true), gone);
         let dark = Ground::Dark(Line::EyesOnTeacher);
         assert_eq!(ground(&lesson(Picture::Blank, true), true), dark);
+    }
+
+    /// The teacher has gone: whoever sits there is told in every scene.
+    #[test]
+    fn a_lesson_that_ends_by_itself_says_so_whatever_it_shows() {
+        for picture in [Picture::Live, Picture::Blank, Picture::Frozen] {
+            for (on_air, has_picture) in [(false, false), (false, true), (true, true)] {
+                let ends_by_itself_at = Some(Timestamp(1_800_000_000_000));
+                let ending = Stage { ends_by_itself_at, ..stage(picture, on_air) };
+                let status = Status::Lesson(ending);
+                let line = match ground(&status, has_picture) {
+                    Ground::Calm { line, .. } | Ground::Dark(line) => Some(line),
+                    Ground::Picture { note } => note,
+                };
+                assert_eq!(line, Some(Line::EndsByItself), "{picture:?}");
+            }
+        }
     }
 
     #[test]

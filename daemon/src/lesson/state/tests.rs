@@ -155,6 +155,15 @@ fn logged(effects: &[Effect]) -> Vec<EventKind> {
     effects.iter().filter_map(kind).collect()
 }
 
+/// What the screens are told of the end.
+fn announced(effects: &[Effect]) -> Vec<Option<Timestamp>> {
+    let announced = |effect: &Effect| match effect {
+        Effect::Announce(_, ends_at) => Some(*ends_at),
+        _ => None,
+    };
+    effects.iter().filter_map(announced).collect()
+}
+
 fn closed(effects: &[Effect]) -> Option<&Lesson> {
     effects.iter().find_map(|effect| match effect {
         Effect::Close(lesson) => Some(&**lesson),
@@ -352,7 +361,9 @@ fn a_lesson_with_nobody_there_ends_ten_minutes_after_its_plan_and_says_so_before
     school.effects(Command::Here(BTreeSet::new()));
     assert_eq!(school.now(lesson).ends_by_itself_at, Some(due));
     school.minutes(25);
-    assert_eq!(logged(&school.effects(Command::Tick)), [EventKind::EndsByItselfAnnounced]);
+    let effects = school.effects(Command::Tick);
+    assert_eq!(logged(&effects), [EventKind::EndsByItselfAnnounced]);
+    assert_eq!(announced(&effects), [Some(due)]);
     school.minutes(10);
     let effects = school.effects(Command::Tick);
     assert_eq!(closed(&effects).and_then(|lesson| lesson.end_at), Some(due));
@@ -367,6 +378,7 @@ fn a_teacher_who_comes_back_or_is_on_air_keeps_the_lesson() {
     school.effects(Command::Here(BTreeSet::new()));
     let effects = school.effects(Command::Here([school.teacher.id].into()));
     assert_eq!(logged(&effects), [EventKind::EndsByItselfCalledOff]);
+    assert_eq!(announced(&effects), [None]);
     assert_eq!(school.now(lesson).ends_by_itself_at, None);
     let publications = vec![school.screen(SourceKind::Whip)];
     school.effects(Command::OnAir { lesson, publications });
@@ -374,6 +386,22 @@ fn a_teacher_who_comes_back_or_is_on_air_keeps_the_lesson() {
     school.minutes(60);
     school.effects(Command::Tick);
     assert_eq!(school.now(lesson).ends_by_itself_at, None);
+}
+
+/// An admin gives it more time from elsewhere: it does not end soon, and no screen says so.
+#[test]
+fn an_end_that_is_put_off_is_taken_off_the_screens() {
+    let mut school = School::new();
+    let lesson = school.started();
+    school.effects(Command::Here(BTreeSet::new()));
+    school.minutes(46);
+    assert_eq!(announced(&school.effects(Command::Tick)).len(), 1);
+    let by = Person { role: Role::Admin, ..school.colleague.clone() };
+    let effects = school.effects(Command::Extend { lesson, by, minutes: 15 });
+    assert_eq!(announced(&effects), [None]);
+    school.minutes(15);
+    let due = school.clock.now().plus_millis(10 * 60_000);
+    assert_eq!(announced(&school.effects(Command::Tick)), [Some(due)]);
 }
 
 #[test]

@@ -125,7 +125,11 @@ impl State {
         for held in self.lessons.values_mut() {
             if held.lesson.status == Status::Active {
                 held.shift(moved_ms);
-                effects.push(Effect::Tell(held.lesson.id));
+                let lesson = &held.lesson;
+                if held.is_announced {
+                    effects.push(Effect::Announce(lesson.id, lesson.ends_by_itself_at));
+                }
+                effects.push(Effect::Tell(lesson.id));
             }
         }
         effects.push(Effect::FollowClock);
@@ -225,6 +229,7 @@ impl Held {
         save(effects, &self.lesson);
         if std::mem::take(&mut self.is_announced) {
             log(effects, self.lesson.id, now.at, EventKind::EndsByItselfCalledOff, None, None);
+            effects.push(Effect::Announce(self.lesson.id, None));
         }
         effects.push(Effect::Tell(self.lesson.id));
     }
@@ -235,7 +240,9 @@ impl Held {
         let due = alone_until(self.lesson.planned_end_at, away_since, end_after);
         if self.lesson.ends_by_itself_at != Some(due) {
             self.lesson.ends_by_itself_at = Some(due);
-            self.is_announced = false;
+            if std::mem::take(&mut self.is_announced) {
+                effects.push(Effect::Announce(self.lesson.id, None));
+            }
             save(effects, &self.lesson);
             effects.push(Effect::Tell(self.lesson.id));
         }
@@ -243,6 +250,7 @@ impl Held {
             self.is_announced = true;
             let data = Some(json!({ "ends_at": due }));
             log(effects, self.lesson.id, now.at, EventKind::EndsByItselfAnnounced, None, data);
+            effects.push(Effect::Announce(self.lesson.id, Some(due)));
         }
     }
 

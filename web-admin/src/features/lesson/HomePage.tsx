@@ -9,6 +9,7 @@ import { useMe } from '../../api/session';
 import { givenName } from '../../lib/names';
 import { FirstSteps } from './FirstSteps';
 import classes from './HomePage.module.css';
+import { LeftAlone } from './LeftAlone';
 import { OwnLessons } from './OwnLessons';
 import { PlannedToday } from './PlannedToday';
 import {
@@ -49,6 +50,7 @@ export function HomePage() {
       </header>
       <Stack gap="lg">
         {mine.length > 0 && <OwnLessons lessons={mine} />}
+        <LeftAlone lessons={active.data.items} />
         {isReady ? (
           <StartForm
             classes={schoolClasses.data.items}
