@@ -28,7 +28,7 @@ pub use self::routes::openapi_document;
 use self::{listen::Ports, routes::Web};
 use crate::{
     attendance, broadcast,
-    clock::{Clock, Evidence, doubt, keep},
+    clock::{Clock, Evidence},
     config::Config,
     db::{self, Db, Story},
     discovery::{self, Announcement},
@@ -37,10 +37,10 @@ use crate::{
     files,
     floor::Floor,
     health::{Health, Severity},
-    http::{self, live},
-    identity, lesson,
+    http, identity, lesson,
     lifecycle::{Lifecycle, Phase},
-    machines, recording, roster, settings, system,
+    live, machines, recording, roster, settings, system,
+    timekeeping::{doubt, keep},
 };
 
 /// What handlers may ask for. A handler extracts only the handle it uses.

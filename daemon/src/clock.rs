@@ -20,10 +20,8 @@
 //! back ([`possible`]); a step happens only by [`Clock::correct`], which says how far;
 //! [`Clock::monotonic`] never steps at all.
 
-pub mod doubt;
-pub mod keep;
-mod ntp;
-mod possible;
+pub(crate) mod ntp;
+pub(crate) mod possible;
 mod reading;
 mod saved;
 
@@ -117,7 +115,7 @@ impl Evidence {
 
 /// What the system's calendar says.
 #[expect(clippy::disallowed_methods, reason = "this is where the calendar comes in")]
-fn system() -> Timestamp {
+pub(crate) fn system() -> Timestamp {
     let since_1970 = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
@@ -125,7 +123,7 @@ fn system() -> Timestamp {
 }
 
 /// Which boot of the machine this is.
-fn boot() -> Option<BootId> {
+pub(crate) fn boot() -> Option<BootId> {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     id.trim().parse().ok()
 }

@@ -57,7 +57,7 @@ use self::{
     renewal::First,
     tls::{Shown, SiteVerifier},
 };
-use crate::{db::DbError, field::Invalid, floor::Floor, health::Severity, identity};
+use crate::{db::DbError, field::Invalid, floor::Floor, health::Severity, identity, logging};
 
 #[derive(Debug, Error)]
 pub enum Error {
@@ -146,7 +146,7 @@ impl Handle {
         let (site, is_damaged) = match Site::load(&state_dir) {
             Ok(site) => (site, false),
             Err(error) => {
-                let detail = crate::http::problem::chain(&error);
+                let detail = logging::chain(&error);
                 floor.health.raise("trust_damaged", Severity::Error, detail);
                 (None, true)
             }

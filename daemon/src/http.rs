@@ -1,5 +1,4 @@
-//! The box's web side: TLS, defences against other people's pages, errors, the live channel, the
-//! pages themselves.
+//! The box's web side: TLS, defences against other people's pages, errors, the pages themselves.
 //!
 //! Capabilities bring their own routes ([`crate::app`] composes them); what is common to all of
 //! them lives here.
@@ -7,11 +6,10 @@
 pub mod assets;
 pub mod extract;
 pub mod guard;
-pub mod live;
 mod pace;
 pub mod peer;
 mod places;
-pub mod problem;
+mod problem;
 mod redirect;
 mod serve;
 pub mod trace;

@@ -17,6 +17,7 @@ pub mod health;
 pub mod http;
 pub mod lifecycle;
 pub mod logging;
+pub mod timekeeping;
 
 pub mod attendance;
 pub mod broadcast;
@@ -24,6 +25,7 @@ pub mod discovery;
 pub mod enrolment;
 pub mod identity;
 pub mod lesson;
+pub mod live;
 pub mod machines;
 pub mod recording;
 pub mod roster;

@@ -11,7 +11,11 @@
 
 mod journal;
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    error::Error,
+    fmt::Write as _,
+    io::{self, IsTerminal, Write as _},
+};
 
 use alfarid_protocol::id::{LessonId, RecordingId};
 use systemd_journal_logger::{JournalLog, connected_to_journal};
@@ -113,6 +117,18 @@ pub fn spawn_blocking<T: Send + 'static>(
 ) -> JoinHandle<T> {
     let span = Span::current();
     tokio::task::spawn_blocking(move || span.in_scope(work))
+}
+
+/// An error and all its causes on one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        // Writing to a String cannot fail.
+        let _ = write!(line, ": {inner}");
+        cause = inner.source();
+    }
+    line
 }
 
 /// Whether [`start`] would take `level`.

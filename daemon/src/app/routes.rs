@@ -25,10 +25,9 @@ use crate::{
     http::{
         Problem, assets,
         guard::{self, Names},
-        live,
         trace::trace,
     },
-    identity, lesson, machines, recording, roster, settings, system,
+    identity, lesson, live, machines, recording, roster, settings, system,
 };
 
 /// The largest body a route takes unless it says otherwise: a class list of two thousand rows.

@@ -31,8 +31,8 @@ use crate::{
     db::{Db, DbError},
     events::{Event, Events},
     floor::Floor,
-    http::problem::chain,
     identity::Person,
+    logging::chain,
     machines::PresenceMessage,
     settings,
 };

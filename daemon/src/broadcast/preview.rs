@@ -23,7 +23,7 @@ use super::{
 use crate::{
     clock::Clock,
     events::{Event, Events},
-    http::problem::chain,
+    logging::chain,
 };
 
 /// No two pictures are closer.

@@ -23,26 +23,26 @@ const FLAG: &str = "/run/systemd/timesync/synchronized";
 const FRESH_FOR_MS: i64 = 2 * 2_048_000;
 
 /// When NTP last set the system's clock, by that clock.
-pub(super) fn set_at() -> Option<Timestamp> {
+pub(crate) fn set_at() -> Option<Timestamp> {
     let touched = fs::metadata(Path::new(FLAG)).and_then(|flag| flag.modified()).ok()?;
     let since_1970 = touched.duration_since(UNIX_EPOCH).ok()?;
     i64::try_from(since_1970.as_millis()).ok().map(Timestamp)
 }
 
 /// Whether the system's clock, which says `system`, is NTP's if that set it at `set_at`.
-pub(super) fn is_in_step(set_at: Timestamp, system: Timestamp) -> bool {
+pub(crate) fn is_in_step(set_at: Timestamp, system: Timestamp) -> bool {
     (0..=FRESH_FOR_MS).contains(&system.millis_since(set_at))
 }
 
 /// Remembers what NTP has said.
 #[derive(Debug, Default)]
-pub(super) struct Ntp {
+pub(crate) struct Ntp {
     heard: Option<Timestamp>,
 }
 
 impl Ntp {
     /// What time it is by NTP, which set the system's clock at `set_at`, if that is news.
-    pub(super) fn says(
+    pub(crate) fn says(
         &mut self,
         set_at: Option<Timestamp>,
         system: Timestamp,

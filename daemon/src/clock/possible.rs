@@ -14,7 +14,7 @@ use alfarid_protocol::time::Timestamp;
 use thiserror::Error;
 
 /// No box is older than its own software: 2026-11-01T00:00:00Z.
-pub(super) const BUILT: Timestamp = Timestamp(1_793_491_200_000);
+pub(crate) const BUILT: Timestamp = Timestamp(1_793_491_200_000);
 
 /// Ten years after [`BUILT`], leap days and all: 2036-11-01T00:00:00Z. An update moves it on, and
 /// a box that saw none for so long needs one more than the right date.

@@ -25,7 +25,7 @@ pub struct Saved {
 
 impl Saved {
     /// Box time at this moment, in `boot`.
-    pub(super) fn now(clock: &Clock, boot: Option<BootId>) -> Self {
+    pub(crate) fn now(clock: &Clock, boot: Option<BootId>) -> Self {
         let now = clock.read();
         let is_sure = clock.is_sure();
         Self { at: now.at, boot: boot.map(|boot| (boot, now.monotonic, is_sure)) }

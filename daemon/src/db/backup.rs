@@ -11,7 +11,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use super::{Db, DbError, migrate};
-use crate::files;
+use crate::{files, logging};
 
 /// Days without a copy that a damaged file may cost.
 const EVERY: Duration = Duration::from_hours(24);
@@ -27,7 +27,7 @@ pub async fn keep_backups(db: Db, backups: PathBuf, stopping: CancellationToken)
     turn.reset_after(AFTER_START);
     while stopping.run_until_cancelled(turn.tick()).await.is_some() {
         if let Err(error) = db.back_up(backups.clone()).await {
-            let cause = crate::http::problem::chain(&error);
+            let cause = logging::chain(&error);
             tracing::error!(error = %cause, "the database was not backed up: {cause}");
         }
     }

@@ -20,7 +20,7 @@ use super::{
     claim::off_thread,
     site::Site,
 };
-use crate::{floor::Floor, health::Severity, http::problem::chain};
+use crate::{floor::Floor, health::Severity, logging::chain};
 
 /// How soon a new address is in the certificate. Asking costs one system call.
 const LOOK_EVERY: Duration = Duration::from_secs(20);

@@ -3,7 +3,7 @@
 //! `detail` is for people and may change; `code` is for programs and translations and does not.
 //! A 5xx says nothing about the inside: its cause goes to the log, once, here.
 
-use std::{error::Error, fmt::Write};
+use std::error::Error;
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -11,6 +11,8 @@ use axum::{
 };
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::logging::chain;
 
 /// The body of every error response, `application/problem+json`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -127,18 +129,6 @@ impl Problem {
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
-}
-
-/// An error and all its causes on one line.
-pub fn chain(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        // Writing to a String cannot fail.
-        let _ = write!(line, ": {inner}");
-        cause = inner.source();
-    }
-    line
 }
 
 fn is_disk_full(error: &dyn Error) -> bool {

@@ -33,9 +33,9 @@ use crate::{
     events::{Event, Listener},
     floor::Floor,
     health::{Health, Severity},
-    http::problem::chain,
     identity::Person,
-    logging, roster, settings,
+    logging::{self, chain},
+    roster, settings,
 };
 
 /// Requests that may wait: they come from people's clicks. A full mailbox makes the next wait.

@@ -22,8 +22,7 @@ use crate::{
     broadcast::{self, Airing, Limits, PublicationState},
     db::column::Word,
     events::{Event, Events},
-    http::problem::chain,
-    logging,
+    logging::{self, chain},
     recording::{self, NewRecording},
 };
 

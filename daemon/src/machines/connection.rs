@@ -42,10 +42,7 @@ use super::{
     store,
     table::{Connected, Ending, LaneEnds},
 };
-use crate::{
-    enrolment::KnownMachine,
-    http::{Peer, problem::chain},
-};
+use crate::{enrolment::KnownMachine, http::Peer, logging::chain};
 
 /// How long a machine that dials in too often waits for its answer: its connections are counted, so
 /// this slows it down.

@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{
     enrolment::{self, EnrolRequest, Issued, KnownMachine, Newcomer, spki_sha256},
-    http::{Peer, problem::chain},
+    http::Peer,
+    logging::chain,
 };
 
 /// A machine says who it is at once; a stranger that says nothing is not kept.

@@ -44,8 +44,7 @@ use crate::{
     broadcast::tap::{Tap, Tapped, TappedTrack, TrackId},
     clock::Clock,
     floor::Floor,
-    http::problem::chain,
-    logging,
+    logging::{self, chain},
 };
 
 /// Bytes that may wait for the disk: more than ten seconds of the richest stream, so that an SD

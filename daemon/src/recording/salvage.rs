@@ -33,7 +33,13 @@ use super::{
     metadata::{Metadata, Standing},
     store::{self, Kept},
 };
-use crate::{db::DbError, events::Event, files, floor::Floor, http::problem::chain, logging};
+use crate::{
+    db::DbError,
+    events::Event,
+    files,
+    floor::Floor,
+    logging::{self, chain},
+};
 
 /// What is to be put in order.
 #[derive(Debug, Default)]

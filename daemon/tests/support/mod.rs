@@ -18,11 +18,10 @@ use alfarid_daemon::{
     events::Events,
     floor::Floor,
     health::Health,
-    http::{
-        Peer,
-        live::{self, Live},
-    },
-    identity, roster, settings,
+    http::Peer,
+    identity,
+    live::{self, Live},
+    roster, settings,
 };
 use alfarid_protocol::{id::BoxId, time::Timestamp};
 use axum::{

@@ -12,7 +12,7 @@ use crate::{
     files,
     floor::Floor,
     health::Severity,
-    http::problem::chain,
+    logging::chain,
     recording::{
         About, Fault, RECORDING_FAILED, SegmentFile, SegmentId, Status,
         board::Board,

@@ -2,8 +2,10 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::Clock;
-use crate::health::{Health, Severity};
+use crate::{
+    clock::Clock,
+    health::{Health, Severity},
+};
 
 /// The fault of a clock that nobody vouches for.
 const UNSURE: &str = "clock_unsure";

@@ -27,10 +27,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Peer, Problem};
 use crate::{
     clock::Clock,
     events::{Event, Events},
+    http::{Peer, Problem},
     identity::{self, SessionEnd, Staying},
 };
 

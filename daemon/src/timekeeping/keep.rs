@@ -6,12 +6,12 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Authority, Clock, Impossible, Saved, boot,
-    ntp::{self, Ntp},
-    system,
-};
 use crate::{
+    clock::{
+        Authority, Clock, Impossible, Saved, boot,
+        ntp::{self, Ntp},
+        system,
+    },
     db::{Db, DbError},
     health::{Health, Severity},
 };
