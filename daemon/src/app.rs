@@ -36,7 +36,7 @@ use crate::{
     events::Events,
     files,
     floor::Floor,
-    health::{Health, Severity},
+    health::{FaultCode, Health, Severity},
     http, identity, lesson,
     lifecycle::{Lifecycle, Phase},
     live, machines, recording, roster, settings, system,
@@ -144,7 +144,7 @@ async fn lay_floor(config: Arc<Config>) -> anyhow::Result<Floor> {
             "The database {kept}. {} took its place: what came after that copy is missing.",
             backup.display(),
         );
-        health.raise("database_restored", Severity::Error, detail);
+        health.raise(FaultCode::DatabaseRestored, Severity::Error, detail);
     }
     let box_id = box_id(&config.storage.state_dir, &clock)?;
     let started = clock.monotonic();

@@ -8,12 +8,10 @@ use alfarid_protocol::{id::BoxId, version};
 use mdns_sd::{ServiceDaemon, ServiceInfo};
 use tokio_util::sync::CancellationToken;
 
-use crate::health::{Health, Severity};
+use crate::health::{FaultCode, Health, Severity};
 
 /// Machines browse for this type.
 pub const SERVICE: &str = "_alfarid._tcp.local.";
-
-const FAULT: &str = "mdns_down";
 
 /// What is announced.
 #[derive(Clone, Debug)]
@@ -34,7 +32,7 @@ pub async fn announce(what: Announcement, health: Health, stopping: Cancellation
         Ok(responder) => Some(responder),
         Err(error) => {
             let detail = format!("Machines will not find the box by mDNS: {error}");
-            health.raise(FAULT, Severity::Warning, detail);
+            health.raise(FaultCode::MdnsDown, Severity::Warning, detail);
             None
         }
     };

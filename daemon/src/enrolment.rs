@@ -57,7 +57,13 @@ use self::{
     renewal::First,
     tls::{Shown, SiteVerifier},
 };
-use crate::{db::DbError, field::Invalid, floor::Floor, health::Severity, identity, logging};
+use crate::{
+    db::DbError,
+    field::Invalid,
+    floor::Floor,
+    health::{FaultCode, Severity},
+    identity, logging,
+};
 
 #[derive(Debug, Error)]
 pub enum Error {
@@ -147,7 +153,7 @@ impl Handle {
             Ok(site) => (site, false),
             Err(error) => {
                 let detail = logging::chain(&error);
-                floor.health.raise("trust_damaged", Severity::Error, detail);
+                floor.health.raise(FaultCode::TrustDamaged, Severity::Error, detail);
                 (None, true)
             }
         };

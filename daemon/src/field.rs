@@ -4,6 +4,7 @@
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
+pub use crate::http::FieldCode;
 use crate::http::Problem;
 
 /// One field that cannot be taken as it is.
@@ -11,8 +12,7 @@ use crate::http::Problem;
 #[error("{field}: {detail}")]
 pub struct Invalid {
     pub field: &'static str,
-    /// Stable; translated by the pages.
-    pub code: &'static str,
+    pub code: FieldCode,
     pub detail: &'static str,
 }
 
@@ -58,13 +58,17 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
 pub fn line(field: &'static str, text: &str, max_chars: usize) -> Result<String, Invalid> {
     let text = text.trim();
     if text.is_empty() {
-        return Err(Invalid { field, code: "empty", detail: "must not be empty" });
+        return Err(Invalid { field, code: FieldCode::Empty, detail: "must not be empty" });
     }
     if text.chars().count() > max_chars {
-        return Err(Invalid { field, code: "too_long", detail: "is too long" });
+        return Err(Invalid { field, code: FieldCode::TooLong, detail: "is too long" });
     }
     if text.chars().any(char::is_control) {
-        return Err(Invalid { field, code: "not_one_line", detail: "must be one line of text" });
+        return Err(Invalid {
+            field,
+            code: FieldCode::NotOneLine,
+            detail: "must be one line of text",
+        });
     }
     Ok(text.to_owned())
 }
@@ -86,7 +90,8 @@ pub fn optional_line(
 pub fn email(field: &'static str, text: &str) -> Result<String, Invalid> {
     // RFC 5321 §4.5.3.1.3: a path has at most 256 octets, two of them the angle brackets.
     let text = line(field, text, 254)?;
-    let malformed = Invalid { field, code: "email_malformed", detail: "is not an e-mail address" };
+    let malformed =
+        Invalid { field, code: FieldCode::EmailMalformed, detail: "is not an e-mail address" };
     let (local, domain) = text.rsplit_once('@').ok_or(malformed)?;
     let sound = |part: &str| !part.is_empty() && !part.contains(char::is_whitespace);
     let sound_domain = !domain.starts_with('.') && !domain.ends_with('.') && sound(domain);
@@ -113,9 +118,9 @@ mod tests {
     #[test]
     fn a_line_is_trimmed_and_never_two() {
         assert_eq!(line("name", "  7 Б \n", 10).unwrap(), "7 Б");
-        assert_eq!(line("name", " \t ", 10).unwrap_err().code, "empty");
-        assert_eq!(line("name", "a\nb", 10).unwrap_err().code, "not_one_line");
-        assert_eq!(line("name", "ёёё", 2).unwrap_err().code, "too_long");
+        assert_eq!(line("name", " \t ", 10).unwrap_err().code, FieldCode::Empty);
+        assert_eq!(line("name", "a\nb", 10).unwrap_err().code, FieldCode::NotOneLine);
+        assert_eq!(line("name", "ёёё", 2).unwrap_err().code, FieldCode::TooLong);
     }
 
     #[test]
@@ -138,7 +143,11 @@ mod tests {
     fn an_address_is_kept_in_lower_case() {
         assert_eq!(email("email", " Anna@School.KZ ").unwrap(), "anna@school.kz");
         for wrong in ["anna", "@school", "anna@", "a b@school", "a@b@c", "a@.kz"] {
-            assert_eq!(email("email", wrong).unwrap_err().code, "email_malformed", "{wrong}");
+            assert_eq!(
+                email("email", wrong).unwrap_err().code,
+                FieldCode::EmailMalformed,
+                "{wrong}"
+            );
         }
     }
 }

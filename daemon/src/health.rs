@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -20,12 +21,36 @@ use crate::{
 
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Fault {
-    /// Stable; translated by the pages.
-    pub code: &'static str,
+    pub code: FaultCode,
     pub severity: Severity,
     /// What is wrong and what to do, in English.
     pub detail: String,
     pub since_at: Timestamp,
+}
+
+/// Stable; the pages have words for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultCode {
+    BrowserTimeRefused,
+    CertificateNotRenewed,
+    ClockUnsure,
+    DatabaseRestored,
+    /// Little room is left, or something was not written for want of it.
+    DiskFull,
+    MdnsDown,
+    RecordingFailed,
+    RedirectPort,
+    StateDiskFull,
+    TrustDamaged,
+    WhipPort,
+}
+
+/// As it is written in JSON.
+impl fmt::Display for FaultCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -40,7 +65,7 @@ pub enum Severity {
 /// Cheap to clone; every clone is the same board.
 #[derive(Clone, Debug)]
 pub struct Health {
-    faults: Arc<Mutex<BTreeMap<&'static str, Fault>>>,
+    faults: Arc<Mutex<BTreeMap<FaultCode, Fault>>>,
     clock: Clock,
     events: Events,
 }
@@ -50,23 +75,23 @@ impl Health {
         Self { faults: Arc::default(), clock, events }
     }
 
-    pub fn raise(&self, code: &'static str, severity: Severity, detail: impl Into<String>) {
+    pub fn raise(&self, code: FaultCode, severity: Severity, detail: impl Into<String>) {
         let detail = detail.into();
-        tracing::warn!(fault.code = code, "fault {code}: {detail}");
+        tracing::warn!(fault.code = %code, "fault {code}: {detail}");
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        let since_at = faults.get(code).map_or_else(|| self.clock.now(), |fault| fault.since_at);
+        let since_at = faults.get(&code).map_or_else(|| self.clock.now(), |fault| fault.since_at);
         faults.insert(code, Fault { code, severity, detail, since_at });
         drop(faults);
         self.events.tell(Event::FaultChanged);
     }
 
     /// Does nothing if no such fault stands.
-    pub fn clear(&self, code: &'static str) {
+    pub fn clear(&self, code: FaultCode) {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        let stood = faults.remove(code).is_some();
+        let stood = faults.remove(&code).is_some();
         drop(faults);
         if stood {
-            tracing::info!(fault.code = code, "fault {code} is over");
+            tracing::info!(fault.code = %code, "fault {code} is over");
             self.events.tell(Event::FaultChanged);
         }
     }

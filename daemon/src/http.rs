@@ -17,7 +17,7 @@ pub mod trace;
 pub use self::{
     extract::{Body, Json, List, Path, Query},
     peer::Peer,
-    problem::Problem,
+    problem::{FieldCode, Problem},
     redirect::redirect,
     serve::serve,
 };

@@ -77,9 +77,6 @@ pub use self::{
 };
 use crate::{broadcast::tap, db::DbError, events::Fragment};
 
-/// The fault of a recording that ended early, on the health page.
-const RECORDING_FAILED: &str = "recording_failed";
-
 #[derive(Debug, Error)]
 pub enum Error {
     #[error("lesson {0} is being recorded already")]

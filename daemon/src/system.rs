@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use crate::{
     clock::Clock,
     config::Storage,
-    health::{Fault, Health, Severity},
+    health::{Fault, FaultCode, Health, Severity},
 };
 
 const DISK_EVERY: Duration = Duration::from_secs(30);
@@ -84,7 +84,7 @@ pub async fn watch_disk(storage: Storage, health: Health, stopping: Cancellation
 #[derive(Debug)]
 struct Watched {
     path: PathBuf,
-    code: &'static str,
+    code: FaultCode,
     min_free_mb: u64,
     then: &'static str,
     /// Whether the fault that stands is this one's.
@@ -96,14 +96,14 @@ impl Watched {
         [
             Self {
                 path: storage.recordings_dir.clone(),
-                code: "disk_full",
+                code: FaultCode::DiskFull,
                 min_free_mb: storage.min_free_mb,
                 then: "lessons go on, but are not recorded",
                 is_low: false,
             },
             Self {
                 path: storage.state_dir.clone(),
-                code: "state_disk_full",
+                code: FaultCode::StateDiskFull,
                 min_free_mb: MIN_STATE_MB,
                 then: "lessons go on, but soon nothing can be written down",
                 is_low: false,
@@ -149,7 +149,7 @@ mod tests {
     fn a_full_disk_stands_until_it_has_room() {
         let (mut recordings, health) = recordings();
         recordings.look(FULL, &health);
-        assert_eq!(health.faults()[0].code, "disk_full");
+        assert_eq!(health.faults()[0].code, FaultCode::DiskFull);
         recordings.look(ROOM, &health);
         assert!(health.faults().is_empty());
     }
@@ -159,7 +159,7 @@ mod tests {
     fn what_a_recorder_raised_stands_though_there_seems_to_be_room() {
         let (mut recordings, health) = recordings();
         recordings.look(ROOM, &health);
-        health.raise("disk_full", Severity::Error, "No room is left for recordings.");
+        health.raise(FaultCode::DiskFull, Severity::Error, "No room is left for recordings.");
         recordings.look(ROOM, &health);
         assert_eq!(health.faults()[0].detail, "No room is left for recordings.");
     }

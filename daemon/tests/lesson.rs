@@ -8,7 +8,7 @@ mod small_disk;
 
 use std::{io::Write, path::Path, time::Duration};
 
-use alfarid_daemon::events::Event;
+use alfarid_daemon::{events::Event, health::FaultCode};
 use alfarid_protocol::{id::LessonId, span::MarkKind};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -429,7 +429,7 @@ async fn a_switch_that_a_full_disk_would_turn_back_is_refused() {
 }
 
 /// A disk that refuses stops the recording, and nothing else; pages and programs learn why.
-async fn refused_by(disk: &Path, cause: &str, fault: &str) {
+async fn refused_by(disk: &Path, cause: &str, fault: FaultCode) {
     let recordings = disk.join(small_disk::RECORDINGS);
     let school = School::with(1, |config| config.storage.recordings_dir = recordings).await;
     let id = school.start().await;
@@ -450,7 +450,7 @@ fn a_full_disk_records_nothing_and_the_lesson_goes_on() {
     const SELF: &str = "a_full_disk_records_nothing_and_the_lesson_goes_on";
     let Some(disk) = small_disk::mounted(SELF, "2m") else { return };
     fill(&disk.join(small_disk::RECORDINGS));
-    on_a_runtime(refused_by(&disk, "disk_full", "disk_full"));
+    on_a_runtime(refused_by(&disk, "disk_full", FaultCode::DiskFull));
 }
 
 #[test]
@@ -458,7 +458,7 @@ fn a_read_only_disk_records_nothing_and_the_lesson_goes_on() {
     const SELF: &str = "a_read_only_disk_records_nothing_and_the_lesson_goes_on";
     let Some(disk) = small_disk::mounted(SELF, "2m") else { return };
     make_read_only(&disk.join(small_disk::RECORDINGS));
-    on_a_runtime(refused_by(&disk, "disk_failed", "recording_failed"));
+    on_a_runtime(refused_by(&disk, "disk_failed", FaultCode::RecordingFailed));
 }
 
 /// Writes until nothing more goes.

@@ -11,6 +11,7 @@ use alfarid_daemon::{
     broadcast::tap::{self, TrackKind as Kind},
     clock::{Clock, Evidence},
     events::{Event, Fragment},
+    health::FaultCode,
     recording::{Error, Fault, Recording, Segment, Status, TrackKind},
 };
 use axum::http::{Method, StatusCode, header};
@@ -397,7 +398,7 @@ fn a_full_disk_ends_the_recording_and_keeps_what_there_is() {
         assert_eq!((recording.status, recording.fault), (Status::Ready, Some(Fault::DiskFull)));
         assert!(on_air.is_closed(), "the tap is let go");
         assert_eq!(studio.recording.running(on_air.lesson), None);
-        assert!(studio.floor.health.faults().iter().any(|fault| fault.code == "disk_full"));
+        assert!(studio.floor.health.faults().iter().any(|fault| fault.code == FaultCode::DiskFull));
         let folder = studio.folder(&stretch());
         let shown = projector::play(&folder.join("screen/0001.mp4"));
         assert_eq!(shown.count, recording.frame_count);
@@ -412,7 +413,7 @@ async fn without_room_no_recording_begins() {
     let on_air = studio.record(LESSON).await;
     studio.recording_is_over(on_air.lesson).await;
     assert_eq!(studio.recording.fault(on_air.lesson), Some(Fault::DiskFull));
-    assert!(studio.floor.health.faults().iter().any(|fault| fault.code == "disk_full"));
+    assert!(studio.floor.health.faults().iter().any(|fault| fault.code == FaultCode::DiskFull));
     assert!(!studio.folder(&stretch()).exists());
     assert!(studio.recording.list(&studio::person("teacher"), None).await.unwrap().is_empty());
 }

@@ -20,7 +20,11 @@ use super::{
     claim::off_thread,
     site::Site,
 };
-use crate::{floor::Floor, health::Severity, logging::chain};
+use crate::{
+    floor::Floor,
+    health::{FaultCode, Severity},
+    logging::chain,
+};
 
 /// How soon a new address is in the certificate. Asking costs one system call.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
@@ -82,11 +86,12 @@ impl Handle {
     }
 
     fn tell(&self, failure: Option<&Error>) {
-        const FAULT: &str = "certificate_not_renewed";
         let health = &self.0.floor.health;
         match failure {
-            Some(error) => health.raise(FAULT, Severity::Warning, chain(error)),
-            None => health.clear(FAULT),
+            Some(error) => {
+                health.raise(FaultCode::CertificateNotRenewed, Severity::Warning, chain(error))
+            }
+            None => health.clear(FaultCode::CertificateNotRenewed),
         }
     }
 

@@ -23,7 +23,10 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use alfarid_protocol::id::SiteId;
 
 use super::{authority::Certified, site};
-use crate::{field::Invalid, identity::Secret};
+use crate::{
+    field::{FieldCode, Invalid},
+    identity::Secret,
+};
 
 const MAGIC: &[u8; 12] = b"ALFARID-SITE";
 const VERSION: u8 = 1;
@@ -62,7 +65,11 @@ impl Passphrase {
         const MIN_CHARS: usize = 12;
         if text.chars().count() < MIN_CHARS {
             let detail = "must have at least 12 characters";
-            return Err(Invalid { field: "passphrase", code: "passphrase_too_short", detail });
+            return Err(Invalid {
+                field: "passphrase",
+                code: FieldCode::PassphraseTooShort,
+                detail,
+            });
         }
         Ok(Self(text))
     }

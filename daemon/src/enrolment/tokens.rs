@@ -11,7 +11,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Error, Handle, addresses, store};
-use crate::{field::Invalid, identity::audit};
+use crate::{
+    field::{FieldCode, Invalid},
+    identity::audit,
+};
 
 /// What an admin asks for.
 #[derive(Clone, Copy, Debug)]
@@ -30,12 +33,16 @@ impl NewSiteToken {
     pub fn parse(room: RoomId, uses: u32, expires_in_seconds: u64) -> Result<Self, Invalid> {
         if !(1..=Self::MOST_USES).contains(&uses) {
             let detail = "must be 1 to 500";
-            return Err(Invalid { field: "uses", code: "out_of_range", detail });
+            return Err(Invalid { field: "uses", code: FieldCode::OutOfRange, detail });
         }
         let expires_in = Duration::from_secs(expires_in_seconds);
         if !(Self::SHORTEST..=Self::LONGEST).contains(&expires_in) {
             let detail = "must be 60 seconds to 90 days";
-            return Err(Invalid { field: "expires_in_seconds", code: "out_of_range", detail });
+            return Err(Invalid {
+                field: "expires_in_seconds",
+                code: FieldCode::OutOfRange,
+                detail,
+            });
         }
         Ok(Self { room, uses, expires_in })
     }

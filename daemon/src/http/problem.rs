@@ -42,8 +42,23 @@ pub struct Problem {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FieldProblem {
     pub field: &'static str,
-    pub code: &'static str,
+    pub code: FieldCode,
     pub detail: String,
+}
+
+/// Stable; the pages have words for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldCode {
+    EmailMalformed,
+    Empty,
+    NotANumber,
+    NotASwitch,
+    NotOneLine,
+    OutOfRange,
+    PassphraseTooShort,
+    PasswordTooShort,
+    TooLong,
 }
 
 impl Problem {
@@ -121,7 +136,7 @@ impl Problem {
     }
 
     #[must_use]
-    pub fn field(mut self, field: &'static str, code: &'static str, detail: &str) -> Self {
+    pub fn field(mut self, field: &'static str, code: FieldCode, detail: &str) -> Self {
         self.fields.push(FieldProblem { field, code, detail: detail.to_owned() });
         self
     }

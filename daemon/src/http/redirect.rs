@@ -14,9 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::places::{LIMITS, Places};
-use crate::health::{Health, Severity};
-
-const FAULT: &str = "redirect_port";
+use crate::health::{FaultCode, Health, Severity};
 
 /// How long to wait before the port is tried again, or the next connection after a failed one.
 const RETRY: Duration = Duration::from_secs(5);
@@ -54,7 +52,7 @@ async fn open(listen: SocketAddr, health: &Health) -> TcpListener {
     loop {
         match TcpListener::bind(listen).await {
             Ok(listener) => {
-                health.clear(FAULT);
+                health.clear(FaultCode::RedirectPort);
                 return listener;
             }
             Err(error) => {
@@ -62,7 +60,7 @@ async fn open(listen: SocketAddr, health: &Health) -> TcpListener {
                     "Who types the box's bare address gets no page: TCP {listen} cannot be opened \
                      ({error}). Set `redirect_listen` in [http] to another port, or to \"\"."
                 );
-                health.raise(FAULT, Severity::Warning, detail);
+                health.raise(FaultCode::RedirectPort, Severity::Warning, detail);
                 sleep(RETRY).await;
             }
         }

@@ -11,7 +11,7 @@ use argon2::{
 use tokio::sync::Semaphore;
 
 use super::{Error, Secret};
-use crate::field::Invalid;
+use crate::field::{FieldCode, Invalid};
 
 /// Each takes a core and 19 MiB for some ten milliseconds; a box has two to four cores and a
 /// lesson to carry.
@@ -38,10 +38,10 @@ impl NewPassword {
     pub fn parse(field: &'static str, password: Secret) -> Result<Self, Invalid> {
         if password.chars().count() < Self::MIN_CHARS {
             let detail = "must have at least 8 characters";
-            return Err(Invalid { field, code: "password_too_short", detail });
+            return Err(Invalid { field, code: FieldCode::PasswordTooShort, detail });
         }
         if password.len() > Self::MAX_BYTES {
-            return Err(Invalid { field, code: "too_long", detail: "is too long" });
+            return Err(Invalid { field, code: FieldCode::TooLong, detail: "is too long" });
         }
         Ok(Self(password))
     }
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn a_password_is_long_enough_and_not_endless() {
         let code = |text: &str| NewPassword::parse("password", secret(text)).unwrap_err().code;
-        assert_eq!(code("1234567"), "password_too_short");
-        assert_eq!(code(&"x".repeat(257)), "too_long");
+        assert_eq!(code("1234567"), FieldCode::PasswordTooShort);
+        assert_eq!(code(&"x".repeat(257)), FieldCode::TooLong);
     }
 }

@@ -10,7 +10,7 @@ use alfarid_protocol::{
 
 use super::{Colleague, Ends, Error, Lesson, Plan, Profile, Status, state::millis};
 use crate::{
-    field::{self, Invalid},
+    field::{self, FieldCode, Invalid},
     identity::Person,
     roster::{Class, RoomName},
 };
@@ -55,7 +55,7 @@ impl Plan {
         let ahead_ms = start_at.millis_since(facts.now);
         if !(0..=MAX_AHEAD_MS).contains(&ahead_ms) {
             let detail = "must be between now and two years ahead";
-            return Err(Invalid { field: "start_at", code: "out_of_range", detail }.into());
+            return Err(Invalid { field: "start_at", code: FieldCode::OutOfRange, detail }.into());
         }
         self.lesson(facts, Status::Scheduled, start_at)
     }
@@ -71,7 +71,9 @@ impl Plan {
         };
         if !(1..=MAX_LENGTH_MS).contains(&planned_end_at.millis_since(start_at)) {
             let detail = "must be after the start, within a day";
-            return Err(Invalid { field: "planned_end_at", code: "out_of_range", detail }.into());
+            return Err(
+                Invalid { field: "planned_end_at", code: FieldCode::OutOfRange, detail }.into()
+            );
         }
         // A first guess, until students are there to be counted.
         let quality_profile = Profile::of(facts.class.student_count);
@@ -114,7 +116,7 @@ pub(super) fn description(text: Option<&str>) -> Result<Option<String>, Invalid>
     let text = text.unwrap_or_default().trim();
     if text.chars().count() > MAX_DESCRIPTION {
         let detail = "must be two thousand characters at most";
-        return Err(Invalid { field: "description", code: "too_long", detail });
+        return Err(Invalid { field: "description", code: FieldCode::TooLong, detail });
     }
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
@@ -127,7 +129,7 @@ fn seats(
     let Some(mut named) = named else { return Ok(None) };
     if named.is_empty() {
         let detail = "must name at least one machine, or be absent";
-        return Err(Invalid { field: "machine_ids", code: "empty", detail }.into());
+        return Err(Invalid { field: "machine_ids", code: FieldCode::Empty, detail }.into());
     }
     if let Some(elsewhere) = named.iter().find(|machine| !of_room.contains(machine)) {
         return Err(Error::MachineElsewhere(*elsewhere));

@@ -4,7 +4,7 @@ use alfarid_protocol::id::{ClassId, TeacherId};
 
 use super::{Class, Error, Handle, class_to_change, store};
 use crate::{
-    field::{self, Change, Invalid},
+    field::{self, Change, FieldCode, Invalid},
     identity::{Person, audit},
 };
 
@@ -147,5 +147,5 @@ fn max_students(most: u32) -> Result<u32, Invalid> {
         return Ok(most);
     }
     let detail = "must be 1 to 500";
-    Err(Invalid { field: "max_students", code: "out_of_range", detail })
+    Err(Invalid { field: "max_students", code: FieldCode::OutOfRange, detail })
 }

@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 
 pub use self::{
     columns::Column,
-    lines::BadLine,
+    lines::{BadLine, BadLineCode, LineCode},
     table::{Delimiter, Encoding, MAX_BYTES},
 };
 use self::{lines::Line, table::Table};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Values;
-use crate::field::Invalid;
+use crate::field::{FieldCode, Invalid};
 
 /// One setting.
 #[derive(Debug)]
@@ -74,8 +74,11 @@ pub(super) static KEYS: [Key; 5] = [
         get: |values| json!(values.recording_on_by_default),
         set: |values, value| {
             let detail = "must be true or false";
-            values.recording_on_by_default =
-                value.as_bool().ok_or(Invalid { field: "value", code: "not_a_switch", detail })?;
+            values.recording_on_by_default = value.as_bool().ok_or(Invalid {
+                field: "value",
+                code: FieldCode::NotASwitch,
+                detail,
+            })?;
             Ok(())
         },
     },
@@ -83,14 +86,14 @@ pub(super) static KEYS: [Key; 5] = [
 
 fn minutes(value: &Value, least: u32, most: u32, detail: &'static str) -> Result<u32, Invalid> {
     let whole = value.as_u64().and_then(|minutes| u32::try_from(minutes).ok());
-    let code = if whole.is_some() { "out_of_range" } else { "not_a_number" };
+    let code = if whole.is_some() { FieldCode::OutOfRange } else { FieldCode::NotANumber };
     let fitting = whole.filter(|minutes| (least..=most).contains(minutes));
     fitting.ok_or(Invalid { field: "value", code, detail })
 }
 
 fn ratio(value: &Value) -> Result<f64, Invalid> {
     let number = value.as_f64();
-    let code = if number.is_some() { "out_of_range" } else { "not_a_number" };
+    let code = if number.is_some() { FieldCode::OutOfRange } else { FieldCode::NotANumber };
     let fitting = number.filter(|ratio| (0.0..=1.0).contains(ratio));
     fitting.ok_or(Invalid { field: "value", code, detail: "must be 0 to 1" })
 }

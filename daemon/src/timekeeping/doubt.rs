@@ -4,11 +4,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    health::{Health, Severity},
+    health::{FaultCode, Health, Severity},
 };
-
-/// The fault of a clock that nobody vouches for.
-const UNSURE: &str = "clock_unsure";
 
 const WHAT_TO_DO: &str = "Nobody vouches for the box's time. Log in from a computer whose clock is \
                           right: what was written down since the box started is put right with it.";
@@ -17,9 +14,9 @@ pub async fn doubt(clock: Clock, health: Health, stopping: CancellationToken) {
     let mut surety = clock.surety();
     loop {
         if *surety.borrow_and_update() {
-            health.clear(UNSURE);
+            health.clear(FaultCode::ClockUnsure);
         } else {
-            health.raise(UNSURE, Severity::Warning, WHAT_TO_DO);
+            health.raise(FaultCode::ClockUnsure, Severity::Warning, WHAT_TO_DO);
         }
         tokio::select! {
             // The other end is in the clock at hand.
@@ -46,7 +43,7 @@ mod tests {
         let mut news = events.listen();
         let doubting = tokio::spawn(doubt(clock.clone(), health.clone(), stopping.clone()));
         news.next().await.unwrap();
-        assert_eq!(health.faults()[0].code, UNSURE);
+        assert_eq!(health.faults()[0].code, FaultCode::ClockUnsure);
         assert!(clock.correct(clock.now().plus_millis(86_400_000), Authority::Browser).is_some());
         news.next().await.unwrap();
         assert!(health.faults().is_empty());

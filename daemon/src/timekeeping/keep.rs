@@ -13,11 +13,8 @@ use crate::{
         system,
     },
     db::{Db, DbError},
-    health::{Health, Severity},
+    health::{FaultCode, Health, Severity},
 };
-
-/// The fault of a browser that was not believed.
-const REFUSED: &str = "browser_time_refused";
 
 const KEY: &str = "clock.saved_at";
 /// What a power cut may cost a box without a calendar.
@@ -69,12 +66,12 @@ pub async fn keep(db: Db, clock: Clock, health: Health, stopping: CancellationTo
 }
 
 fn tell(health: &Health, refused: Option<Impossible>) {
-    let Some(why) = refused else { return health.clear(REFUSED) };
+    let Some(why) = refused else { return health.clear(FaultCode::BrowserTimeRefused) };
     let detail = format!(
         "The box did not take its time from a browser: {why}. Set the date of that computer and \
          log in again; a box as old as that needs an update."
     );
-    health.raise(REFUSED, Severity::Warning, detail);
+    health.raise(FaultCode::BrowserTimeRefused, Severity::Warning, detail);
 }
 
 fn save(tx: &Transaction<'_>, now: Saved) -> Result<(), DbError> {
@@ -124,7 +121,7 @@ mod tests {
         let mut news = events.listen();
         assert_eq!(clock.correct(Timestamp(i64::MAX), Authority::Browser), None);
         timeout(PATIENCE, news.next()).await.unwrap();
-        assert_eq!(health.faults()[0].code, REFUSED);
+        assert_eq!(health.faults()[0].code, FaultCode::BrowserTimeRefused);
         assert!(clock.correct(clock.now().plus_millis(86_400_000), Authority::Browser).is_some());
         timeout(PATIENCE, news.next()).await.unwrap();
         assert!(health.faults().is_empty());

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    health::{Health, Severity},
+    health::{FaultCode, Health, Severity},
 };
 
 /// Datagrams taken in a row before timers and orders get their turn.
@@ -37,8 +37,6 @@ const RETRY: Duration = Duration::from_secs(5);
 
 /// How often sessions are looked at even if nothing comes and str0m wants nothing.
 const LOOK: Duration = Duration::from_millis(250);
-
-const NO_PORT: &str = "whip_port";
 
 /// str0m reckons in [`Instant`]s, which nobody can make: this makes them from the clock.
 #[derive(Clone, Debug)]
@@ -135,13 +133,13 @@ async fn open_port(listen: SocketAddr, health: &Health) -> Port {
     loop {
         match Port::open(listen) {
             Ok(port) => {
-                health.clear(NO_PORT);
+                health.clear(FaultCode::WhipPort);
                 return port;
             }
             Err(error) => {
                 let detail =
                     format!("Nobody can share a screen: UDP {listen} cannot be opened ({error}).");
-                health.raise(NO_PORT, Severity::Error, detail);
+                health.raise(FaultCode::WhipPort, Severity::Error, detail);
                 tokio::time::sleep(RETRY).await;
             }
         }

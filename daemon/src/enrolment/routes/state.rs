@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::{
     enrolment::{Handle, addresses},
+    health::FaultCode,
     http::Json,
     identity::{Person, extract::Visitor},
 };
@@ -32,7 +33,7 @@ pub(super) struct ClockState {
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct FaultState {
-    code: &'static str,
+    code: FaultCode,
     detail: String,
 }
 

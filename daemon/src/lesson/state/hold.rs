@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Effect, EventKind, State, log, may_change, save};
 use crate::{
     clock::Reading,
-    field::{self, Invalid},
+    field::{self, FieldCode, Invalid},
     identity::Person,
     lesson::{
         Colleague, Error, Lesson, LessonChange, Profile, Status,
@@ -55,7 +55,7 @@ impl State {
     ) -> Result<LessonId, Error> {
         if !EXTENSION.contains(&minutes) {
             let detail = "must be between a minute and four hours";
-            return Err(Invalid { field: "minutes", code: "out_of_range", detail }.into());
+            return Err(Invalid { field: "minutes", code: FieldCode::OutOfRange, detail }.into());
         }
         let held = self.owned(lesson, by)?;
         let from = held.lesson.planned_end_at.max(now.at);

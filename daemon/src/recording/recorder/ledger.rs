@@ -11,10 +11,10 @@ use crate::{
     events::{Event, Fragment},
     files,
     floor::Floor,
-    health::Severity,
+    health::{FaultCode, Severity},
     logging::chain,
     recording::{
-        About, Fault, RECORDING_FAILED, SegmentFile, SegmentId, Status,
+        About, Fault, SegmentFile, SegmentId, Status,
         board::Board,
         container::whole_ms,
         folder,
@@ -22,9 +22,6 @@ use crate::{
         store,
     },
 };
-
-/// The watch over free room raises it too, before anything is refused.
-const DISK_FULL: &str = "disk_full";
 
 #[derive(Debug)]
 pub(super) struct Ledger {
@@ -59,9 +56,9 @@ impl Ledger {
     pub(super) fn begin(&mut self, storage_path: String) {
         self.storage_path = Some(storage_path);
         self.board.begun(self.about.recording_id);
-        self.floor.health.clear(RECORDING_FAILED);
+        self.floor.health.clear(FaultCode::RecordingFailed);
         // The disk has just taken something, and has the room that is to be left free.
-        self.floor.health.clear(DISK_FULL);
+        self.floor.health.clear(FaultCode::DiskFull);
         self.changed();
     }
 
@@ -191,14 +188,14 @@ impl Ledger {
             Fault::Interrupted | Fault::NothingRecorded => return,
             Fault::DiskFull => {
                 let detail = "No room is left for recordings: lessons go on, but are not recorded.";
-                return self.floor.health.raise(DISK_FULL, Severity::Error, detail);
+                return self.floor.health.raise(FaultCode::DiskFull, Severity::Error, detail);
             }
             Fault::DiskFailed => "the disk could not be written to",
             Fault::DiskTooSlow => "the disk was too slow for it",
         };
         let lesson = self.about.lesson_id;
         let detail = format!("The recording of lesson {lesson} ended early: {cause}.");
-        self.floor.health.raise(RECORDING_FAILED, Severity::Error, detail);
+        self.floor.health.raise(FaultCode::RecordingFailed, Severity::Error, detail);
     }
 
     fn changed(&self) {

@@ -9,7 +9,10 @@ use super::{
     columns::Column,
     table::{Cell, Row},
 };
-use crate::roster::{sheet, student::NewStudent};
+use crate::{
+    field::FieldCode,
+    roster::{sheet, student::NewStudent},
+};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
@@ -22,20 +25,36 @@ pub(super) struct Line {
 pub struct BadLine {
     /// As the file's own program counts, from 1.
     pub line: u32,
-    /// Stable: `number_missing`, `name_missing`, `number_twice`, `cell_unreadable`,
-    /// `in_other_class`, or what is wrong with a field: `too_long`, `not_one_line`,
-    /// `email_malformed`.
-    pub code: &'static str,
+    pub code: BadLineCode,
     pub detail: String,
 }
 
+/// What is wrong with a line as such, or with one of its fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum BadLineCode {
+    Line(LineCode),
+    Field(FieldCode),
+}
+
+/// Stable; the pages have words for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LineCode {
+    CellUnreadable,
+    InOtherClass,
+    NameMissing,
+    NumberMissing,
+    NumberTwice,
+}
+
 impl BadLine {
-    fn new(line: u32, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { line, code, detail: detail.into() }
+    fn new(line: u32, code: LineCode, detail: impl Into<String>) -> Self {
+        Self { line, code: BadLineCode::Line(code), detail: detail.into() }
     }
 
     pub(super) fn in_other_class(line: u32) -> Self {
-        Self::new(line, "in_other_class", "a student with this number is in another class")
+        Self::new(line, LineCode::InOtherClass, "a student with this number is in another class")
     }
 }
 
@@ -51,7 +70,7 @@ pub(super) fn read(columns: &[Column], rows: Vec<Row>) -> (Vec<Line>, Vec<BadLin
                 None => Ok(Line { line, student }),
                 Some(other) => {
                     let detail = format!("line {other} has the same number");
-                    Err(BadLine::new(line, "number_twice", detail))
+                    Err(BadLine::new(line, LineCode::NumberTwice, detail))
                 }
             }
         });
@@ -74,22 +93,25 @@ fn student(columns: &[Column], row: &Row) -> Result<NewStudent, BadLine> {
             }
             Cell::Unreadable => {
                 let detail = "a cell holds a date or an error; make it text";
-                return Err(bad("cell_unreadable", detail));
+                return Err(bad(LineCode::CellUnreadable, detail));
             }
         }
     }
     let field = |column| fields.get(&column).map(String::as_str).filter(|text| !text.is_empty());
-    let number =
-        field(Column::StudentId).ok_or_else(|| bad("number_missing", "the number is missing"))?;
+    let number = field(Column::StudentId)
+        .ok_or_else(|| bad(LineCode::NumberMissing, "the number is missing"))?;
     let parts = [Column::FullName, Column::LastName, Column::FirstName, Column::Patronymic];
     let name: Vec<_> = parts.into_iter().filter_map(field).collect();
     if name.is_empty() {
-        return Err(bad("name_missing", "the name is missing"));
+        return Err(bad(LineCode::NameMissing, "the name is missing"));
     }
     // How people write "none".
     let email = field(Column::Email).filter(|email| !matches!(*email, "-" | "–" | "—"));
-    NewStudent::parse(number, &name.join(" "), email)
-        .map_err(|invalid| BadLine::new(row.line, invalid.code, invalid.to_string()))
+    NewStudent::parse(number, &name.join(" "), email).map_err(|invalid| BadLine {
+        line: row.line,
+        code: BadLineCode::Field(invalid.code),
+        detail: invalid.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -125,16 +147,17 @@ mod tests {
         ];
         let (lines, bad) = read(&USUAL, rows);
         let told: Vec<_> = bad.iter().map(|bad| (bad.line, bad.code)).collect();
+        let (line, field) = (BadLineCode::Line, BadLineCode::Field);
         assert_eq!(
             told,
             [
-                (3, "number_missing"),
-                (4, "name_missing"),
-                (5, "email_malformed"),
-                (6, "number_twice"),
-                (7, "cell_unreadable"),
-                (8, "too_long"),
-                (9, "not_one_line"),
+                (3, line(LineCode::NumberMissing)),
+                (4, line(LineCode::NameMissing)),
+                (5, field(FieldCode::EmailMalformed)),
+                (6, line(LineCode::NumberTwice)),
+                (7, line(LineCode::CellUnreadable)),
+                (8, field(FieldCode::TooLong)),
+                (9, field(FieldCode::NotOneLine)),
             ]
         );
         assert!(bad[3].detail.contains("line 2"));

@@ -73,7 +73,8 @@ export function ImportDialog({ classId, onClose }: { classId: string; onClose: (
   );
 }
 
-function verdictOf(t: TFunction, { bad_lines, add, update }: ImportPreview): Verdict {
+function verdictOf(t: TFunction, { bad_lines, add, update, too_many }: ImportPreview): Verdict {
   if (bad_lines.length > 0) return { ok: false, reason: t('roster.import_mend_first') };
+  if (too_many > 0) return { ok: false, reason: t('problem.class_full') };
   return add + update > 0 ? { ok: true } : { ok: false, reason: t('roster.import_no_news') };
 }

@@ -17,6 +17,7 @@ const preview: ImportPreview = {
   add: 1,
   update: 1,
   same: 0,
+  too_many: 0,
 };
 
 it('shows each bad line with its number and its reason', () => {
@@ -29,6 +30,12 @@ it('says what will become of every good line', () => {
   renderPart(<ImportPreviewTable preview={preview} />);
   const row = screen.getByRole('row', { name: /Юсупов Карим/ });
   expect(within(row).getByText('new')).toBeTruthy();
+});
+
+it('says by how many students the class would be over its limit', () => {
+  renderPart(<ImportPreviewTable preview={{ ...preview, bad_lines: [], too_many: 3 }} />);
+  const alert = screen.getByRole('alert');
+  expect(within(alert).getByText(/3 students too many/)).toBeTruthy();
 });
 
 it('complains of nothing when every line is good', () => {

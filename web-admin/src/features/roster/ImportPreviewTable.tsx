@@ -12,7 +12,7 @@ const TONES: Record<ImportPreview['rows'][number]['action'], Tone> = {
   same: 'quiet',
 };
 
-/** What the box read: the lines it cannot take, each with its number, then all the others. */
+/** What the box read: why it cannot be taken, each bad line by its number, then all the others. */
 export function ImportPreviewTable({ preview }: { preview: ImportPreview }) {
   const { t } = useTranslation();
   return (
@@ -41,6 +41,11 @@ export function ImportPreviewTable({ preview }: { preview: ImportPreview }) {
               </List.Item>
             ))}
           </List>
+        </Alert>
+      )}
+      {preview.too_many > 0 && (
+        <Alert color="air" icon={<IconAlertTriangle />} title={t('problem.class_full')}>
+          {t('roster.import_too_many', { count: preview.too_many })}
         </Alert>
       )}
       <Table.ScrollContainer minWidth={420} mah={320}>
