@@ -1,23 +1,36 @@
 //! The service and its box: found, kept, found again.
 
-use std::{io::Write, net::SocketAddr, os::unix::net::UnixStream, time::Duration};
+use std::{
+    io::Write,
+    net::{Ipv4Addr, SocketAddr},
+    os::unix::net::UnixStream,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use alfarid_agent::{
-    clock,
+    clock::{self, Clock, Readings},
     feed::{FromPlayer, Idle, ToPlayer},
+    identity::StateDir,
+    link::Link,
+    reception::Reception,
 };
 use alfarid_protocol::{
     control::{FromBox, FromMachine, RefusalCode},
+    grant::{Codec, Grant, Track},
     version,
 };
 use nix::sys::signal::Signal;
 use rcgen::ExtendedKeyUsagePurpose;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     enrolled::{Enrolled, player_socket},
+    player::{Feed, stage},
     process::Process,
     site::{NOWADAYS, Site},
-    the_box::{TheBox, hang_up},
+    the_box::{Connection, TheBox, hang_up},
     within,
 };
 
@@ -55,6 +68,70 @@ async fn a_restarted_box_is_found_within_two_seconds() {
     machine.the_box.welcome(0).await;
     let took = clock::monotonic().saturating_sub(restarted);
     assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+/// How long the machine of this test has slept. The kernel's own clocks cannot be made to differ.
+static SLEPT_MS: AtomicU64 = AtomicU64::new(0);
+
+fn with_sleep() -> Readings {
+    let Readings { boottime, monotonic } = Readings::of_the_kernel();
+    let slept = Duration::from_millis(SLEPT_MS.load(Ordering::SeqCst));
+    Readings { boottime: boottime + slept, monotonic }
+}
+
+/// A machine that wakes does not wait for a connection that its box has long given up: it dials in
+/// anew, and is in the lesson again.
+#[tokio::test]
+async fn a_machine_that_slept_connects_anew_and_is_granted_the_lesson_again() {
+    let mut machine = Enrolled::machine().await;
+    let feed = Feed::open();
+    let (orders, ordered) = mpsc::channel(16);
+    let (said, outgoing) = mpsc::channel(16);
+    let (acknowledged, _marks) = mpsc::channel(4);
+    let (_recorder, batch) = watch::channel(Vec::new());
+    let link = Link {
+        clock: Clock::reading(with_sleep).unwrap(),
+        state: StateDir::new(machine.state()),
+        discovery: false,
+        orders,
+        outgoing,
+        batch,
+        acknowledged,
+    };
+    tokio::spawn(Reception::new(feed.players.clone(), said, None).run(ordered));
+    tokio::spawn(link.run(CancellationToken::new()));
+    let mut connection = machine.the_box.welcome(0).await;
+    granted(&mut connection, 1).await;
+
+    // A wink is nothing to TCP.
+    SLEPT_MS.store(1_500, Ordering::SeqCst);
+    connection.receive_if("a ping", |m| matches!(m, FromMachine::Ping { .. }).then_some(())).await;
+    SLEPT_MS.store(60_000, Ordering::SeqCst);
+    while connection.try_receive().await.is_some() {}
+    let mut connection = machine.the_box.welcome(0).await;
+    granted(&mut connection, 2).await;
+}
+
+/// Grants a lesson, and waits until the machine reports on it.
+async fn granted(connection: &mut Connection, serial: u32) {
+    let track =
+        Track { codec: Codec::H264, ssrc: 1, payload_type: 96, clock_rate: 90_000, next_index: 0 };
+    let grant = Grant {
+        serial,
+        lesson: stage().lesson,
+        group: Ipv4Addr::new(239, 255, 77, 99),
+        port: 25_400,
+        source: Ipv4Addr::LOCALHOST,
+        video: Some(track),
+        audio: None,
+    };
+    connection.send(&FromBox::Stage(stage())).await;
+    connection.send(&FromBox::Grant(grant)).await;
+    let of_this_grant = |message| match message {
+        FromMachine::Report(report) => (report.serial == serial).then_some(()),
+        _ => None,
+    };
+    connection.receive_if("a report", of_this_grant).await;
 }
 
 /// Somebody else's box stands at the known address: it learns nothing of this machine.
