@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -18,6 +19,9 @@ use crate::{
 
 /// The port of a lesson's video, as `config/alfarid.toml` has it.
 pub const VIDEO_PORT: u16 = 5004;
+
+/// That of the sound of what is shown.
+pub const SOUND_PORT: u16 = VIDEO_PORT + 2;
 
 /// A frame of the picture: everything that left with one RTP timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +74,36 @@ impl OnAir {
     }
 }
 
+/// How fast pictures leave.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate {
+    /// Frames a second.
+    pub fps: f64,
+    /// Of IP packets, in 10^6 bits a second.
+    pub mbps: f64,
+}
+
+impl Rate {
+    /// From the first frame's leaving to the last one's, whose own packets are beyond that.
+    /// `None` of less than two.
+    pub fn of(frames: &BTreeMap<u32, Frame>) -> Option<Self> {
+        let seconds = length_of(frames).filter(|length| !length.is_zero())?.as_secs_f64();
+        let last = frames.values().max_by_key(|frame| frame.first_at)?;
+        let bytes: u64 = frames.values().map(|frame| frame.ip_bytes).sum();
+        let per_second = |count: u64| Some(f64::from(u32::try_from(count).ok()?) / seconds);
+        Some(Self {
+            fps: per_second(u64::try_from(frames.len()).ok()? - 1)?,
+            mbps: per_second(bytes - last.ip_bytes)? * 8e-6,
+        })
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} fps, {:.3} Mbit/s", self.fps, self.mbps)
+    }
+}
+
 /// From the first frame's leaving to the last one's.
 pub fn length_of(frames: &BTreeMap<u32, Frame>) -> Option<Duration> {
     let first = frames.values().map(|frame| frame.first_at).min()?;
@@ -94,4 +128,30 @@ fn note(frames: &mut BTreeMap<u32, Frame>, timestamp: u32, packet: &Packet<'_>) 
     frame.last_at = at;
     frame.packets += 1;
     frame.ip_bytes += packet.ip_bytes;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(first_ms: u64, ip_bytes: u64) -> Frame {
+        let first_at = Duration::from_millis(first_ms);
+        Frame { first_at, last_at: first_at + Duration::from_millis(5), packets: 1, ip_bytes }
+    }
+
+    #[test]
+    fn a_rate_is_of_the_time_between_the_first_and_the_last_picture() {
+        let times = [(0, 10_000), (3_000, 15_000), (6_000, 12_500), (9_000, 9_999)];
+        let frames =
+            times.map(|(rtp_time, bytes)| (rtp_time, frame(u64::from(rtp_time) / 90, bytes)));
+
+        let rate = Rate::of(&frames.into_iter().collect()).unwrap();
+
+        assert!((rate.fps - 30.0).abs() < 0.1 && (rate.mbps - 3.0).abs() < 0.01, "{rate}");
+    }
+
+    #[test]
+    fn one_picture_has_no_rate() {
+        assert_eq!(Rate::of(&BTreeMap::from([(0, frame(0, 10_000))])), None);
+    }
 }

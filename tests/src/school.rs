@@ -37,6 +37,8 @@ pub struct Options {
     pub daemon_env: Vec<(String, String)>,
     /// Show the lessons in windows on this display, in place of counting frames.
     pub display: Option<String>,
+    /// Machines as they were bought: nobody has enrolled them or sits there.
+    pub without_agents: bool,
     /// Machines that receive and show nothing: twenty decoders do not fit into two cores.
     pub without_players: bool,
     /// Players that count and write nothing down, as a student's: their pictures cannot be judged.
@@ -80,9 +82,13 @@ impl School {
         claim(&teacher, classroom.the_box()).await?;
         let room_id = first_room(&teacher).await?;
         let class_id = made(&teacher, "/api/v1/classes", &json!({ "name": "7A" })).await?;
-        let token = site_token(&teacher, &room_id).await?;
+        let machines = if options.without_agents { &[] } else { classroom.machines() };
+        let token = match machines {
+            [] => String::new(),
+            _ => site_token(&teacher, &room_id).await?,
+        };
         let mut seats = Vec::new();
-        for (n, host) in classroom.machines().iter().enumerate() {
+        for (n, host) in machines.iter().enumerate() {
             let student = json!({ "student_id": format!("{:03}", n + 1), "full_name": format!("Student {}", n + 1) });
             let path = format!("/api/v1/classes/{class_id}/students");
             let student_id = made(&teacher, &path, &student).await?;
@@ -237,7 +243,7 @@ async fn site_token(admin: &Client, room_id: &str) -> Result<String> {
 }
 
 /// As IT does it: the token on standard input. Returns the machine's id.
-async fn enrol(host: &Host, token: &str) -> Result<String> {
+pub async fn enrol(host: &Host, token: &str) -> Result<String> {
     let mut command = binaries::agent()?;
     command.arg("enrol").arg("--state").arg(agent_state(host));
     host.run_well(command, token, READY).await?;
@@ -250,7 +256,8 @@ fn agent_state(host: &Host) -> PathBuf {
     host.dir().join("agent")
 }
 
-fn start_agent(host: &Host) -> Result<Process> {
+/// The service of an enrolled machine.
+pub fn start_agent(host: &Host) -> Result<Process> {
     let mut command = binaries::agent()?;
     command.args(["run", "--no-logind", "--state"]).arg(agent_state(host));
     command.arg("--runtime").arg(host.dir().join("run"));
@@ -260,15 +267,12 @@ fn start_agent(host: &Host) -> Result<Process> {
 fn start_player(host: &Host, options: &Options) -> Result<Process> {
     let mut command = binaries::player()?;
     command.arg("--runtime").arg(host.dir().join("run"));
-    match &options.display {
-        Some(display) => {
-            command.env("DISPLAY", display);
-        }
-        None => {
-            command.args(["--sink", "null"]);
-            if !options.without_traces {
-                command.arg("--trace").arg(trace_path(host));
-            }
+    if let Some(display) = &options.display {
+        command.env("DISPLAY", display);
+    } else {
+        command.args(["--sink", "null"]);
+        if !options.without_traces {
+            command.arg("--trace").arg(trace_path(host));
         }
     }
     host.spawn("player", command)

@@ -3,7 +3,8 @@
 //!
 //! What would make these fail: any break between the teacher's screen and a machine's picture, a
 //! frame that a machine does not show, a picture that was not sent, a recording that does not
-//! play, a student who was there and is not in the attendance, a second stream on the wire.
+//! play, a voice that is not in it or is heard while muted, a student who was there and is not in
+//! the attendance, a second stream on the wire.
 //!
 //! Limitations: one machine carries all hosts, so nothing here is a measurement of speed; the
 //! machines show their pictures to a sink without a window.
@@ -13,18 +14,22 @@ use std::{collections::BTreeSet, path::Path, time::Duration};
 use anyhow::{Context, Result, ensure};
 use classroom::{
     Classroom, Switch,
-    air::{self, OnAir},
+    air::{self, OnAir, Rate},
     browser::{Browser, By, Page, Trust},
     playback,
     school::{EMAIL, Options, PASSWORD, School, files_under},
+    sound::Heard,
     trace::{Shown, Trace},
     until::eventually,
 };
+use serde_json::json;
 
 const LESSON: Duration = Duration::from_secs(20);
 /// What the last second of a recording may hold that a kill takes with it, in the counter's
 /// thirtieths of a second, and half as much for the moment of the look itself.
 const TICKS: u32 = 45;
+/// For so long the teacher holds their tongue.
+const SILENCE: Duration = Duration::from_secs(4);
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
 #[tokio::test]
@@ -53,17 +58,21 @@ async fn whole_lesson(codec: &str, trust: TrustedBy) -> Result<()> {
     let browser = open_browser(&school, trust).await?;
     let page = browser.page();
     begin(&school, &page, codec, trust).await?;
+    speak(&page).await?;
     let traffic = school.classroom.the_box().count_traffic()?;
     let moving = browser.show_moving_picture().await?;
     share(&school, &page).await?;
     moving.raise().await?;
     let on_air = OnAir::watch(school.classroom.the_box())?;
+    hold_ones_tongue(&page, &on_air).await?;
     on_air.wait_for(LESSON + SECONDS(1), SECONDS(60)).await?;
 
     let sent = on_air.frames();
     let groups = traffic.so_far().sent_to_groups;
     let video: Vec<_> = groups.keys().filter(|to| to.port() == air::VIDEO_PORT).collect();
     ensure!(video.len() == 1, "one multicast stream left the box: {groups:?}");
+    let has_sound = groups.keys().any(|to| to.port() == air::SOUND_PORT);
+    ensure!(!has_sound, "the voice is sent back into its own room: {groups:?}");
     let wanted = judge_air(&on_air)?;
     for seat in &school.seats {
         judge_screen(seat.host.name(), &Trace::at(seat.trace_path()).read()?, &wanted)?;
@@ -72,6 +81,7 @@ async fn whole_lesson(codec: &str, trust: TrustedBy) -> Result<()> {
     end(&page).await?;
     judge_attendance(&school, &lesson).await?;
     judge_recording(&school, &lesson, sent.len()).await?;
+    judge_voice(&school)?;
     browser.close().await?;
     school.classroom.close()
 }
@@ -204,16 +214,10 @@ async fn lesson_of(page: &Page<'_>) -> Result<String> {
 /// The frames of the last 20 s, but for the newest few, which are on their way to the screens.
 fn judge_air(on_air: &OnAir) -> Result<BTreeSet<u32>> {
     let frames = on_air.frames();
-    let length = air::length_of(&frames).context("pictures on the air")?.as_secs_f64();
-    let fps = f64::from(u32::try_from(frames.len())?) / length;
-    let bytes: u64 = frames.values().map(|frame| frame.ip_bytes).sum();
-    let mbps = f64::from(u32::try_from(bytes)?) * 8.0 / length / 1e6;
-    println!(
-        "on the air for {length:.1} s: {} frames, {fps:.1} fps, {mbps:.2} Mbit/s",
-        frames.len()
-    );
-    ensure!(fps >= 15.0, "{fps:.1} fps left the box");
-    ensure!(mbps >= 1.0, "{mbps:.2} Mbit/s left the box");
+    let length = air::length_of(&frames).context("pictures on the air")?;
+    let rate = Rate::of(&frames).context("pictures on the air")?;
+    println!("on the air for {length:.1?}: {} frames, {rate}", frames.len());
+    ensure!(rate.fps >= 15.0 && rate.mbps >= 1.0, "only {rate} left the box");
     let newest = frames.values().map(|frame| frame.last_at).max().unwrap_or_default();
     let settled = newest.saturating_sub(Duration::from_millis(500));
     Ok(frames.iter().filter(|(_, f)| f.last_at <= settled).map(|(time, _)| *time).collect())
@@ -281,6 +285,35 @@ async fn judge_goes_on(school: &School, lesson: &str, before: &Path, newest: u32
     Ok(())
 }
 
+/// Presses "Speak", and sees the level go up and down as the microphone beeps.
+async fn speak(page: &Page<'_>) -> Result<()> {
+    page.click(By::Role("button", "Speak")).await?;
+    level(page, "a beep", |percent| percent >= 30).await?;
+    level(page, "the silence after it", |percent| percent <= 10).await
+}
+
+/// Mutes the microphone for some seconds of the lesson: by its key, since a press with the mouse
+/// would put the page in front of what is shown.
+async fn hold_ones_tongue(page: &Page<'_>, on_air: &OnAir) -> Result<()> {
+    on_air.wait_for(SECONDS(5), SECONDS(30)).await?;
+    page.press("KeyM").await?;
+    page.wait_for(By::Role("button", "Unmute")).await?;
+    on_air.wait_for(SECONDS(5) + SILENCE, SECONDS(30)).await?;
+    page.press("KeyM").await
+}
+
+/// Waits for something on the page's own meter, in per cent of it.
+async fn level(page: &Page<'_>, what: &str, is_it: fn(u32) -> bool) -> Result<()> {
+    const LEVEL: &str = "document.querySelector('[role=meter]')?.ariaValueNow";
+    eventually(&format!("{what} on the meter"), SECONDS(10), async || {
+        let level: Option<String> = page.eval(LEVEL, json!(null)).await?;
+        let percent = level.context("there is no meter")?.parse()?;
+        ensure!(is_it(percent), "it stands at {percent}");
+        Ok(())
+    })
+    .await
+}
+
 /// Waits until the lesson has so many recordings, and each can be played.
 async fn ready(school: &School, lesson: &str, stretches: usize) -> Result<()> {
     eventually("the recording is ready", SECONDS(20), async || {
@@ -308,6 +341,26 @@ fn recorded_video(school: &School) -> Result<std::path::PathBuf> {
     let files = files_under(&school.recordings_dir())?;
     let video = files.into_iter().filter(|file| in_folder(file, "screen"));
     video.max_by_key(|file| std::fs::metadata(file).map_or(0, |meta| meta.len())).context("a video")
+}
+
+/// What the microphone heard is there from "Speak" to the end, but for what it was muted for.
+fn judge_voice(school: &School) -> Result<()> {
+    let files = files_under(&school.recordings_dir())?;
+    let mut voices = files.iter().filter(|file| in_folder(file, "audio") && is_of(file, "person"));
+    let voice = voices.next().context("a recorded voice")?;
+    ensure!(voices.next().is_none(), "one voice in one piece: {files:?}");
+    let heard = Heard::of(&playback::listen(voice)?);
+    let (length, pause) = (heard.length(), heard.longest_pause());
+    println!("heard: {length:.1?}, silence for {pause:.1?}");
+    heard.judge_beeps()?;
+    ensure!(length >= LESSON, "the voice is recorded for {length:?}");
+    ensure!(pause + SECONDS(1) >= SILENCE, "muted for {SILENCE:?}, and silent for {pause:?}");
+    Ok(())
+}
+
+fn is_of(file: &Path, publication: &str) -> bool {
+    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.starts_with(publication)
 }
 
 fn in_folder(file: &Path, folder: &str) -> bool {

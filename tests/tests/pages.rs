@@ -2,20 +2,24 @@
 //! stands there to be read, in a real browser against a real box.
 //!
 //! What would make these fail: a word or a button that is not there, a page that must be moved
-//! sideways on a phone, a list of students that is read by half, a student who comes and is not
-//! seen, a recording that does not play while it is being written, a sheet that is not the class's.
+//! sideways on a phone, a list of students that is read by half, a machine that a token from the
+//! page does not let in, a student who comes and is not seen, a student's name on any page that the
+//! whole class sees, a recording that does not play while it is being written, a sheet that is not
+//! the class's.
+//!
+//! Every page is opened that `web-admin/src/lib/paths.ts` has, so a new one is judged with the rest.
 //!
 //! Limitations: a phone's width makes no phone of a computer: it has a mouse, and it can share.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use calamine::{Reader, Xlsx};
 use classroom::{
     Browser, By, Classroom, Page, Process, binaries,
     browser::Trust,
     eventually, marker,
-    school::{EMAIL, Options, PASSWORD, School, Seat, claim_code},
+    school::{self, EMAIL, Options, PASSWORD, School, Seat, claim_code},
     trace::{self, Trace},
 };
 use serde::Deserialize;
@@ -25,6 +29,27 @@ use serde_json::json;
 const SOON: Duration = Duration::from_secs(20);
 
 const PHONE: (u32, u32) = (390, 844);
+
+/// What stands in the place of something private while the whole screen is on air.
+const COVERED: &str = "Скрыто, пока весь ваш экран в эфире";
+
+/// Who sits at the first machine.
+const STUDENT: &str = "Student 1";
+
+/// Every address of the pages, as they have it themselves.
+const PATHS: &str = include_str!("../../web-admin/src/lib/paths.ts");
+
+/// Pages that name students, and pages that have other secrets.
+const NAMING: [&str; 5] = ["lesson", "attendance", "schoolClass", "seating", "classAttendance"];
+const SECRET: [&str; 3] = ["room", "settings", "teachers"];
+
+/// Titles of what stands in the place of a page that could not be shown, or is none.
+const LOST: [&str; 4] = [
+    "Nothing is here",
+    "This page could not be shown",
+    "Здесь ничего нет",
+    "Эту страницу не удалось показать",
+];
 
 const STUDENTS: [&str; 3] = ["Ученик Первый", "Ученик Второй", "Ученик Третий"];
 
@@ -42,6 +67,12 @@ const PLAYED: &str = "
         picture: Array.from({ length: width * height }, (_, i) => data[4 * i + 1]),
     }";
 
+/// The innermost of the elements that reach furthest to the right.
+const WIDEST: &str = "
+    const reach = (element) => element.getBoundingClientRect().right
+    const furthest = (one, other) => (reach(other) >= reach(one) ? other : one)
+    return [...document.body.querySelectorAll('*')].reduce(furthest).outerHTML.slice(0, 300)";
+
 #[tokio::test]
 async fn a_new_box_is_claimed_and_takes_a_whole_class_or_none_from_a_file() -> Result<()> {
     let classroom = Classroom::new().teacher().open().await?;
@@ -55,6 +86,15 @@ async fn a_new_box_is_claimed_and_takes_a_whole_class_or_none_from_a_file() -> R
 
     page.click_through(&format!("https://{}/", the_box.address())).await?;
     page.wait_for(By::Role("heading", "Этот сервер пока ничей")).await?;
+    page.resize(PHONE.0, PHONE.1).await?;
+    for (language, title) in
+        [("English", "This box belongs to nobody yet"), ("Русский", "Этот сервер пока ничей")]
+    {
+        page.click(By::Text(language)).await?;
+        page.wait_for(By::Role("heading", title)).await?;
+        fits(&page).await?;
+    }
+    page.resize(1280, 720).await?;
     page.fill(By::Label("Код владельца"), &code).await?;
     page.fill(By::Label("Название школы"), "Школа 12").await?;
     page.fill(By::Label("Фамилия, имя, отчество"), "Учитель Первый").await?;
@@ -115,8 +155,8 @@ async fn a_lesson_is_held_in_russian_on_a_phones_width() -> Result<()> {
     shown.wait_for_more(1, SOON).await?;
     moving.raise().await?;
     // What the whole class sees now names nobody.
-    page.wait_for(By::Text("Скрыто, пока весь ваш экран в эфире")).await?;
-    ensure!(page.count(By::Text("Student 1")).await? == 0, "a name is on the air");
+    page.wait_for(By::Text(COVERED)).await?;
+    names_nobody(&page).await?;
     turn_off_and_on(&page, "KeyB", "Класс видит тёмный экран").await?;
     turn_off_and_on(&page, "KeyF", "Картинка остановлена").await?;
     shown.wait_for_more(5, SOON).await?;
@@ -130,6 +170,121 @@ async fn a_lesson_is_held_in_russian_on_a_phones_width() -> Result<()> {
     page.wait_for(By::Role("row", "Student 1 был")).await?;
     fits(&page).await?;
     judge_sheets(&page, school.classroom.teacher()?.dir()).await?;
+    browser.close().await?;
+    school.classroom.close()
+}
+
+#[tokio::test]
+async fn every_page_fits_a_phones_width_in_both_languages() -> Result<()> {
+    let school = School::open(Classroom::new().students(1).teacher(), &Options::default()).await?;
+    give_long_names(&school).await?;
+    let lesson = school.start_lesson().await?;
+    let source = format!("/api/v1/lessons/{lesson}/source");
+    school.teacher.post(&source, &json!({ "kind": "test" })).await?.ok()?;
+    let places = places(&school, &lesson).await?;
+    let browser = open_browser(&school).await?;
+    let page = browser.page();
+    page.resize(PHONE.0, PHONE.1).await?;
+
+    page.goto(&school.url()).await?;
+    for (language, label) in [("Русский", "Почта"), ("English", "Email")] {
+        page.click(By::Text(language)).await?;
+        page.wait_for(By::Label(label)).await?;
+        fits(&page).await?;
+    }
+    log_in_in_english(&page).await?;
+    all_fit(&school, &page, places.values()).await?;
+    school.end_lesson(&lesson).await?;
+    all_fit(&school, &page, [&places["lesson"], &places["recording"]]).await?;
+    browser.close().await?;
+    school.classroom.close()
+}
+
+#[tokio::test]
+async fn no_page_names_a_student_while_the_whole_screen_is_on_air() -> Result<()> {
+    let school = School::open(Classroom::new().students(1).teacher(), &Options::default()).await?;
+    let browser = open_browser(&school).await?;
+    let page = browser.page();
+    log_in(&school, &page).await?;
+    // One lesson is held already: the class's attendance has something to say.
+    school.end_lesson(&school.start_lesson().await?).await?;
+    page.click(By::Role("button", "Начать урок")).await?;
+    page.wait_for(By::Text("1 из 1")).await?;
+    let lesson_url = page.url().await?;
+    let lesson = lesson_url.rsplit('/').next().context("the lesson's page names it")?;
+    let other = browser.open("other", &lesson_url, true).await?;
+    other.wait_for(By::Text(STUDENT)).await?;
+
+    // What stands in another window already is covered as well.
+    page.click(By::Role("button", "Показать экран")).await?;
+    for page in [&page, &other] {
+        page.wait_for(By::Text(COVERED)).await?;
+        names_nobody(page).await?;
+    }
+    let places = places(&school, lesson).await?;
+    for (place, path) in &places {
+        open(&other, &school, path).await?;
+        if NAMING.contains(&place.as_str()) || SECRET.contains(&place.as_str()) {
+            let covered = other.wait_for(By::Text(COVERED)).await;
+            covered.with_context(|| format!("{place} covers what is private"))?;
+        }
+        names_nobody(&other).await?;
+    }
+    page.click(By::Role("button", "Меню")).await?;
+    page.click(By::Role("menuitem", "Классы")).await?;
+    page.click(By::Role("link", "7A")).await?;
+    for tab in ["Ученики", "Места", "Посещаемость"] {
+        page.click(By::Role("tab", tab)).await?;
+        page.wait_for(By::Text(COVERED)).await?;
+        names_nobody(&page).await?;
+    }
+    page.click(By::Role("link", "В эфире: вернуться к уроку")).await?;
+
+    page.click(By::Role("button", "Прекратить показ")).await?;
+    page.wait_for(By::Text(STUDENT)).await?;
+    for place in NAMING {
+        open(&other, &school, &places[place]).await?;
+        let named = other.wait_for(By::Text(STUDENT)).await;
+        named.with_context(|| format!("{place} names nobody when it may"))?;
+    }
+    browser.close().await?;
+    school.classroom.close()
+}
+
+#[tokio::test]
+async fn a_machine_joins_a_room_by_a_token_that_is_read_off_the_page() -> Result<()> {
+    let options = Options { without_agents: true, ..Options::default() };
+    let school = School::open(Classroom::new().students(1).teacher(), &options).await?;
+    let machine = school.classroom.machines().first().context("a machine")?;
+    let browser = open_browser(&school).await?;
+    let page = browser.page();
+    log_in(&school, &page).await?;
+
+    page.click(By::Role("link", "Кабинеты")).await?;
+    page.click(By::Role("link", "Кабинет 1")).await?;
+    page.click(By::Role("button", "Добавить первые компьютеры")).await?;
+    page.fill(By::Label("Для скольких компьютеров"), "2").await?;
+    page.click(By::Role("button", "Создать ключ")).await?;
+    let command = page.text(By::Label("Команда")).await?;
+    ensure!(command == "sudo alfarid-agent enrol", "{command}");
+    let token = page.text(By::Css("code[aria-label=Ключ]")).await?;
+    page.click(By::Role("button", "Готово")).await?;
+    page.wait_for(By::Text("Ещё на 2 компьютера, до")).await?;
+    ensure!(!everything_on(&page).await?.contains(&token), "the token is shown again");
+
+    school::enrol(machine, &token).await?;
+    page.wait_for(By::Role("row", "machine-1 выключен")).await?;
+    page.wait_for(By::Text("Ещё на 1 компьютер, до")).await?;
+    let _agent = school::start_agent(machine)?;
+    page.wait_for(By::Role("row", "machine-1 включён")).await?;
+    page.wait_for(By::Text("Включено компьютеров: 1 из 1")).await?;
+
+    page.click(By::Role("button", "Отозвать")).await?;
+    page.wait_until_gone(By::Text("Ещё на 1 компьютер, до")).await?;
+    page.click(By::Role("button", "Действия: machine-1")).await?;
+    page.click(By::Role("menuitem", "Отозвать доверие")).await?;
+    page.click(By::Role("button", "Отозвать")).await?;
+    page.wait_until_gone(By::Role("row", "machine-1")).await?;
     browser.close().await?;
     school.classroom.close()
 }
@@ -166,6 +321,13 @@ async fn open_browser(school: &School) -> Result<Browser> {
     Browser::with(Trust::Root(root)).locale("ru-RU").start(desk).await
 }
 
+async fn log_in_in_english(page: &Page<'_>) -> Result<()> {
+    page.fill(By::Label("Email"), EMAIL).await?;
+    page.fill(By::Label("Password"), PASSWORD).await?;
+    page.click(By::Role("button", "Log in")).await?;
+    page.wait_for(By::Role("heading", "Hello")).await
+}
+
 /// A stranger reads the browser's language, a teacher their own: from English to Russian by hand.
 async fn log_in(school: &School, page: &Page<'_>) -> Result<()> {
     page.goto(&school.url()).await?;
@@ -195,8 +357,99 @@ async fn fits(page: &Page<'_>) -> Result<()> {
     let widths = "[innerWidth, document.documentElement.scrollWidth]";
     let [screen, content]: [u32; 2] = page.eval(widths, json!(null)).await?;
     ensure!(screen == PHONE.0, "the screen is {screen} wide");
-    ensure!(content <= screen, "{} is {content} wide", page.url().await?);
+    if content > screen {
+        let widest: String = page.eval(WIDEST, json!(null)).await?;
+        bail!("{} is {content} wide: {widest}", page.url().await?);
+    }
     Ok(())
+}
+
+/// As long as they may well be: they must break, and push nothing off a small screen.
+async fn give_long_names(school: &School) -> Result<()> {
+    let School { class_id, room_id, .. } = school;
+    let student = &school.seats.first().context("a seat")?.student_id;
+    let [class, room] = ["7А (физико-математический)", "Кабинет информатики и программирования"];
+    let person = "Константинопольская-Вознесенская Александра Святославовна";
+    for (path, change) in [
+        (format!("/api/v1/classes/{class_id}"), json!({ "name": class })),
+        (format!("/api/v1/rooms/{room_id}"), json!({ "name": room })),
+        (format!("/api/v1/students/{student}"), json!({ "full_name": person })),
+        ("/api/v1/me".to_owned(), json!({ "full_name": person })),
+    ] {
+        school.teacher.patch(&path, &change).await?.ok()?;
+    }
+    Ok(())
+}
+
+/// The address of every page, by its name, with this lesson and its recording in it.
+async fn places(school: &School, lesson: &str) -> Result<BTreeMap<String, String>> {
+    let recordings = format!("/api/v1/recordings?lesson_id={lesson}");
+    let recording = eventually("a recording", SOON, async || {
+        let recordings = school.items(&recordings).await?;
+        let id = recordings.first().and_then(|recording| recording["id"].as_str());
+        id.map(str::to_owned).context("nothing is recorded yet")
+    })
+    .await?;
+    let mut places = BTreeMap::new();
+    // Between the quotation marks are the addresses, before each its name: `room: (id) => `.
+    let list = PATHS.split_once("export const paths = {").context("the list of paths")?.1;
+    let list = list.split_once("};").context("the end of the list")?.0;
+    for pair in list.split(['\'', '`']).collect::<Vec<_>>().chunks_exact(2) {
+        let (name, _) = pair[0].split_once(':').context("a name before the address")?;
+        let mut folder = "";
+        let mut parts = Vec::new();
+        for part in pair[1].split('/') {
+            parts.push(match (part.starts_with("${"), folder) {
+                (false, _) => part,
+                (true, "lessons") => lesson,
+                (true, "classes") => &school.class_id,
+                (true, "rooms") => &school.room_id,
+                (true, "recordings") => &recording,
+                (true, unknown) => bail!("there is nothing to put behind /{unknown}/"),
+            });
+            folder = part;
+        }
+        places.insert(name.trim_matches([',', ' ', '\n']).to_owned(), parts.join("/"));
+    }
+    ensure!(places.len() >= 17, "these are not all: {places:?}");
+    Ok(places)
+}
+
+/// Goes to a page, and waits until it is there: neither still being read, nor lost.
+async fn open(page: &Page<'_>, school: &School, path: &str) -> Result<()> {
+    page.goto(&format!("{}{path}", school.url())).await?;
+    page.wait_for(By::Css("h1")).await.with_context(|| format!("the title of {path}"))?;
+    page.wait_until_gone(By::Css("[aria-label=Loading], [aria-label=Загрузка]")).await?;
+    let title = page.text(By::Css("h1")).await?;
+    ensure!(!LOST.contains(&title.as_str()), "{path}: {title}");
+    Ok(())
+}
+
+async fn all_fit(
+    school: &School,
+    page: &Page<'_>,
+    paths: impl IntoIterator<Item = &String> + Clone,
+) -> Result<()> {
+    for language in ["en", "ru"] {
+        school.teacher.patch("/api/v1/me", &json!({ "language": language })).await?.ok()?;
+        for path in paths.clone() {
+            open(page, school, path).await?;
+            page.wait_for(By::Css(&format!("html[lang={language}]"))).await?;
+            fits(page).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Neither to be read on it nor behind anything that is pointed at.
+async fn names_nobody(page: &Page<'_>) -> Result<()> {
+    let is_named = everything_on(page).await?.contains(STUDENT);
+    ensure!(!is_named, "{} names a student", page.url().await?);
+    Ok(())
+}
+
+async fn everything_on(page: &Page<'_>) -> Result<String> {
+    page.eval("document.documentElement.outerHTML", json!(null)).await
 }
 
 async fn turn_off_and_on(page: &Page<'_>, key: &str, words: &str) -> Result<()> {

@@ -126,7 +126,11 @@ export const theme = createTheme({
     TextInput: TextInput.extend({ defaultProps: { size: 'md' } }),
     PasswordInput: PasswordInput.extend({ defaultProps: { size: 'md' } }),
     // The browser's own scrolling: Mantine's leaves an empty strip under every table.
-    TableScrollContainer: TableScrollContainer.extend({ defaultProps: { type: 'native' } }),
+    TableScrollContainer: TableScrollContainer.extend({
+      defaultProps: { type: 'native' },
+      // A heading that is there for screen readers alone moves with its table, and not the page.
+      styles: { scrollContainer: { position: 'relative' } },
+    }),
     Table: Table.extend({
       defaultProps: {
         verticalSpacing: 'sm',

@@ -17,6 +17,7 @@ use classroom::{
 use nix::time::{ClockId, clock_gettime};
 use serde_json::json;
 
+use self::source::Rates;
 use crate::{
     report::{Report, Worst, percentile},
     usage,
@@ -25,16 +26,17 @@ use crate::{
 const STARTS: u8 = 10;
 const READY: Duration = Duration::from_secs(15);
 
-pub(crate) async fn measure() -> Result<Report> {
-    let mut report = Report::new("lesson");
-    starts(&mut report).await?;
-    seat::measure(&mut report).await?;
-    browsers::measure(&mut report).await?;
-    fanout::measure(&mut report).await?;
+pub(crate) async fn measure(report: &mut Report) -> Result<()> {
     report
         .note("players count their frames and open no window, as gst-launch-1.0 does beside them");
     report.note("publisher, box and machines share the cores of one machine; so do the peers");
-    Ok(report)
+    let mut rates = Rates::default();
+    starts(report).await?;
+    seat::measure(report, &mut rates).await?;
+    browsers::measure(report).await?;
+    fanout::measure(report, &mut rates).await?;
+    rates.report(report);
+    Ok(())
 }
 
 /// From nothing to ready, with an empty database each time; and what the box takes at rest.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, fs, path::Path};
 
 use anyhow::{Context, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What a figure may be at worst.
 #[derive(Clone, Copy, Debug)]
@@ -26,11 +26,13 @@ pub(crate) struct Report {
     name: &'static str,
     figures: Vec<Figure>,
     notes: Vec<String>,
+    /// Why it did not come to its end.
+    broken_off: Option<String>,
 }
 
 impl Report {
     pub(crate) fn new(name: &'static str) -> Self {
-        Self { name, figures: Vec::new(), notes: Vec::new() }
+        Self { name, figures: Vec::new(), notes: Vec::new(), broken_off: None }
     }
 
     /// Keeps a figure, and prints it at once: a long bench shows how far it is.
@@ -50,26 +52,38 @@ impl Report {
         self.notes.push(note.into());
     }
 
-    /// Keys that are worse than they may be.
-    pub(crate) fn short(&self) -> Vec<String> {
+    /// How the bench ended: what was measured before a failure is worth having.
+    pub(crate) fn end(&mut self, outcome: Result<()>) {
+        self.broken_off = outcome.err().map(|error| format!("{error:#}"));
+    }
+
+    /// What is wrong with it, a sentence each: the keys that are worse than they may be, and that
+    /// it broke off.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        let name = self.name;
         let short = self.figures.iter().filter(|figure| !figure.is_well());
-        short.map(|figure| format!("{}.{}", self.name, figure.key)).collect()
+        let short: Vec<_> = short.map(|figure| format!("{name}.{}", figure.key)).collect();
+        let fell_short = (!short.is_empty()).then(|| format!("fell short: {}", short.join(", ")));
+        let broke_off = self.broken_off.as_ref().map(|why| format!("{name} broke off: {why}"));
+        fell_short.into_iter().chain(broke_off).collect()
     }
 
     /// To `target/bench/<name>.json`.
     pub(crate) fn write(&self) -> Result<()> {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
         fs::create_dir_all(&dir)?;
-        let figures: BTreeMap<_, _> = self.figures.iter().map(|f| (f.key, f.value)).collect();
-        let report = json!({
-            "name": self.name,
-            "figures": figures,
-            "machine": machine(),
-            "notes": self.notes,
-        });
         let path = dir.join(format!("{}.json", self.name));
-        fs::write(&path, serde_json::to_string_pretty(&report)?)
+        fs::write(&path, serde_json::to_string_pretty(&self.to_json())?)
             .with_context(|| format!("write {}", path.display()))
+    }
+
+    /// A figure is a number; what it is of stands in the notes, by its key.
+    fn to_json(&self) -> Value {
+        let figures: BTreeMap<_, _> = self.figures.iter().map(|f| (f.key, f.value)).collect();
+        let abouts = self.figures.iter().map(|figure| format!("{}: {}", figure.key, figure.about));
+        let broken_off = self.broken_off.iter().map(|why| format!("broken off: {why}"));
+        let notes: Vec<_> = broken_off.chain(abouts).chain(self.notes.iter().cloned()).collect();
+        json!({ "name": self.name, "figures": figures, "machine": machine(), "notes": notes })
     }
 }
 
@@ -102,6 +116,9 @@ impl fmt::Display for Report {
         for note in &self.notes {
             writeln!(f, "  note: {note}")?;
         }
+        if let Some(why) = &self.broken_off {
+            writeln!(f, "  broken off: {why}")?;
+        }
         Ok(())
     }
 }
@@ -126,4 +143,49 @@ pub(crate) fn percentile(samples: &mut [f64], share: f64) -> f64 {
     )]
     let rank = ((samples.len() as f64 * share).ceil() as usize).saturating_sub(1);
     samples.get(rank).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    fn report() -> Report {
+        let mut report = Report::new("walk");
+        report.figure("steps", 12.0, Worst::AtMost(10.0), "from door to door");
+        report.figure("breaths", 3.0, Worst::Print, "meanwhile");
+        report.note("uphill");
+        report
+    }
+
+    #[test]
+    fn what_a_figure_is_of_stands_in_the_notes() {
+        let json = report().to_json();
+
+        assert_eq!(json["figures"], json!({ "steps": 12.0, "breaths": 3.0 }));
+        let notes = json!(["steps: from door to door", "breaths: meanwhile", "uphill"]);
+        assert_eq!(json["notes"], notes);
+    }
+
+    #[test]
+    fn a_bench_that_breaks_off_keeps_what_it_has_and_says_why() {
+        let mut report = report();
+        report.end(Err(anyhow!("it rained").context("on the bridge")));
+
+        let json = report.to_json();
+        assert_eq!(json["figures"]["breaths"], 3.0);
+        assert_eq!(json["notes"][0], "broken off: on the bridge: it rained");
+        let complaints = ["fell short: walk.steps", "walk broke off: on the bridge: it rained"];
+        assert_eq!(report.complaints(), complaints);
+    }
+
+    #[test]
+    fn a_bench_that_ends_well_has_nothing_to_complain_of() {
+        let mut report = Report::new("walk");
+        report.figure("steps", 10.0, Worst::AtMost(10.0), "from door to door");
+        report.end(Ok(()));
+
+        assert_eq!(report.complaints(), Vec::<String>::new());
+    }
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use classroom::{
     browser::{Browser, By, Trust},
     client::Live,
     school::{EMAIL, Options, PASSWORD, School},
     trace::Trace,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{now, school};
 use crate::report::{Report, Worst, percentile};
@@ -24,9 +24,12 @@ const CLICKS: [&str; 3] = ["Log in", "Start the lesson", "Share the screen"];
 pub(super) async fn measure(report: &mut Report) -> Result<()> {
     let school = school(3, &Options::default()).await?;
     let took = on_air(&school).await?;
-    let clicks = CLICKS.len();
-    let about = format!("log-in to a picture on three machines, by the page, in {clicks} clicks");
+    let about = "the teacher's log-in to a picture on three machines, by the page";
     report.figure("on_air_s", took.as_secs_f64(), Worst::AtMost(20.0), about);
+    let clicks = f64::from(u8::try_from(CLICKS.len())?);
+    let about = "of the teacher on the page meanwhile; a switch picks the screen in the browser's \
+                 own dialogue, where a person clicks twice more";
+    report.figure("on_air_clicks", clicks, Worst::Print, about);
     live(report, &school).await?;
     school.classroom.close()
 }
@@ -51,32 +54,56 @@ async fn on_air(school: &School) -> Result<Duration> {
 
 /// From the request that changes something to each browser's hearing of it: the request's own way
 /// to the box and its write to the disk are in it.
+///
+/// What changes is a planned lesson that nothing else touches, another one each time: an event that
+/// names it can have no other cause, however much the running lesson says of itself.
 async fn live(report: &mut Report, school: &School) -> Result<()> {
     let lessons = school.items("/api/v1/lessons?status=active").await?;
-    let lesson = lessons.first().and_then(|lesson| lesson["id"].as_str()).context("a lesson")?;
-    let path = format!("/api/v1/lessons/{lesson}");
+    let running = lessons.first().and_then(|lesson| lesson["id"].as_str()).context("a lesson")?;
+    let mut planned = Vec::new();
+    for _ in 0..EVENTS {
+        planned.push(plan(school).await?);
+    }
     let mut pages: Vec<Live> = Vec::new();
     for _ in 0..BROWSERS {
         pages.push(school.live().await?);
     }
     let mut times = Vec::new();
-    for n in 0..EVENTS {
-        let picture = if n % 2 == 0 { "blank" } else { "live" };
+    for lesson in &planned {
+        let (cancel, nothing) = (format!("/api/v1/lessons/{lesson}/cancel"), json!({}));
         let begun = now();
-        let change = json!({ "picture": picture });
         let hear = pages.iter_mut().map(|page| async move {
-            page.wait_for(|event| event["type"] == "lesson_changed", EVENT).await?;
+            page.wait_for(|event| is_about(event, lesson), EVENT).await?;
             anyhow::Ok(now())
         });
         let (reply, heard) = tokio::join!(
-            school.teacher.patch(&path, &change),
+            school.teacher.post(&cancel, &nothing),
             futures_util::future::try_join_all(hear)
         );
-        ensure!(reply?.status.is_success(), "change the picture");
+        reply?.ok()?;
         times.extend(heard?.into_iter().map(|at| at.saturating_sub(begun).as_secs_f64() * 1e3));
     }
     let p99 = percentile(&mut times, 0.99);
-    let about = "request sent to heard, 50 browsers, 20 events";
+    let about = format!(
+        "request sent to heard, {EVENTS} events to {BROWSERS} browsers, which are clients of the \
+         live WebSocket and draw no page"
+    );
     report.figure("live_p99_ms", p99, Worst::AtMost(100.0), about);
-    school.end_lesson(lesson).await
+    school.end_lesson(running).await
+}
+
+/// A lesson of tomorrow; returns its id.
+async fn plan(school: &School) -> Result<String> {
+    const DAY_MS: i64 = 86_400_000;
+    let state = school.object("/api/v1/state").await?;
+    let now = state["clock"]["now"].as_i64().context("the box's time")?;
+    let lesson = json!({
+        "class_id": school.class_id, "room_id": school.room_id, "start_at": now + DAY_MS,
+    });
+    let planned: Value = school.teacher.post("/api/v1/lessons", &lesson).await?.json()?;
+    Ok(planned["id"].as_str().with_context(|| format!("no id in {planned}"))?.to_owned())
+}
+
+fn is_about(event: &Value, lesson: &str) -> bool {
+    event["type"] == "lesson_changed" && event["lesson_id"] == lesson
 }

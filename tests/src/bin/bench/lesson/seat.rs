@@ -11,7 +11,12 @@ use classroom::{
     trace::Trace,
 };
 
-use super::{now, relay::Delay, school, small_lesson, source};
+use super::{
+    now,
+    relay::Delay,
+    school, small_lesson,
+    source::{self, Rates},
+};
 use crate::{
     report::{Report, Worst, percentile},
     usage,
@@ -21,25 +26,27 @@ const HD: (u32, u32) = (1920, 1080);
 const WINDOW: Duration = Duration::from_secs(20);
 const LIMIT: Duration = Duration::from_mins(1);
 const SETTLED: Duration = Duration::from_secs(1);
-const JOINS: u32 = 50;
+const JOINS: usize = 50;
+/// In pictures, between two joins: as long as the longest stretch without a keyframe.
+const LONGEST: u32 = 120;
 const JOIN: Duration = Duration::from_secs(20);
 
-pub(super) async fn measure(report: &mut Report) -> Result<()> {
-    beside_gstreamer(report).await?;
+pub(super) async fn measure(report: &mut Report, rates: &mut Rates) -> Result<()> {
+    beside_gstreamer(report, rates).await?;
     let school = school(1, &Options::default()).await?;
     let lesson = small_lesson(&school).await?;
     let _publisher = source::on_air(&school, &lesson, HD).await?;
     let seat = school.seats.first().context("a seat")?;
     let trace = Trace::at(seat.trace_path());
     trace.wait_for_more(30, LIMIT).await?;
-    relayed(report, &school).await?;
+    relayed(report, rates, &school).await?;
     joins(report, &school, seat, &trace).await?;
     school.end_lesson(&lesson).await?;
     school.classroom.close()
 }
 
 /// Neither writes pictures down: that would cost more than to decode them.
-async fn beside_gstreamer(report: &mut Report) -> Result<()> {
+async fn beside_gstreamer(report: &mut Report, rates: &mut Rates) -> Result<()> {
     let options = Options { without_traces: true, ..Options::default() };
     let school = school(1, &options).await?;
     let lesson = small_lesson(&school).await?;
@@ -54,6 +61,7 @@ async fn beside_gstreamer(report: &mut Report) -> Result<()> {
     let ours = (usage::cpu(player)? + usage::cpu(&seat.agent)?).saturating_sub(before.0);
     let theirs = usage::cpu(&peer)?.saturating_sub(before.1);
     peer.kill().await?;
+    rates.judge("1080p, two decoders", &on_air)?;
     let about = format!("{ours:?} over {theirs:?} of gst-launch-1.0, same stream, same 20 s");
     let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
     report.figure("player_cpu_ratio", ratio, Worst::AtMost(1.2), about);
@@ -69,11 +77,13 @@ fn is_on_show(line: &str) -> bool {
     line.strip_prefix("shown ").and_then(|count| count.parse().ok()).is_some_and(|n: u64| n >= 30)
 }
 
-async fn relayed(report: &mut Report, school: &School) -> Result<()> {
+async fn relayed(report: &mut Report, rates: &mut Rates, school: &School) -> Result<()> {
     let the_box = school.classroom.the_box();
     let delay = Delay::watch(the_box, school.classroom.teacher()?.address())?;
-    OnAir::watch(the_box)?.wait_for(WINDOW, LIMIT).await?;
+    let on_air = OnAir::watch(the_box)?;
+    on_air.wait_for(WINDOW, LIMIT).await?;
     let mut delays = delay.milliseconds()?;
+    rates.judge("1080p, one machine", &on_air)?;
     let (p50, p99) = (percentile(&mut delays, 0.5), percentile(&mut delays, 0.99));
     let about = format!("packet in to packet out of {} packets, median {p50:.2}", delays.len());
     report.figure("relay_p99_ms", p99, Worst::AtMost(2.0), about);
@@ -104,27 +114,50 @@ fn gstreamer(group: SocketAddr) -> Command {
     command
 }
 
-/// A machine whose service starts in mid-lesson, at moments that have nothing to do with the
-/// picture's keyframes (each join takes as long as it takes). It has joined when it shows a picture
-/// that left the box after its start: neither one still on its way, nor a kept one.
+/// A machine whose service starts in mid-lesson, at a random time: anywhere between two keyframes,
+/// which come four seconds apart at most. It has joined when it shows a picture that left the box
+/// after its start: neither one still on its way, nor a kept one.
 async fn joins(report: &mut Report, school: &School, seat: &Seat, trace: &Trace) -> Result<()> {
     let on_air = OnAir::watch(school.classroom.the_box())?;
     on_air.wait_for(SETTLED, LIMIT).await?;
     let mut times = Vec::new();
-    for _ in 0..JOINS {
+    for pause in Pauses::new().take(JOINS) {
+        trace.wait_for_more(pause, JOIN).await?;
         let begun = now();
         let newest = on_air.newest().context("a picture on the air")?;
         seat.agent.restart().await?;
         let shown = trace.wait_for(|shown| is_later(shown.rtp_time, newest), JOIN).await?;
         times.push(shown.at.saturating_sub(begun).as_secs_f64() * 1e3);
-        // Some pictures, so that the next join meets another part of the GOP.
-        trace.wait_for_more(7, JOIN).await?;
     }
     let median = percentile(&mut times, 0.5);
     let p95 = percentile(&mut times, 0.95);
-    let about = format!("50 joins, agent started anew, median {median:.0}");
+    let about = format!(
+        "{JOINS} joins, the agent started anew 1 to {LONGEST} pictures after the last, the player \
+         already up; median {median:.0}"
+    );
     report.figure("join_p95_ms", p95, Worst::AtMost(1000.0), about);
     Ok(())
+}
+
+/// How many pictures pass between two joins: 1 to [`LONGEST`] at random, the same in every run
+/// (xorshift, by Marsaglia's "Xorshift RNGs", §4).
+struct Pauses(u32);
+
+impl Pauses {
+    fn new() -> Self {
+        Self(2_463_534_242)
+    }
+}
+
+impl Iterator for Pauses {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        usize::try_from(self.0 % LONGEST + 1).ok()
+    }
 }
 
 /// Whether a picture was made after another one, by their RTP times (RFC 1982).

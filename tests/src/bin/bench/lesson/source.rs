@@ -1,10 +1,18 @@
-//! The synthetic teacher: a real WHIP session with a real encoder behind it.
+//! The synthetic teacher: a real WHIP session with a real encoder behind it, and whether it gave
+//! what every figure says it was measured with.
+
+use std::ops::RangeInclusive;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use classroom::school::School;
+use classroom::{
+    air::{OnAir, Rate},
+    school::School,
+};
 use http::{Request, StatusCode, header::CONTENT_TYPE};
 use str0m::format::Codec;
+
+use crate::report::{Report, Worst};
 
 #[expect(dead_code, reason = "the daemon's tests use the same publisher, and more of it")]
 #[path = "../../../../../daemon/tests/publisher/mod.rs"]
@@ -16,6 +24,9 @@ use publisher::{ALL, Offer, encoder::Spec};
 /// 4 Mbit/s at 30 frames a second.
 const KBPS: u32 = 4_000;
 const FPS: u32 = 30;
+/// What a figure may have been measured with.
+const MBPS: RangeInclusive<f64> = 3.6..=4.4;
+const PER_SECOND: RangeInclusive<f64> = 29.0..=31.0;
 
 /// Puts a moving picture of that size on air in `lesson`, with sound.
 pub(super) async fn on_air(
@@ -34,4 +45,31 @@ pub(super) async fn on_air(
     let answer = String::from_utf8(reply.body.to_vec()).context("an SDP answer")?;
     let spec = Spec { codec: Codec::H264, width, height, fps: FPS, kbps: KBPS };
     desk.enter(async move { offer.answered(&answer, Some(spec)) }).await
+}
+
+/// What the source gave, run by run.
+#[derive(Debug, Default)]
+pub(super) struct Rates(Vec<(&'static str, Rate)>);
+
+impl Rates {
+    /// Takes down what was on the air in a run. Fails when it was not what is to be measured with:
+    /// the run's figures would be of another lesson.
+    pub(super) fn judge(&mut self, run: &'static str, on_air: &OnAir) -> Result<()> {
+        let rate = Rate::of(&on_air.frames()).with_context(|| format!("{run}: no pictures"))?;
+        let is_right = MBPS.contains(&rate.mbps) && PER_SECOND.contains(&rate.fps);
+        ensure!(is_right, "{run}: the source gave {rate}");
+        self.0.push((run, rate));
+        Ok(())
+    }
+
+    pub(super) fn report(&self, report: &mut Report) {
+        let least =
+            |of: fn(&Rate) -> f64| self.0.iter().map(|(_, rate)| of(rate)).fold(f64::NAN, f64::min);
+        let runs: Vec<_> = self.0.iter().map(|(run, rate)| format!("{run} {rate}")).collect();
+        let about =
+            format!("video on the air, the least of {} runs: {}", runs.len(), runs.join("; "));
+        report.figure("source_mbps", least(|rate| rate.mbps), Worst::Print, about);
+        let about = "pictures a second, the least of the same runs";
+        report.figure("source_fps", least(|rate| rate.fps), Worst::Print, about);
+    }
 }
