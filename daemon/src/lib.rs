@@ -7,6 +7,7 @@
 //! [`health`]), [`http`], then the capabilities, then [`app`], which puts them together.
 
 pub mod clock;
+pub mod code;
 pub mod config;
 pub mod db;
 pub mod events;

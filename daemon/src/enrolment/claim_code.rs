@@ -23,10 +23,11 @@ use std::{
 
 use subtle::ConstantTimeEq;
 
-use crate::{files, logging};
+use crate::{
+    code::{self, grouped, normalized},
+    files, logging,
+};
 
-/// No 0 or O, no 1 or I: what people read from a screen and type.
-const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
 const LENGTH: usize = 10;
 
 const WRONG_TRIES: usize = 5;
@@ -63,10 +64,10 @@ impl ClaimCode {
     pub(super) fn open(state_dir: &Path) -> io::Result<Self> {
         let path = state_dir.join("claim-code");
         let kept = fs::read_to_string(&path).ok().map(|text| normalized(&text));
-        let code = if let Some(code) = kept.filter(|code| is_code(code)) {
+        let code = if let Some(code) = kept.filter(|code| code::is_code(code, LENGTH)) {
             code
         } else {
-            let code = fresh()?;
+            let code = code::fresh(LENGTH).map_err(io::Error::from)?;
             files::replace(&path, format!("{}\n", grouped(&code)).as_bytes())?;
             code
         };
@@ -137,28 +138,6 @@ impl State {
         };
         Some((oldest? + WITHIN).saturating_sub(now))
     }
-}
-
-fn fresh() -> io::Result<String> {
-    let mut random = [0_u8; LENGTH];
-    getrandom::fill(&mut random).map_err(io::Error::from)?;
-    // 32 divides 256: every character is equally likely.
-    Ok(random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
-}
-
-/// As people may type it: small letters, with or without the hyphen, spaces anywhere.
-fn normalized(text: &str) -> String {
-    let kept = text.chars().filter(|c| !c.is_whitespace() && *c != '-');
-    kept.flat_map(char::to_uppercase).collect()
-}
-
-fn is_code(text: &str) -> bool {
-    text.len() == LENGTH && text.bytes().all(|byte| ALPHABET.contains(&byte))
-}
-
-fn grouped(code: &str) -> String {
-    let (first, second) = code.split_at(LENGTH / 2);
-    format!("{first}-{second}")
 }
 
 impl std::fmt::Debug for State {
