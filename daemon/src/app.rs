@@ -116,7 +116,7 @@ impl Opened {
         let enrolment = enrolment::Handle::open(floor.clone(), identity.clone()).await?;
         let settings = settings::Handle::open(floor.db.clone(), floor.clock.clone()).await?;
         let (connected, counts) = roster::Connected::channel();
-        let roster = roster::Handle::open(&floor, counts).await?;
+        let roster = roster::Handle::open(&floor, identity.clone(), counts).await?;
         Ok(Self { floor, identity, enrolment, settings, roster, connected })
     }
 }
@@ -172,8 +172,10 @@ fn start(opened: Opened, ports: Ports, lifecycle: &Lifecycle) -> anyhow::Result<
     let (machines, outlets, agents) = machines::new(&floor, enrolment.clone(), connected);
     let (broadcast, broadcasting) = broadcast::new(&floor, machines.clone(), outlets.media);
     let (recording, recorders) = recording::new(floor.clone());
-    let (attendance, keeping) = attendance::new(&floor, settings.clone(), outlets.presence);
-    let live = live::Live::new(floor.events.clone(), floor.clock.clone());
+    let pages = attendance::Pages::new(floor.clock.clone());
+    let (attendance, keeping) =
+        attendance::new(&floor, settings.clone(), outlets.presence, pages.clone());
+    let live = live::Live::new(floor.events.clone(), floor.clock.clone(), pages);
     let others = lesson::Others {
         attendance: attendance.clone(),
         broadcast: broadcast.clone(),

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! A machine says when it was in use, by its own clock; the box turns that into box time by the
-//! nearest clock exchange and into students by the lesson's own copy of the seating. While a
-//! lesson runs everything is worked out when it is asked for ([`roll`]); when it ends the records
+//! nearest clock exchange and into students by the lesson's own copy of the seating. A student who
+//! has signed in at a page of their own is there while that is open, in whichever lesson of theirs
+//! is on ([`pages`]). While a lesson runs everything is worked out when it is asked for ([`roll`]); when it ends the records
 //! are written, and marks that come later (the network was gone, or the box) write them anew
 //! ([`marks`]).
 //!
@@ -18,7 +19,9 @@
 //!
 //! How it fails: what the database does not take is not acknowledged, so the machine sends it
 //! again. Use in a boot that the box never exchanged clocks with counts for nothing: nobody can
-//! say when it was. What machines told is forgotten after [`KEPT_DAYS`]; records stay.
+//! say when it was. What a page does while the box is out of reach nobody knows, so one that comes
+//! back soon was never gone, and one that does not was there up to its last sign of life. What
+//! machines told is forgotten after [`KEPT_DAYS`]; records stay.
 
 mod access;
 mod actor;
@@ -26,6 +29,7 @@ mod export;
 mod handle;
 mod ledger;
 mod marks;
+mod pages;
 mod request;
 mod roll;
 mod routes;
@@ -46,6 +50,7 @@ use uuid::Uuid;
 pub use self::{
     actor::{Actor, new},
     handle::Handle,
+    pages::{Page, Pages},
     routes::routes,
     seat::{Mode, Move},
     span::Span,
@@ -239,6 +244,9 @@ pub struct PersonView {
     #[schema(required)]
     pub machine_name: Option<String>,
     pub state: PersonState,
+    /// What shows that they are here; `null`: they are not.
+    #[schema(required)]
+    pub present_by: Option<Source>,
     #[schema(required)]
     pub joined_at: Option<Timestamp>,
     /// Since when it is so, where that is known.
@@ -255,6 +263,38 @@ pub enum PersonState {
     Left,
     /// Their machine is off, or out of reach: what it saw it will tell later.
     MachineOff,
+}
+
+/// What shows that a student is there: the machine where they sit before a page of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = PresenceSource)]
+pub enum Source {
+    Machine,
+    Page,
+}
+
+/// What a student sees of themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = OwnPage)]
+pub struct OwnView {
+    pub full_name: String,
+    #[schema(required)]
+    pub class_name: Option<String>,
+    /// `null`: none of theirs is on.
+    #[schema(required)]
+    pub lesson: Option<OwnLesson>,
+}
+
+/// A running lesson as a student of it sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct OwnLesson {
+    pub id: LessonId,
+    pub title: String,
+    pub teacher_name: String,
+    pub start_at: Timestamp,
+    /// Whether they are counted as present at this moment.
+    pub is_here: bool,
 }
 
 /// A student's attendance of the lessons of a class.

@@ -1,12 +1,14 @@
 //! Who a person is and what they may do.
 //!
-//! A person is a teacher or an admin; students have no accounts. A browser proves who it is by a
-//! session cookie ([`extract`]), a program by a stream key. Roles are checked here, on the box,
-//! per object: what a page hides or shows is courtesy, never protection.
+//! A person is a teacher or an admin. Students have no accounts: a teacher gives each a code, by
+//! which they sign in at pages of their own ([`students`]). A browser proves who it is by a session
+//! cookie ([`extract`]), a program by a stream key. Roles are checked here, on the box, per object:
+//! what a page hides or shows is courtesy, never protection.
 //!
-//! Passwords are kept as argon2id ([`password`]), session tokens and stream keys as SHA-256. A
-//! session ends when it is not used for twelve hours, counted without a calendar ([`session`]).
-//! Wrong passwords slow down and never lock out ([`slowdown`]).
+//! Passwords and codes are kept as argon2id ([`password`]), session tokens and stream keys as
+//! SHA-256. A session ends when it is not used for twelve hours, a student's with the school day,
+//! both counted without a calendar ([`session`]). Wrong passwords and codes slow down and never lock
+//! out ([`slowdown`]).
 
 pub mod audit;
 pub mod extract;
@@ -18,6 +20,7 @@ mod secret;
 mod session;
 mod slowdown;
 mod store;
+mod students;
 
 use std::{
     sync::{Arc, Mutex},
@@ -33,13 +36,14 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 pub use self::{
-    extract::{Admin, Signed, Staying},
+    extract::{Admin, Signed, Staying, Student},
     login::{Credentials, LoggedIn},
     password::NewPassword,
     people::{OwnChange, PasswordChange, Teacher, TeacherChange},
     routes::{cookies, routes},
     secret::Secret,
     session::SessionEnd,
+    students::{CodeTyped, Ended, NewCode, SignedIn, SignedStudent, give_code, shut_out},
 };
 use self::{password::Passwords, session::Sessions, slowdown::Slowdown};
 use crate::{
@@ -69,8 +73,10 @@ pub enum Error {
     NoSuchTeacher(TeacherId),
     #[error("the system gives no random bytes: {0}")]
     NoRandomness(getrandom::Error),
-    #[error("too many wrong passwords; wait {} s", wait.as_secs())]
+    #[error("too many wrong tries; wait {} s", wait.as_secs())]
     SlowDown { wait: Duration },
+    #[error("this code is nobody's; a new one may have taken its place")]
+    WrongCode,
     #[error("the e-mail address or the password is wrong")]
     WrongCredentials,
     #[error("the old password is wrong")]
@@ -85,6 +91,13 @@ pub struct Person {
     pub full_name: String,
     pub role: Role,
     pub language: Language,
+}
+
+/// Whom a browser is signed in as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    Person(Person),
+    Student(SignedStudent),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -185,11 +198,20 @@ impl Handle {
         Ok(Some(person))
     }
 
-    /// As [`Handle::person_of_session`], with word of when that session is over.
-    pub async fn follow_session(&self, token: &str) -> Result<Option<(Person, SessionEnd)>, Error> {
+    /// Whom the session cookie `token` belongs to.
+    pub async fn who_of_session(&self, token: &str) -> Result<Option<Who>, Error> {
+        Ok(self.follow_session(token).await?.map(|(who, _)| who))
+    }
+
+    /// The same, with word of when that session is over.
+    pub async fn follow_session(&self, token: &str) -> Result<Option<(Who, SessionEnd)>, Error> {
+        // From before it is looked up.
         let end = self.sessions.end_of(sha256(token));
-        let person = self.person_of_session(token).await?;
-        Ok(person.map(|person| (person, end)))
+        if let Some(person) = self.person_of_session(token).await? {
+            return Ok(Some((Who::Person(person), end)));
+        }
+        let student = self.student_of_session(token).await?;
+        Ok(student.map(|(student, at)| (Who::Student(student), end.at_the_latest(at))))
     }
 
     /// Whose stream key this is, for OBS and its like.

@@ -1,13 +1,17 @@
 //! The live channel to a page: one WebSocket that says what changed.
 //!
-//! Events carry ids only; the page asks for what it shows. A page that does not read fast enough
-//! is told to refetch everything ([`Event::Resync`]); one that does not read at all is closed.
+//! Events carry ids only; the page asks for what it shows. A student's page hears of their own lesson
+//! and of nothing else ([`page`]); while it is open, the student is there. A page that does not read
+//! fast enough is told to refetch everything ([`Event::Resync`]); one that does not read at all is
+//! closed.
 //!
 //! ```text
 //!   hello ─▶ events … ─┬─ the page goes, or takes nothing ──▶ gone
 //!                      ├─ the box stops ──▶ bye, close 1001 ─▶ the page waits for the box
 //!                      └─ its session ends ──▶ close 1008 ───▶ the page asks to log in
 //! ```
+
+mod page;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -27,11 +31,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use self::page::Page;
 use crate::{
+    attendance,
     clock::Clock,
     events::{Event, Events},
     http::{Peer, Problem},
-    identity::{self, SessionEnd, Staying},
+    identity::{self, SessionEnd, Staying, Who},
 };
 
 /// A browser that takes nothing for this long is gone.
@@ -47,12 +53,14 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub struct Live {
     events: Events,
     clock: Clock,
+    pages: attendance::Pages,
     here: Arc<watch::Sender<HashMap<TeacherId, usize>>>,
 }
 
 impl Live {
-    pub fn new(events: Events, clock: Clock) -> Self {
-        Self { events, clock, here: Arc::new(watch::Sender::default()) }
+    /// Which students have a page open is told to `pages`.
+    pub fn new(events: Events, clock: Clock, pages: attendance::Pages) -> Self {
+        Self { events, clock, pages, here: Arc::new(watch::Sender::default()) }
     }
 
     /// How many pages each teacher has open; changes as they come and go.
@@ -60,13 +68,18 @@ impl Live {
         self.here.subscribe()
     }
 
-    fn enter(&self, teacher: TeacherId, closing: CancellationToken) -> Here {
-        self.here.send_modify(|here| *here.entry(teacher).or_default() += 1);
-        Here { live: self.clone(), teacher, closing }
+    fn enter(&self, who: &Who, closing: CancellationToken) -> Page {
+        match who {
+            Who::Student(student) => Page::Student(self.pages.open(student.id)),
+            Who::Person(person) => {
+                self.here.send_modify(|here| *here.entry(person.id).or_default() += 1);
+                Page::Teacher { _here: Here { live: self.clone(), teacher: person.id, closing } }
+            }
+        }
     }
 }
 
-/// One open page; dropping it is leaving.
+/// One open page of a teacher; dropping it is leaving.
 struct Here {
     live: Live,
     teacher: TeacherId,
@@ -99,7 +112,8 @@ where
     OpenApiRouter::new().routes(routes!(live))
 }
 
-/// What changes, as it changes.
+/// What changes, as it changes. A student hears of their own lesson only, and is there while this is
+/// open.
 #[utoipa::path(
     get,
     path = "/api/v1/live",
@@ -115,15 +129,15 @@ where
 async fn live(
     State(live): State<Live>,
     Extension(peer): Extension<Peer>,
-    Staying { person, mut session }: Staying,
+    Staying { who, mut session }: Staying,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let upgrade =
         upgrade.map_err(|no| Problem::bad_request("websocket_expected", no.body_text()))?;
     let answer = upgrade.max_message_size(1024).on_upgrade(async move |mut socket| {
-        let here = live.enter(person.id, peer.closing.clone());
-        let end = talk(&live, &peer, &mut session, &mut socket).await;
-        drop(here);
+        let mut page = live.enter(&who, peer.closing.clone());
+        let end = talk(&live, &peer, &mut session, &mut page, &mut socket).await;
+        drop(page);
         let last = match end {
             End::Gone => return,
             End::Stopping => peer.goodbye(),
@@ -146,11 +160,17 @@ enum End {
     /// It went away, or takes nothing.
     Gone,
     Stopping,
-    /// Logged out, or cut off, wherever that was done.
+    /// Logged out, or cut off, wherever that was done; or a student's day is over.
     SessionOver,
 }
 
-async fn talk(live: &Live, peer: &Peer, session: &mut SessionEnd, socket: &mut WebSocket) -> End {
+async fn talk(
+    live: &Live,
+    peer: &Peer,
+    session: &mut SessionEnd,
+    page: &mut Page,
+    socket: &mut WebSocket,
+) -> End {
     let mut events = live.events.listen();
     let hello =
         Event::Hello { version: env!("CARGO_PKG_VERSION").to_owned(), now: live.clock.now() };
@@ -166,14 +186,25 @@ async fn talk(live: &Live, peer: &Peer, session: &mut SessionEnd, socket: &mut W
             }
             () = session.over() => return End::SessionOver,
             event = events.next() => match event {
-                Some(event) => say(socket, &event).await,
+                Some(event) if page.may_hear(&event) => say(socket, &event).await,
+                Some(_) => true,
                 None => false,
             },
+            event = page.own() => say(socket, &event).await,
             _ = ping.tick() => send(socket, Message::Ping(bytes::Bytes::new())).await,
             // Pages have nothing to say here; reading answers pings and notices the end.
-            said = socket.recv() => matches!(said, Some(Ok(_))),
+            said = socket.recv() => {
+                let is_there = matches!(said, Some(Ok(_)));
+                if is_there {
+                    page.heard();
+                }
+                is_there
+            }
         };
-        if !going_on {
+        if session.is_due(live.clock.monotonic()) {
+            return End::SessionOver;
+        }
+        if !going_on || page.is_silent() {
             return End::Gone;
         }
     }

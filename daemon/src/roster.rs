@@ -7,9 +7,11 @@
 //! its students and its seatings are changed by its own teacher or an admin, rooms by an admin.
 //!
 //! Invariants: there is always a room; a student sits once per class and room, at a machine of
-//! that room; students are deactivated and never deleted, for attendance names them.
+//! that room; students are deactivated and never deleted, for attendance names them; who is not
+//! active is signed in nowhere.
 
 mod class;
+mod codes;
 pub mod import;
 mod room;
 mod routes;
@@ -29,6 +31,7 @@ use utoipa::ToSchema;
 
 pub use self::{
     class::{ClassChange, NewClass},
+    codes::StudentCode,
     import::{FileError, ImportPreview, Imported},
     routes::routes,
     student::{NewStudent, StudentChange},
@@ -39,7 +42,7 @@ use crate::{
     events::{Event, Events},
     field::Invalid,
     floor::Floor,
-    identity::Person,
+    identity::{self, Person},
 };
 
 #[derive(Debug, Error)]
@@ -56,6 +59,8 @@ pub enum Error {
     Db(#[from] DbError),
     #[error(transparent)]
     File(#[from] FileError),
+    #[error(transparent)]
+    Identity(#[from] identity::Error),
     #[error("{count} lines cannot be imported, the first is line {first}; nothing was imported")]
     ImportHasBadLines { count: usize, first: u32 },
     #[error(transparent)]
@@ -158,16 +163,22 @@ pub struct Handle {
     db: Db,
     clock: Clock,
     events: Events,
+    identity: identity::Handle,
     connected: Connected,
 }
 
 impl Handle {
     /// Makes the first room, should there be none.
-    pub async fn open(floor: &Floor, connected: Connected) -> Result<Self, Error> {
+    pub async fn open(
+        floor: &Floor,
+        identity: identity::Handle,
+        connected: Connected,
+    ) -> Result<Self, Error> {
         let roster = Self {
             db: floor.db.clone(),
             clock: floor.clock.clone(),
             events: floor.events.clone(),
+            identity,
             connected,
         };
         roster.make_first_room().await?;

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use support::{Browser, PASSWORD, TestBox, page::Page};
+use support::{Browser, PASSWORD, TestBox};
 
 const ANNA: &str = "anna@school.example";
 
@@ -26,8 +26,8 @@ async fn who_logs_out_loses_the_live_connection_and_nobody_else_does() {
     let school = TestBox::new().await;
     let mut admin = school.claimed().await;
     let mut anna = school.teacher(&mut admin, ANNA).await;
-    let mut page = Page::open(&school, &anna).await;
-    let mut others = Page::open(&school, &admin).await;
+    let mut page = school.page(&anna).await;
+    let mut others = school.page(&admin).await;
     anna.delete("/api/v1/session").await.expect(StatusCode::NO_CONTENT);
     assert_eq!(page.ending().await, Some(CloseCode::Policy));
     school.floor.events.tell(Event::FaultChanged);
@@ -39,7 +39,7 @@ async fn who_is_not_active_any_more_loses_it_at_once() {
     let school = TestBox::new().await;
     let mut admin = school.claimed().await;
     let anna = school.teacher(&mut admin, ANNA).await;
-    let mut page = Page::open(&school, &anna).await;
+    let mut page = school.page(&anna).await;
     let path = account(&mut admin).await;
     admin.patch(&path, json!({ "is_active": false })).await.expect(StatusCode::OK);
     assert_eq!(page.ending().await, Some(CloseCode::Policy));
@@ -51,8 +51,8 @@ async fn a_new_password_closes_it_everywhere_but_where_it_was_set() {
     let mut admin = school.claimed().await;
     let mut here = school.teacher(&mut admin, ANNA).await;
     let elsewhere = school.logged_in(ANNA).await;
-    let mut kept = Page::open(&school, &here).await;
-    let mut lost = Page::open(&school, &elsewhere).await;
+    let mut kept = school.page(&here).await;
+    let mut lost = school.page(&elsewhere).await;
     let change = json!({ "password": { "old": PASSWORD, "new": "a new password" } });
     here.patch("/api/v1/me", change).await.expect(StatusCode::OK);
     assert_eq!(lost.ending().await, Some(CloseCode::Policy));
@@ -68,7 +68,7 @@ async fn a_new_password_closes_it_everywhere_but_where_it_was_set() {
 async fn a_box_that_stops_says_so_and_takes_no_teacher_for_gone() {
     let school = TestBox::new().await;
     let admin = school.claimed().await;
-    let mut page = Page::open(&school, &admin).await;
+    let mut page = school.page(&admin).await;
     let here = school.live.here();
     assert_eq!(here.borrow().len(), 1);
     school.closing.cancel();

@@ -402,6 +402,83 @@ async fn faults(desk: &mut Desk) -> Vec<String> {
     faults.map(|fault| fault["code"].as_str().unwrap().to_owned()).collect()
 }
 
+/// What a student's session may do; whatever else there is to do is a teacher's.
+const FOR_STUDENTS: [&str; 2] = ["open_live", "show_own_lesson"];
+
+/// What anybody may do who has come to the page, whoever they are or are not; and what asks for a
+/// key of its own in place of a session.
+const FOR_ANYBODY: [&str; 8] = [
+    "create_claim",
+    "create_session",
+    "create_student_session",
+    "delete_session",
+    "join_site",
+    "patch_publication",
+    "publish_by_key",
+    "show_state",
+];
+
+/// Fails when any route of the OpenAPI document, now or later, lets a student do what is a teacher's.
+#[tokio::test]
+async fn a_students_session_opens_nothing_that_is_a_teachers() {
+    let appliance = Appliance::new();
+    let running = appliance.start().await;
+    let mut desk = Desk::claimed(&appliance, EMAIL, FULL_NAME).await;
+    let class = desk.post("/api/v1/classes", json!({ "name": "7A" })).await.made();
+    let (student, _) = student_of(&appliance, &mut desk, &class, "Ученик").await;
+    let document = desk.get("/api/openapi.json").await.expect(200);
+    let mut refused = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let name = operation["operationId"].as_str().unwrap();
+            if FOR_STUDENTS.contains(&name) || FOR_ANYBODY.contains(&name) {
+                continue;
+            }
+            let path = path
+                .replace("{id}", &class)
+                .replace("{publication}", "screen")
+                .split('/')
+                .map(|part| if part.starts_with('{') { class.as_str() } else { part })
+                .collect::<Vec<_>>()
+                .join("/");
+            let mut browser = student.clone();
+            let json = "content-type: application/json\r\n";
+            let answer = browser.call(&method.to_uppercase(), &path, json, "{}").await;
+            assert_eq!(answer.expect(403)["code"], "not_for_students", "{name}: {path}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 60, "{refused} routes were asked");
+
+    // And what is a student's is no teacher's.
+    assert_eq!(desk.get("/api/v1/me/lesson").await.expect(403)["code"], "students_only");
+    let own = student.clone().get("/api/v1/me/lesson").await.expect(200);
+    assert_eq!(own["full_name"], "Ученик");
+    running.stopped().await;
+}
+
+/// The browser of a new student of `class`, who has signed in, and the code.
+async fn student_of(
+    appliance: &Appliance,
+    teacher: &mut Desk,
+    class: &str,
+    full_name: &str,
+) -> (Desk, String) {
+    let students = format!("/api/v1/classes/{class}/students");
+    let form = json!({ "student_id": "1", "full_name": full_name });
+    let id = teacher.post(&students, form).await.made();
+    let (code, mut desk) = (code_of(teacher, class, &id).await, Desk::at(appliance));
+    desk.post("/api/v1/session/student", json!({ "code": code })).await.expect(200);
+    (desk, code)
+}
+
+/// A new code for a student of `class`.
+async fn code_of(teacher: &mut Desk, class: &str, student: &str) -> String {
+    let wish = json!({ "student_ids": [student] });
+    let made = teacher.post(&format!("/api/v1/classes/{class}/codes"), wish).await.expect(201);
+    made["items"][0]["code"].as_str().unwrap().to_owned()
+}
+
 /// Everything that people and machines hand to a box in a lesson, at the most talkative level.
 #[tokio::test]
 async fn no_name_and_no_secret_is_ever_logged() {
@@ -454,6 +531,18 @@ async fn hold_a_lesson(appliance: &Appliance) -> Vec<(&'static str, String)> {
     for name in ["Ёлкин", "Ярослав", "Щукина", "kid@home.example", "S-100200"] {
         note("a student", name);
     }
+    let code = code_of(&mut desk, &class, &ill).await;
+    let mut own = Desk::at(appliance);
+    let wrong = json!({ "code": "WRNG-CDEF" });
+    assert_eq!(own.post("/api/v1/session/student", wrong).await.status, 401);
+    own.post("/api/v1/session/student", json!({ "code": code })).await.expect(200);
+    own.get("/api/v1/me/lesson").await.expect(200);
+    note("a student's code", &code);
+    note("a student's code as it is kept for a moment", &code.replace('-', ""));
+    note("a wrong code", "WRNG-CDEF");
+    note("a student's cookie", own.cookies[0].split_once('=').unwrap().1);
+    let page = own.live().await;
+
     // A file that cannot be taken: each bad line is said on the page, and nowhere else.
     let file = "Номер;ФИО\nS-100400;Цаплин Юлий\nS-100400;Цаплин Юлий\n";
     note("an imported student", "Цаплин");
@@ -494,6 +583,7 @@ async fn hold_a_lesson(appliance: &Appliance) -> Vec<(&'static str, String)> {
     let people = desk.get(&format!("/api/v1/lessons/{lesson}/people")).await.expect(200);
     assert_eq!(state_of(&people, &here), "present", "{people}");
     seat.mark(MarkKind::Closed).await;
+    drop(page);
     desk.post(&format!("/api/v1/lessons/{lesson}/end"), json!({})).await.expect(200);
     let sheet = desk.get(&format!("/api/v1/lessons/{lesson}/attendance.csv")).await;
     assert!(sheet.body.contains("Ёлкин"), "{}", sheet.body);

@@ -3,8 +3,8 @@
 //!
 //! What would make these fail: a word or a button that is not there, a page that must be moved
 //! sideways on a phone, a list of students that is read by half, a machine that a token from the
-//! page does not let in, a student who comes and is not seen, a student's name on any page that the
-//! whole class sees, a recording that does not play while it is being written, a sheet that is not
+//! page does not let in, a student who comes and is not seen, a code that does not let its student
+//! in, a student's name on any page that the whole class sees, a recording that does not play while it is being written, a sheet that is not
 //! the class's.
 //!
 //! Every page is opened that `web-admin/src/lib/paths.ts` has, so a new one is judged with the rest.
@@ -287,6 +287,64 @@ async fn a_machine_joins_a_room_by_a_token_that_is_read_off_the_page() -> Result
     page.wait_until_gone(By::Role("row", "machine-1")).await?;
     browser.close().await?;
     school.classroom.close()
+}
+
+/// No machine, no mouse that is needed: a teacher makes the code, and the student has a phone.
+#[tokio::test]
+async fn a_student_comes_in_by_a_code_and_is_counted_while_the_page_is_open() -> Result<()> {
+    let school = School::open(Classroom::new().teacher(), &Options::default()).await?;
+    let students = format!("/api/v1/classes/{}/students", school.class_id);
+    let student = json!({ "student_id": "1", "full_name": STUDENTS[0] });
+    school.teacher.post(&students, &student).await?;
+    let browser = open_browser(&school).await?;
+    let page = browser.page();
+    page.resize(PHONE.0, PHONE.1).await?;
+
+    let code = make_a_code(&school, &page).await?;
+    page.click(By::Role("link", "Я ученик")).await?;
+    fits(&page).await?;
+    // As a thumb types it.
+    page.fill(By::Label("Код"), &code.to_lowercase().replace('-', " ")).await?;
+    page.click(By::Role("button", "Войти")).await?;
+    page.wait_for(By::Role("heading", STUDENTS[0])).await?;
+    page.wait_for(By::Text("Сейчас у вашего класса нет урока")).await?;
+    fits(&page).await?;
+
+    let lesson = school.start_lesson().await?;
+    page.wait_for(By::Role("heading", "Algebra")).await?;
+    page.wait_for(By::Text("Присутствие засчитывается")).await?;
+    fits(&page).await?;
+    let people = school.items(&format!("/api/v1/lessons/{lesson}/people")).await?;
+    ensure!(people[0]["present_by"] == "page", "{people:?}");
+    // A teacher's address leads back.
+    page.goto(&format!("{}/classes", school.url())).await?;
+    page.wait_for(By::Role("heading", "Algebra")).await?;
+    page.wait_for(By::Text("Присутствие засчитывается")).await?;
+
+    school.end_lesson(&lesson).await?;
+    page.wait_for(By::Text("Сейчас у вашего класса нет урока")).await?;
+    let sheet = school.items(&format!("/api/v1/lessons/{lesson}/attendance")).await?;
+    ensure!(sheet[0]["status"] == "present", "{sheet:?}");
+    page.click(By::Role("button", "Выйти")).await?;
+    page.wait_for(By::Label("Код")).await?;
+    browser.close().await?;
+    school.classroom.close()
+}
+
+/// As the teacher, who logs out again.
+async fn make_a_code(school: &School, page: &Page<'_>) -> Result<String> {
+    log_in(school, page).await?;
+    page.goto(&format!("{}/classes/{}", school.url(), school.class_id)).await?;
+    fits(page).await?;
+    page.click(By::Role("button", "Коды для входа")).await?;
+    page.click(By::Role("button", "Создать 1 код")).await?;
+    page.wait_for(By::Text("Коды показаны только сейчас")).await?;
+    fits(page).await?;
+    let code = page.text(By::Css("[role=dialog] td:last-child")).await?;
+    page.click(By::Role("button", "Готово")).await?;
+    page.click(By::Role("button", "First Teacher: личное меню")).await?;
+    page.click(By::Role("menuitem", "Выйти")).await?;
+    Ok(code)
 }
 
 async fn new_box(classroom: &Classroom) -> Result<Process> {

@@ -1,5 +1,6 @@
 /**
- * The two doors: a box that nobody has claimed, and a person whom it does not know.
+ * The doors: a box that nobody has claimed, a person whom it does not know, and a student, who has
+ * one page and no other.
  *
  * Behind them the live link is open, and the banner says when the box is away.
  */
@@ -8,9 +9,9 @@ import { Navigate, Outlet, useLocation } from 'react-router';
 
 import { startLive } from './api/liveBox';
 import { useBoxState } from './api/session';
+import { doorOf } from './doors';
 import { EncoderWatch } from './features/lesson/EncoderWatch';
 import { currentLanguage, speak } from './i18n';
-import { paths } from './lib/paths';
 import { learnBoxTime } from './lib/time';
 import { AwayBanner } from './ui/AwayBanner';
 import { Waiting } from './ui/Waiting';
@@ -27,7 +28,7 @@ function Doors() {
   const state = useBoxState();
   const { pathname } = useLocation();
   const session = state.session ?? null;
-  const isSignedIn = state.claimed && session !== null;
+  const isSignedIn = state.claimed && (session !== null || state.student != null);
 
   useEffect(() => learnBoxTime(state.clock.now), [state.clock.now]);
   useEffect(() => {
@@ -35,17 +36,12 @@ function Doors() {
   }, [session]);
   useEffect(() => (isSignedIn ? startLive() : undefined), [isSignedIn]);
 
-  if (!state.claimed && pathname !== paths.claim) return <Navigate to={paths.claim} replace />;
-  if (state.claimed && !isSignedIn && pathname !== paths.login) {
-    return <Navigate to={paths.login} replace state={{ from: pathname }} />;
-  }
-  if (isSignedIn && (pathname === paths.claim || pathname === paths.login)) {
-    return <Navigate to={paths.home} replace />;
-  }
+  const other = doorOf(state, pathname);
+  if (other !== null) return <Navigate to={other} replace />;
   return (
     <>
       <AwayBanner />
-      {isSignedIn && <EncoderWatch />}
+      {session !== null && <EncoderWatch />}
       <Suspense fallback={<Waiting />}>
         <Outlet />
       </Suspense>

@@ -1,8 +1,8 @@
 /**
  * Every address of the pages.
  *
- * A box without an owner shows the claim and nothing else, a person without a session the log-in;
- * both doors are in `Gate`. All pages come with the first load: on a LAN that costs nothing, and a
+ * A box without an owner shows the claim and nothing else, a person without a session the log-in, a
+ * student their own page; all doors are in `Gate`. All pages come with the first load: on a LAN that costs nothing, and a
  * page that was opened before the box was updated never looks for a part that is gone.
  */
 import { createBrowserRouter } from 'react-router';
@@ -23,6 +23,8 @@ import { StudentsTab } from './features/roster/StudentsTab';
 import { LoginPage } from './features/session/LoginPage';
 import { SettingsPage } from './features/settings/SettingsPage';
 import { TeachersPage } from './features/settings/TeachersPage';
+import { JoinPage } from './features/student/JoinPage';
+import { StudentPage } from './features/student/StudentPage';
 import { HealthPage } from './features/system/HealthPage';
 import { Gate } from './Gate';
 import { LessonRoute } from './LessonRoute';
@@ -61,6 +63,8 @@ export const router = createBrowserRouter([
     children: [
       { path: paths.claim, element: <ClaimPage /> },
       { path: paths.login, element: <LoginPage /> },
+      { path: paths.join, element: <JoinPage /> },
+      { path: paths.student, element: <StudentPage /> },
       { path: paths.lesson(':id'), element: <LessonRoute />, errorElement: <Lost /> },
       // The frame stays when a page in it is lost.
       { element: <Shell />, children: [{ errorElement: <Lost />, children: pages }] },

@@ -30,6 +30,10 @@ use crate::{
     identity, lesson, live, machines, recording, roster, settings, system,
 };
 
+/// What is in no route's list of answers, for almost every route may give it.
+const WHAT_IT_IS: &str = "The classroom box, as its own pages use it.\n\n\
+    A student who is signed in is answered `not_for_students` wherever a teacher is asked for.";
+
 /// The largest body a route takes unless it says otherwise: a class list of two thousand rows.
 const BODY: usize = 4 * 1024 * 1024;
 

@@ -1,9 +1,10 @@
 //! The one task that hears machines and keeps the roll.
 //!
 //! All that must last is in the database; what the actor itself holds is who is connected at this
-//! moment, which a restarted box learns again within seconds.
+//! moment and who has a page open, which a restarted box learns again within seconds.
 
 mod hearing;
+mod pages;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -11,17 +12,21 @@ use std::{
 };
 
 use alfarid_protocol::{
-    id::{LessonId, MachineId, SpanId, StudentId},
+    id::{LessonId, MachineId, StudentId},
     time::Timestamp,
 };
 use rusqlite::{Connection, Transaction};
-use tokio::{sync::mpsc, time::MissedTickBehavior};
+use tokio::{
+    sync::{mpsc, watch},
+    time::MissedTickBehavior,
+};
 use tokio_util::sync::CancellationToken;
 
-use self::hearing::Link;
+use self::{hearing::Link, pages::CountedBy};
 use super::{
-    Error, Handle, Meeting, Move, PersonView, Record, Sheet, Thresholds, access,
+    Error, Handle, Meeting, Move, Pages, PersonView, Record, Sheet, Thresholds, access,
     ledger::{self, Said},
+    pages::Here,
     request::Request,
     roll, seat,
     store::{heard, meeting, record, trail},
@@ -48,11 +53,13 @@ const TOUCH_EVERY: Duration = Duration::from_mins(1);
 /// their turn.
 const LOOK_AGAIN_EVERY: Duration = Duration::from_secs(1);
 
-/// Hears machines on `presence`. The handle works while [`Actor::run`] does.
+/// Hears machines on `presence`, and of students' own pages by `pages`. The handle works while
+/// [`Actor::run`] does.
 pub fn new(
     floor: &Floor,
     settings: settings::Handle,
     presence: mpsc::Receiver<PresenceMessage>,
+    pages: Pages,
 ) -> (Handle, Actor) {
     let (requests, mailbox) = mpsc::channel(REQUESTS);
     let now = floor.clock.read();
@@ -63,6 +70,9 @@ pub fn new(
         settings,
         presence,
         mailbox,
+        here: pages.here(),
+        pages,
+        counted: CountedBy::new(),
         links: BTreeMap::new(),
         refused: BTreeMap::new(),
         kept_at: BTreeMap::new(),
@@ -82,6 +92,10 @@ pub struct Actor {
     settings: settings::Handle,
     presence: mpsc::Receiver<PresenceMessage>,
     mailbox: mpsc::Receiver<Request>,
+    pages: Pages,
+    here: watch::Receiver<Here>,
+    /// Whose pages have a span that is open on disk.
+    counted: CountedBy,
     links: BTreeMap<MachineId, Link>,
     /// First number of a batch that was refused because marks before it are missing.
     refused: BTreeMap<MachineId, u64>,
@@ -115,7 +129,7 @@ impl Actor {
         let mut machines_speak = true;
         loop {
             tokio::select! {
-                () = stopping.cancelled() => return,
+                () = stopping.cancelled() => return self.touch_pages().await,
                 message = self.presence.recv(), if machines_speak => match message {
                     Some(message) => self.hear(message).await,
                     None => machines_speak = false,
@@ -124,16 +138,10 @@ impl Actor {
                     Some(request) => self.answer(request).await,
                     None => return,
                 },
+                Ok(()) = self.here.changed() => self.notice_pages().await,
                 _ = touch.tick() => self.touch_pages().await,
                 _ = look_again.tick() => self.look_again().await,
             }
-        }
-    }
-
-    async fn touch_pages(&mut self) {
-        let now = self.clock.now();
-        if let Err(error) = self.write(move |tx| heard::touch_pages(tx, now)).await {
-            fail("open pages were not noted", &error);
         }
     }
 
@@ -156,6 +164,10 @@ impl Actor {
     async fn answer(&mut self, request: Request) {
         if let Err(error) = self.follow_clock().await {
             fail("a correction of the clock was not followed", &error);
+        }
+        // Whoever has opened a page and asks is counted by then.
+        if self.here.has_changed().unwrap_or(false) {
+            self.notice_pages().await;
         }
         match request {
             Request::Open { meeting, reply } => drop(reply.send(self.open(meeting).await)),
@@ -183,10 +195,11 @@ impl Actor {
             Request::Changes { lesson, reply } => {
                 drop(reply.send(self.read(move |c| Ok(trail::changes(c, lesson)?)).await));
             }
-            Request::PageOpened { lesson, student, reply } => {
-                drop(reply.send(self.open_page(lesson, student).await));
+            Request::Own { student, reply } => {
+                let connected = self.connected_now();
+                let own = self.read(move |c| ledger::own(c, student, &connected));
+                drop(reply.send(own.await));
             }
-            Request::PageClosed { page, reply } => drop(reply.send(self.close_page(page).await)),
             Request::Sheet { lesson, by, reply } => drop(reply.send(self.sheet(lesson, by).await)),
             Request::People { lesson, by, reply } => {
                 drop(reply.send(self.people(lesson, by).await));
@@ -209,10 +222,11 @@ impl Actor {
         }
     }
 
-    async fn open(&self, meeting: Meeting) -> Result<(), Error> {
+    async fn open(&mut self, meeting: Meeting) -> Result<(), Error> {
         let clock = self.clock.clone();
         let lesson_id = meeting.lesson;
         self.write(move |tx| meeting::open(tx, &meeting, &clock)).await?;
+        self.notice_pages().await;
         self.events.tell(Event::PeopleChanged { lesson_id });
         Ok(())
     }
@@ -228,6 +242,7 @@ impl Actor {
             ledger::close(tx, &clock, lesson, ended_at, thresholds, &connected)
         })
         .await?;
+        self.notice_pages().await;
         self.events.tell(Event::AttendanceChanged { lesson_id: lesson });
         Ok(())
     }
@@ -240,31 +255,6 @@ impl Actor {
             Ok(here.map(|line| line.student.id).collect())
         })
         .await
-    }
-
-    async fn open_page(&self, lesson: LessonId, student: StudentId) -> Result<SpanId, Error> {
-        let (page, now) = (self.clock.id(), self.clock.now());
-        self.change(move |tx| {
-            let kept = ledger::meeting(tx, lesson)?;
-            if kept.window.end_at.is_some() {
-                return Err(Error::NotRunning(lesson));
-            }
-            if !meeting::students(tx, &kept)?.iter().any(|known| known.id == student) {
-                return Err(Error::NoSuchStudent(student));
-            }
-            Ok(heard::open_page(tx, page, lesson, student, now)?)
-        })
-        .await?;
-        self.events.tell(Event::PeopleChanged { lesson_id: lesson });
-        Ok(page)
-    }
-
-    async fn close_page(&self, page: SpanId) -> Result<(), Error> {
-        let now = self.clock.now();
-        if let Some(lesson_id) = self.write(move |tx| heard::close_page(tx, page, now)).await? {
-            self.events.tell(Event::PeopleChanged { lesson_id });
-        }
-        Ok(())
     }
 
     async fn sheet(&self, lesson: LessonId, by: Person) -> Result<Sheet, Error> {
@@ -294,7 +284,12 @@ impl Actor {
         Ok(record)
     }
 
-    async fn move_seat(&self, lesson_id: LessonId, seat: Move, by: Person) -> Result<(), Error> {
+    async fn move_seat(
+        &mut self,
+        lesson_id: LessonId,
+        seat: Move,
+        by: Person,
+    ) -> Result<(), Error> {
         let (clock, connected) = (self.clock.clone(), self.connected_now());
         let rewritten = self
             .change(move |tx| {
@@ -307,6 +302,7 @@ impl Actor {
                 Ok(changed && ledger::rewrite(tx, &clock, &kept, &connected)?)
             })
             .await?;
+        self.notice_pages().await;
         self.events.tell(Event::PeopleChanged { lesson_id });
         if rewritten {
             self.events.tell(Event::AttendanceChanged { lesson_id });

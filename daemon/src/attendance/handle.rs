@@ -1,13 +1,13 @@
 //! What others ask of attendance.
 
 use alfarid_protocol::{
-    id::{ClassId, LessonId, SpanId, StudentId, TeacherId},
+    id::{ClassId, LessonId, StudentId, TeacherId},
     time::Timestamp,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Change, Error, Meeting, Move, PersonView, Record, Sheet, Status, Summary,
+    Change, Error, Meeting, Move, OwnView, PersonView, Record, Sheet, Status, Summary,
     request::{Reply, Request},
 };
 use crate::{identity::Person, roster::Class};
@@ -65,13 +65,9 @@ impl Handle {
         self.ask(|reply| Request::Changes { lesson, reply }).await
     }
 
-    /// A signed-in student's live page was opened. Returns what it is closed by.
-    pub async fn page_opened(&self, lesson: LessonId, student: StudentId) -> Result<SpanId, Error> {
-        self.ask(|reply| Request::PageOpened { lesson, student, reply }).await
-    }
-
-    pub async fn page_closed(&self, page: SpanId) -> Result<(), Error> {
-        self.ask(|reply| Request::PageClosed { page, reply }).await
+    /// What a signed-in student sees of themselves.
+    pub async fn own(&self, student: StudentId) -> Result<OwnView, Error> {
+        self.ask(|reply| Request::Own { student, reply }).await
     }
 
     /// The records as they stand: of a lesson that runs, worked out at this moment.

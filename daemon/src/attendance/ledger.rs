@@ -1,6 +1,8 @@
 //! The records of a lesson: written when it ends, written anew when something more is heard,
 //! corrected by people.
 
+use std::collections::BTreeSet;
+
 use alfarid_protocol::{
     id::{LessonId, StudentId},
     time::Timestamp,
@@ -8,7 +10,7 @@ use alfarid_protocol::{
 use rusqlite::{Connection, Transaction};
 
 use super::{
-    Correction, Error, KEPT_DAYS, Record, Sheet, Status, Thresholds, access,
+    Correction, Error, KEPT_DAYS, OwnView, Record, Sheet, Status, Thresholds, access,
     roll::{self, Connected, Line},
     store::{
         heard,
@@ -16,7 +18,7 @@ use super::{
         record,
     },
 };
-use crate::{clock::Clock, db::DbError, identity::Person};
+use crate::{clock::Clock, db::DbError, identity::Person, roster};
 
 /// The meeting of `lesson`.
 pub(super) fn meeting(c: &Connection, lesson: LessonId) -> Result<Kept, Error> {
@@ -36,7 +38,7 @@ pub(super) fn close(
     if kept.window.end_at.is_some() {
         return Ok(());
     }
-    heard::touch_pages(tx, ended_at)?;
+    heard::end_pages(tx, lesson, ended_at)?;
     kept.window.end_at = Some(ended_at);
     let lines = roll::call(tx, &kept, connected)?;
     meeting::close(tx, lesson, ended_at, thresholds)?;
@@ -180,6 +182,28 @@ pub(super) fn correct(
         record::write(tx, clock, said.lesson, &record)?;
     }
     Ok(record)
+}
+
+/// What a student sees of themselves.
+pub(super) fn own(
+    c: &Connection,
+    student: StudentId,
+    connected: &Connected,
+) -> Result<OwnView, Error> {
+    let known = roster::store::student(c, student)?.ok_or(Error::NoSuchStudent(student))?;
+    let class = known.class_id.map(|class| roster::store::class(c, class)).transpose()?.flatten();
+    let lessons = roll::lessons_of(c, &BTreeSet::from([student]))?;
+    let lesson = match lessons.get(&student) {
+        Some(lesson) => {
+            let kept = meeting(c, *lesson)?;
+            let is_theirs = |line: &&Line| line.student.id == student;
+            let line = roll::call(c, &kept, connected)?.into_iter().find(|line| is_theirs(&line));
+            let is_here = line.is_some_and(|line| line.presence.is_here());
+            Some(meeting::own(c, &kept, is_here)?)
+        }
+        None => None,
+    };
+    Ok(OwnView { full_name: known.full_name, class_name: class.map(|class| class.name), lesson })
 }
 
 /// Box time was corrected: what was measured by it since `from` moves along.

@@ -1,12 +1,12 @@
 //! What the actor is asked, and by whom.
 
 use alfarid_protocol::{
-    id::{ClassId, LessonId, SpanId, StudentId, TeacherId},
+    id::{ClassId, LessonId, StudentId, TeacherId},
     time::Timestamp,
 };
 use tokio::sync::oneshot;
 
-use super::{Change, Error, Meeting, Move, PersonView, Record, Sheet, Status, Summary};
+use super::{Change, Error, Meeting, Move, OwnView, PersonView, Record, Sheet, Status, Summary};
 use crate::{identity::Person, roster::Class};
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -51,15 +51,10 @@ pub(super) enum Request {
         lesson: LessonId,
         reply: Reply<Vec<Change>>,
     },
-    // From students' pages.
-    PageOpened {
-        lesson: LessonId,
+    // From students.
+    Own {
         student: StudentId,
-        reply: Reply<SpanId>,
-    },
-    PageClosed {
-        page: SpanId,
-        reply: Reply<()>,
+        reply: Reply<OwnView>,
     },
     // From people.
     Sheet {

@@ -1,9 +1,9 @@
 //! The roll of one lesson: everybody's presence, worked out from what is stored.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use alfarid_protocol::{
-    id::{BootId, MachineId},
+    id::{BootId, LessonId, MachineId, StudentId},
     time::Timestamp,
 };
 use rusqlite::Connection;
@@ -97,11 +97,36 @@ pub(super) fn people(
             machine_id: machine,
             machine_name: machine.map(|id| seat::machine_name(c, id)).transpose()?.flatten(),
             state,
+            present_by: presence.by,
             joined_at: presence.joined_at(),
             since_at,
         });
     }
     Ok(people)
+}
+
+/// The running lesson that each of `students` is in: of several the one where they have a seat, or
+/// else the newest.
+pub(super) fn lessons_of(
+    c: &Connection,
+    students: &BTreeSet<StudentId>,
+) -> Result<BTreeMap<StudentId, LessonId>, DbError> {
+    let mut running = meeting::running(c)?;
+    running.sort_by_key(|kept| kept.window.start_at);
+    // With whether that is where they have a seat.
+    let mut found: BTreeMap<StudentId, (LessonId, bool)> = BTreeMap::new();
+    for kept in &running {
+        let seats = seat::seats(c, kept.lesson)?;
+        for student in meeting::students(c, kept)?.iter().map(|student| student.id) {
+            let is_theirs = |seat: &Seat| seat.seating.student == student && seat.is_current();
+            let is_seated = seats.iter().any(is_theirs);
+            let sits_elsewhere = found.get(&student).is_some_and(|(_, is_seated)| *is_seated);
+            if students.contains(&student) && (is_seated || !sits_elsewhere) {
+                found.insert(student, (kept.lesson, is_seated));
+            }
+        }
+    }
+    Ok(found.into_iter().map(|(student, (lesson, _))| (student, lesson)).collect())
 }
 
 /// When `machine` was in use, in box time, from about `since` on. `boot` is the one it is

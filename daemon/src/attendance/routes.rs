@@ -1,6 +1,7 @@
 //! Attendance over HTTP.
 
 mod files;
+mod own;
 
 use alfarid_protocol::id::{ClassId, LessonId, MachineId, StudentId};
 use axum::{
@@ -31,6 +32,7 @@ where
     identity::Handle: FromRef<S>,
 {
     OpenApiRouter::new()
+        .routes(routes!(own::show_own_lesson))
         .routes(routes!(list_lesson_people))
         .routes(routes!(change_lesson_seat))
         .routes(routes!(show_lesson_attendance))

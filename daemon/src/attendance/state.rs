@@ -12,7 +12,7 @@ use alfarid_protocol::{
 };
 
 use super::{
-    Status, Thresholds,
+    Source, Status, Thresholds,
     span::{Span, union},
 };
 
@@ -154,6 +154,8 @@ pub(super) struct Seating {
 pub(super) struct Presence {
     /// Apart and in order, all within the lesson.
     pub spans: Vec<Span>,
+    /// What goes on of it; `None`: nothing does.
+    pub by: Option<Source>,
 }
 
 impl Presence {
@@ -169,8 +171,14 @@ impl Presence {
         let at_machines = seatings.iter().filter(|s| s.student == student).flat_map(|seating| {
             used(seating.machine).into_iter().filter_map(|span| span.clip(seating.span))
         });
-        let spans = at_machines.chain(pages).filter_map(|span| span.clip(window.span())).collect();
-        Self { spans: union(spans) }
+        let within = |span: Span| span.clip(window.span());
+        let mut spans: Vec<_> = at_machines.filter_map(within).collect();
+        let pages: Vec<_> = pages.filter_map(within).collect();
+        let goes_on = |spans: &[Span]| spans.iter().any(|span| span.to_at.is_none());
+        let by_page = goes_on(&pages).then_some(Source::Page);
+        let by = if goes_on(&spans) { Some(Source::Machine) } else { by_page };
+        spans.extend(pages);
+        Self { spans: union(spans), by }
     }
 
     pub(super) fn joined_at(&self) -> Option<Timestamp> {
@@ -183,7 +191,7 @@ impl Presence {
     }
 
     pub(super) fn is_here(&self) -> bool {
-        self.spans.last().is_some_and(|span| span.to_at.is_none())
+        self.by.is_some()
     }
 
     pub(super) fn millis(&self, now: Timestamp) -> i64 {
@@ -252,7 +260,7 @@ mod tests {
         let span = |(from, to): &(i64, Option<i64>)| {
             Span::new(Timestamp(from * MINUTE), to.map(|to| Timestamp(to * MINUTE)))
         };
-        Presence { spans: spans.iter().map(span).collect() }
+        Presence { spans: spans.iter().map(span).collect(), by: None }
     }
 
     #[track_caller]

@@ -27,6 +27,7 @@ const STEPS: &[(&str, &str)] = steps![
     "0005_lesson",
     "0006_attendance",
     "0007_recording",
+    "0008_student_sign_in",
 ];
 
 /// Brings the database up to this build. Returns (from, to) if anything was to be done.

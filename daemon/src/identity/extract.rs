@@ -1,13 +1,15 @@
-//! Axum extractors: a handler that names [`Signed`] or [`Admin`] cannot be reached without one.
+//! Axum extractors: a handler that names [`Signed`], [`Admin`] or [`Student`] cannot be reached
+//! without one. Whoever asks for a person refuses a student, and the other way round.
 
 use std::convert::Infallible;
 
+use alfarid_protocol::id::StudentId;
 use axum::{
     extract::{FromRef, FromRequestParts},
     http::{header, request::Parts},
 };
 
-use super::{Handle, Person, SessionEnd};
+use super::{Handle, Person, SessionEnd, Who};
 use crate::http::Problem;
 
 /// `__Host-`: sent only by HTTPS, only to this very host, for every path.
@@ -20,17 +22,22 @@ pub const DEVICE_COOKIE: &str = "__Host-alfarid-device";
 #[derive(Clone, Debug)]
 pub struct Signed(pub Person);
 
-/// Somebody who is logged in, for a connection that stays open: it ends when `session` does.
+/// A student who is signed in.
+#[derive(Clone, Copy, Debug)]
+pub struct Student(pub StudentId);
+
+/// A person or a student who is signed in, for a connection that stays open: it ends when
+/// `session` does.
 #[derive(Debug)]
 pub struct Staying {
-    pub person: Person,
+    pub who: Who,
     pub session: SessionEnd,
 }
 
-/// Somebody who may be logged in or not. Never refuses: what a page is told first has to come
+/// Somebody who may be signed in or not. Never refuses: what a page is told first has to come
 /// even when people cannot be read.
 #[derive(Clone, Debug)]
-pub struct Visitor(pub Option<Person>);
+pub struct Visitor(pub Option<Who>);
 
 /// An admin who is logged in.
 #[derive(Clone, Debug)]
@@ -44,10 +51,30 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let identity = Handle::from_ref(state);
-        let token = session_token(parts).ok_or_else(not_signed_in)?;
-        let person = identity.person_of_session(token).await.map_err(|e| Problem::internal(&e))?;
-        person.map(Self).ok_or_else(not_signed_in)
+        match who(parts, &Handle::from_ref(state)).await? {
+            Who::Person(person) => Ok(Self(person)),
+            Who::Student(_) => Err(Problem::forbidden(
+                "not_for_students",
+                "This is for teachers. Students have a page of their own.",
+            )),
+        }
+    }
+}
+
+impl<S> FromRequestParts<S> for Student
+where
+    S: Send + Sync,
+    Handle: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match who(parts, &Handle::from_ref(state)).await? {
+            Who::Student(student) => Ok(Self(student.id)),
+            Who::Person(_) => {
+                Err(Problem::forbidden("students_only", "This is for students who are signed in."))
+            }
+        }
     }
 }
 
@@ -62,8 +89,8 @@ where
         let identity = Handle::from_ref(state);
         let token = session_token(parts).ok_or_else(not_signed_in)?;
         let followed = identity.follow_session(token).await.map_err(|e| Problem::internal(&e))?;
-        let (person, session) = followed.ok_or_else(not_signed_in)?;
-        Ok(Self { person, session })
+        let (who, session) = followed.ok_or_else(not_signed_in)?;
+        Ok(Self { who, session })
     }
 }
 
@@ -75,8 +102,7 @@ where
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        let signed = Signed::from_request_parts(parts, state).await;
-        Ok(Self(signed.ok().map(|Signed(person)| person)))
+        Ok(Self(who(parts, &Handle::from_ref(state)).await.ok()))
     }
 }
 
@@ -94,6 +120,12 @@ where
         }
         Err(Problem::forbidden("admins_only", "Only an admin of this site may do this."))
     }
+}
+
+async fn who(parts: &Parts, identity: &Handle) -> Result<Who, Problem> {
+    let token = session_token(parts).ok_or_else(not_signed_in)?;
+    let who = identity.who_of_session(token).await.map_err(|e| Problem::internal(&e))?;
+    who.ok_or_else(not_signed_in)
 }
 
 /// The session cookie of a request, if it brings one.

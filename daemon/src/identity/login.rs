@@ -21,6 +21,8 @@ pub struct Credentials {
     pub from: IpAddr,
     /// The browser's device cookie, if it has one.
     pub device: Option<Secret>,
+    /// The session that this browser has had so far.
+    pub former: Option<Secret>,
 }
 
 /// A fresh session: the tokens go into the browser's cookies and are kept nowhere else.
@@ -62,9 +64,10 @@ impl Handle {
     }
 
     /// Opens a session for whoever knows the password. An unknown address takes as long as a
-    /// wrong password.
+    /// wrong password. What this browser was signed in as before is over: a browser is one person's
+    /// at a time.
     pub async fn log_in(&self, credentials: Credentials) -> Result<LoggedIn, Error> {
-        let Credentials { email, password, browser_time, from, device } = credentials;
+        let Credentials { email, password, browser_time, from, device, former } = credentials;
         let email = email.trim().to_lowercase();
         let accounts = self.accounts_of_device(device.as_ref()).await?;
         // Only what we gave out ourselves is taken up again.
@@ -79,10 +82,12 @@ impl Handle {
         let person = person.filter(|_| is_right).ok_or(Error::WrongCredentials)?;
         self.forgive(&attempt);
         self.take_time(browser_time);
-        self.open_session(person, device).await
+        let logged_in = self.open_session(person, device).await?;
+        self.leave(former).await?;
+        Ok(logged_in)
     }
 
-    /// Ends the session of this cookie, if it is one.
+    /// Ends the session of this cookie, if it is one, whether a person's or a student's.
     pub async fn log_out(&self, token: &str) -> Result<(), Error> {
         self.end_session(sha256(token)).await
     }
@@ -103,6 +108,25 @@ impl Handle {
     pub(super) fn forgive(&self, attempt: &Attempt) {
         let now = self.clock.monotonic();
         self.slowdown.lock().unwrap_or_else(PoisonError::into_inner).forgive(attempt, now);
+    }
+
+    pub(super) fn admit_code(&self, from: IpAddr) -> Result<(), Error> {
+        let now = self.clock.monotonic();
+        let mut slowdown = self.slowdown.lock().unwrap_or_else(PoisonError::into_inner);
+        slowdown.admit_code(from, now).map_err(|wait| Error::SlowDown { wait: round_up(wait) })
+    }
+
+    pub(super) fn forgive_code(&self, from: IpAddr) {
+        let now = self.clock.monotonic();
+        self.slowdown.lock().unwrap_or_else(PoisonError::into_inner).forgive_code(from, now);
+    }
+
+    /// The session that a browser had before it got another one.
+    pub(super) async fn leave(&self, former: Option<Secret>) -> Result<(), Error> {
+        match former {
+            Some(former) => self.log_out(&former).await,
+            None => Ok(()),
+        }
     }
 
     async fn accounts_of_device(&self, device: Option<&Secret>) -> Result<Vec<String>, Error> {

@@ -1,4 +1,4 @@
-//! Passwords: argon2id, a few at a time.
+//! Passwords: argon2id, a few at a time, and students' codes with them ([`super::students`]).
 //!
 //! Hashing is meant to be slow and large. So it runs off the async threads, at most [`AT_ONCE`]
 //! at a time, with at most [`WAITING`] more in the queue: a storm of log-ins, meant or not, slows
@@ -90,7 +90,7 @@ impl Passwords {
         .await
     }
 
-    async fn run<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, password_hash::Error> + Send + 'static,
     ) -> Result<T, Error> {

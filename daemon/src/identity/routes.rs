@@ -18,6 +18,7 @@ where
 {
     OpenApiRouter::new()
         .routes(routes!(session::create_session, session::delete_session))
+        .routes(routes!(session::create_student_session))
         .routes(routes!(me::update_me))
         .routes(routes!(me::create_stream_key, me::delete_stream_key))
         .routes(routes!(teachers::list_teachers, teachers::create_teacher))
@@ -35,6 +36,7 @@ impl From<Error> for Problem {
             Error::LastAdmin => Self::conflict("last_admin", detail),
             Error::NoSuchTeacher(_) => Self::not_found("no_such_teacher", detail),
             Error::SlowDown { wait } => Self::slow_down("slow_down", detail, wait.as_secs()),
+            Error::WrongCode => Self::unauthorized("sign_in_code_wrong", detail),
             Error::WrongCredentials => Self::unauthorized("wrong_credentials", detail),
             Error::WrongPassword => Self::forbidden("wrong_password", detail),
             Error::Db(_) | Error::Hash(_) | Error::NoRandomness(_) => Self::internal(&error),

@@ -1,4 +1,4 @@
-//! Wrong passwords slow down, and never lock anybody out.
+//! Wrong passwords and wrong codes slow down, and never lock anybody out.
 //!
 //! ```text
 //!   a browser that has logged in to this account before     counted by itself alone
@@ -6,11 +6,17 @@
 //!   any other browser ──┬── its address: some tries are free, then 1 s, 2 s, 4 s .. 30 s between
 //!                       └── the account: some are free, then one try a second for all strangers
 //!                           together, each address in its turn
+//!
+//!   a student's code ── its address: tries for a whole class are free, then up to 5 s between
 //! ```
 //!
 //! So whoever guesses at a teacher's password slows down themselves and other strangers; the
 //! teacher's own browser does not notice, and even on a strange one their turn comes, after as
 //! many seconds as addresses are guessing.
+//!
+//! A code names no account: whoever guesses, guesses at all of a school's together. A thousand codes
+//! of 40 bits are not found in a lifetime at one try in five seconds, and so a class that mistypes
+//! behind one address need not wait for longer.
 //!
 //! Every try is counted when it begins, not when it has failed: a hundred at once are a hundred.
 //! What is counted is forgotten after a quarter of an hour of peace. All time here is monotonic,
@@ -23,17 +29,26 @@ use std::{
     time::Duration,
 };
 
-/// Tries of one browser or address before it has to wait: people mistype, and a staff room may
-/// share one address.
-const FREE_TRIES: u32 = 10;
+/// What tries from one place are measured by.
+#[derive(Clone, Copy, Debug)]
+struct Measure {
+    /// Tries before it has to wait.
+    free: u32,
+    /// Doubling from a second.
+    longest_wait: Duration,
+}
+
+/// People mistype, and a staff room may share one address.
+const PASSWORDS: Measure = Measure { free: 10, longest_wait: Duration::from_secs(30) };
+
+/// A class may share one address, and each of it mistypes once.
+const CODES: Measure = Measure { free: 30, longest_wait: Duration::from_secs(5) };
 
 /// Tries of all strangers at one account before they queue.
 const FREE_STRANGERS: u32 = 20;
 
 /// Between tries of strangers at one account: 86 400 guesses a day, against 8 characters.
 const TURN: Duration = Duration::from_secs(1);
-
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 const FORGOTTEN_AFTER: Duration = Duration::from_mins(15);
 
@@ -61,23 +76,32 @@ pub(super) struct Slowdown {
     devices: Table<[u8; 32], Tries>,
     addresses: Table<IpAddr, Tries>,
     accounts: Table<String, Strangers>,
+    codes: Table<IpAddr, Tries>,
 }
 
 impl Slowdown {
     /// Counts a try and lets it go on, or says how long to wait: then nothing is counted.
     pub(super) fn admit(&mut self, attempt: &Attempt, now: Duration) -> Result<(), Duration> {
         if let Some(device) = attempt.known_device {
-            let tries = self.devices.entry(device, now);
-            tries.wait(now).map_or(Ok(()), Err)?;
-            tries.count(now);
-            return Ok(());
+            return self.devices.entry(device, now).admit(PASSWORDS, now);
         }
         let network = network(attempt.from);
         let tries = self.addresses.entry(network, now);
-        tries.wait(now).map_or(Ok(()), Err)?;
+        tries.wait(PASSWORDS, now).map_or(Ok(()), Err)?;
         self.accounts.entry(attempt.account.clone(), now).take_turn(network, now)?;
         tries.count(now);
         Ok(())
+    }
+
+    /// As [`Slowdown::admit`], of a student's code.
+    pub(super) fn admit_code(&mut self, from: IpAddr, now: Duration) -> Result<(), Duration> {
+        self.codes.entry(network(from), now).admit(CODES, now)
+    }
+
+    /// The code was right.
+    pub(super) fn forgive_code(&mut self, from: IpAddr, now: Duration) {
+        let tries = self.codes.entry(network(from), now);
+        tries.count = tries.count.saturating_sub(1);
     }
 
     /// The try was no guess.
@@ -110,10 +134,16 @@ struct Tries {
 }
 
 impl Tries {
-    fn wait(&self, now: Duration) -> Option<Duration> {
-        let over = self.count.checked_sub(FREE_TRIES)?;
+    fn admit(&mut self, by: Measure, now: Duration) -> Result<(), Duration> {
+        self.wait(by, now).map_or(Ok(()), Err)?;
+        self.count(now);
+        Ok(())
+    }
+
+    fn wait(&self, by: Measure, now: Duration) -> Option<Duration> {
+        let over = self.count.checked_sub(by.free)?;
         let wait = Duration::from_secs(1_u64.checked_shl(over).unwrap_or(u64::MAX));
-        let until = self.last + wait.min(LONGEST_WAIT);
+        let until = self.last + wait.min(by.longest_wait);
         until.checked_sub(now).filter(|wait| !wait.is_zero())
     }
 
@@ -233,7 +263,7 @@ mod tests {
     #[test]
     fn one_address_waits_longer_and_longer_but_never_for_ever() {
         let mut slowdown = Slowdown::default();
-        for _ in 0..FREE_TRIES {
+        for _ in 0..PASSWORDS.free {
             slowdown.admit(&stranger(1), START).unwrap();
         }
         let mut now = START;
@@ -296,7 +326,7 @@ mod tests {
     #[test]
     fn a_right_password_forgives_that_try_and_no_other() {
         let mut slowdown = Slowdown::default();
-        for _ in 0..FREE_TRIES - 1 {
+        for _ in 0..PASSWORDS.free - 1 {
             slowdown.admit(&stranger(1), START).unwrap();
         }
         for _ in 0..50 {
@@ -306,6 +336,28 @@ mod tests {
         }
         slowdown.admit(&stranger(1), START).unwrap();
         assert!(slowdown.admit(&stranger(1), START).is_err());
+    }
+
+    #[test]
+    fn a_class_that_mistypes_waits_for_seconds_and_a_right_code_costs_it_nothing() {
+        let mut slowdown = Slowdown::default();
+        let class = stranger(1).from;
+        for _ in 0..CODES.free {
+            slowdown.admit_code(class, START).unwrap();
+        }
+        let mut now = START;
+        for wait in [1, 2, 4, 5, 5] {
+            assert_eq!(slowdown.admit_code(class, now), Err(SECOND * wait));
+            now += SECOND * wait;
+            slowdown.admit_code(class, now).unwrap();
+        }
+        // Others do not wait for it, nor does a teacher who has a password to type there.
+        assert_eq!(slowdown.admit_code(stranger(2).from, now), Ok(()));
+        assert_eq!(slowdown.admit(&stranger(1), now), Ok(()));
+        for _ in 0..100 {
+            slowdown.admit_code(stranger(3).from, now).unwrap();
+            slowdown.forgive_code(stranger(3).from, now);
+        }
     }
 
     #[test]

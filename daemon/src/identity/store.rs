@@ -1,4 +1,6 @@
-//! All SQL about people.
+//! All SQL about people; about students who sign in: [`students`].
+
+pub(super) mod students;
 
 use alfarid_protocol::{id::TeacherId, time::Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
@@ -177,9 +179,10 @@ pub(super) fn touch_session(
     Ok(())
 }
 
+/// Whosever it is.
 pub(super) fn delete_session(tx: &Transaction<'_>, token_sha256: &[u8; 32]) -> Result<(), DbError> {
     tx.prepare_cached("DELETE FROM sessions WHERE token_sha256 = ?1")?.execute([token_sha256])?;
-    Ok(())
+    students::delete_session(tx, token_sha256)
 }
 
 const TEACHER: &str = "SELECT id, email, full_name, department, role, is_active,

@@ -5,7 +5,7 @@ use alfarid_protocol::id::{ClassId, TeacherId};
 use super::{Class, Error, Handle, class_to_change, store};
 use crate::{
     field::{self, Change, FieldCode, Invalid},
-    identity::{Person, audit},
+    identity::{self, Ended, Person, audit},
 };
 
 const LONGEST_NAME: usize = 100;
@@ -115,17 +115,23 @@ impl Handle {
     /// takes them up again. A class that has had lessons stays.
     pub async fn delete_class(&self, person: &Person, id: ClassId) -> Result<(), Error> {
         let (person, clock) = (person.clone(), self.clock.clone());
-        self.db
+        let ended = self
+            .db
             .write(move |tx| {
                 class_to_change(tx, &person, id)?;
                 if store::has_class_lessons(tx, id)? {
                     return Err(Error::ClassHasLessons(id));
                 }
+                let mut ended = Ended::default();
+                for student in store::students_of_class(tx, id)? {
+                    ended.and(identity::shut_out(tx, student.id)?);
+                }
                 store::delete_class(tx, id, clock.now())?;
                 audit::write(tx, &clock, &audit::Entry::new(person.id, "class_deleted", &id))?;
-                Ok::<_, Error>(())
+                Ok::<_, Error>(ended)
             })
             .await?;
+        self.identity.ended(&ended);
         self.changed(id);
         Ok(())
     }

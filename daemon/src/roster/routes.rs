@@ -2,6 +2,7 @@
 
 mod answers;
 mod classes;
+mod codes;
 mod files;
 mod rooms;
 mod students;
@@ -25,6 +26,7 @@ where
         .routes(routes!(classes::show_class, classes::update_class, classes::delete_class))
         .routes(routes!(classes::show_seating, classes::replace_seating))
         .routes(routes!(students::list_students, students::create_student))
+        .routes(routes!(codes::create_student_codes))
         .routes(routes!(files::preview_import))
         .routes(routes!(files::import_students))
         .routes(routes!(files::export_students_csv))
@@ -42,6 +44,7 @@ impl From<Error> for Problem {
             Error::ClassHasLessons(_) => Self::conflict("class_has_lessons", detail),
             Error::Db(_) => Self::internal(&error),
             Error::File(error) => error.into(),
+            Error::Identity(error) => error.into(),
             Error::ImportHasBadLines { .. } => Self::unprocessable("import_has_bad_lines", detail),
             Error::Invalid(invalid) => invalid.into(),
             Error::LastRoom => Self::conflict("last_room", detail),

@@ -6,7 +6,7 @@ use rusqlite::Transaction;
 use super::{Error, Handle, Student, class_to_change, store};
 use crate::{
     field::{self, Change, Invalid},
-    identity::{Person, audit},
+    identity::{self, Ended, Person, audit},
 };
 
 pub(super) const LONGEST_NUMBER: usize = 50;
@@ -100,7 +100,7 @@ impl Handle {
         let name = name.map(|n| field::line("full_name", n, LONGEST_NAME)).transpose()?;
         let email = change.email.parse(|email| parse_email(Some(&email)))?;
         let (person, clock) = (person.clone(), self.clock.clone());
-        let (old_class, student) = self
+        let (old_class, student, ended) = self
             .db
             .write(move |tx| {
                 let old = student_to_change(tx, &person, id)?;
@@ -119,9 +119,12 @@ impl Handle {
                 move_student(tx, &person, &old, &student)?;
                 store::save_student(tx, &student, clock.now())?;
                 audit_change(tx, &clock, &person, "student_changed", id)?;
-                Ok((old.class_id, student))
+                let has_left = old.is_active && !student.is_active;
+                let ended = if has_left { identity::shut_out(tx, id)? } else { Ended::default() };
+                Ok((old.class_id, student, ended))
             })
             .await?;
+        self.identity.ended(&ended);
         let new_class = student.class_id.filter(|new| Some(*new) != old_class);
         for class in old_class.into_iter().chain(new_class) {
             self.changed(class);
@@ -129,7 +132,8 @@ impl Handle {
         Ok(student)
     }
 
-    /// Who left is deactivated and has no seat; lessons they were in keep them.
+    /// Who left is deactivated, has no seat, and is signed in nowhere; lessons they were in keep
+    /// them.
     pub async fn deactivate_student(&self, person: &Person, id: StudentId) -> Result<(), Error> {
         let change = StudentChange { is_active: Some(false), ..StudentChange::default() };
         self.change_student(person, id, change).await.map(drop)

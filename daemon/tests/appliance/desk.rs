@@ -21,6 +21,7 @@ pub(crate) const PASSWORD: &str = "correct horse battery";
 const MORNING: i64 = 1_800_000_000_000;
 
 /// Keeps cookies as a browser does.
+#[derive(Clone)]
 pub(crate) struct Desk {
     address: SocketAddr,
     /// `name=value` of each.

@@ -1,11 +1,16 @@
 //! A small school for tests: a real database in a directory of its own, a clock in hand, one room
-//! of machines, one class, a few teachers, and the routers of `lesson` and `attendance`.
+//! of machines, one class, a few teachers, and the routers of `lesson`, of `attendance` and of what
+//! a student needs to be in one.
 
 #![expect(dead_code, reason = "shared by several test files")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+#[path = "../support/page.rs"]
+pub(crate) mod page;
+
 use std::{
     collections::{BTreeMap, HashMap},
+    net::SocketAddr,
     sync::Arc,
     time::Duration,
 };
@@ -20,10 +25,14 @@ use alfarid_daemon::{
     events::{Event, Events, Listener},
     floor::Floor,
     health::Health,
+    http::{
+        Peer,
+        live::{self, Live},
+    },
     identity::{self, Language, Person, Role},
     lesson,
     machines::{self, PresenceMessage},
-    recording, settings,
+    recording, roster, settings,
 };
 use alfarid_protocol::{
     id::{BootId, ClassId, LessonId, MachineId, RoomId, SpanId, StudentId, TeacherId},
@@ -31,10 +40,11 @@ use alfarid_protocol::{
     time::Timestamp,
 };
 use axum::{
-    Router,
+    Extension, Router,
     body::Body,
     extract::FromRef,
     http::{Request, StatusCode, header},
+    response::Response,
 };
 use http_body_util::BodyExt;
 use rusqlite::params;
@@ -43,6 +53,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use self::page::Page;
 
 /// Monday, 2027-02-01, nine o'clock UTC.
 pub(crate) const NINE: Timestamp = Timestamp(1_801_472_400_000);
@@ -55,6 +67,8 @@ struct Routed {
     lessons: lesson::Handle,
     attendance: attendance::Handle,
     people: identity::Handle,
+    roster: roster::Handle,
+    live: Live,
 }
 
 /// How many live pages each teacher has open.
@@ -80,6 +94,8 @@ pub(crate) struct Opened {
     pub(crate) attendance: attendance::Handle,
     pub(crate) broadcast: broadcast::Handle,
     pub(crate) recording: recording::Handle,
+    /// Of students.
+    pub(crate) pages: attendance::Pages,
     presence: mpsc::Sender<PresenceMessage>,
     router: Router,
     recorders: Option<recording::Service>,
@@ -159,6 +175,16 @@ impl School {
     pub(crate) async fn unseat(&self, student: usize, lesson: LessonId) {
         let seat = Move { student: self.students[student], machine: None, mode: Mode::WasWrong };
         self.opened.attendance.move_seat(lesson, seat, &self.admin()).await.unwrap();
+    }
+
+    /// A student sits nowhere when this class is in this room.
+    pub(crate) async fn without_seat(&self, student: usize) {
+        let id = self.students[student].to_string();
+        let write = move |tx: &rusqlite::Transaction<'_>| {
+            tx.execute("DELETE FROM seatings WHERE student_id = ?1", [&id])?;
+            Ok::<_, DbError>(())
+        };
+        self.floor.db.write(write).await.unwrap();
     }
 
     /// The lines of every `events` file among the recordings.
@@ -248,8 +274,33 @@ impl School {
         self.call("teacher", "GET", path, Value::Null).await
     }
 
-    /// As `who`: teacher, colleague, admin or a stranger.
+    /// As `who`: teacher, colleague, admin or a stranger; or a student who has signed in.
     pub(crate) async fn call(&self, who: &str, method: &str, path: &str, body: Value) -> Answer {
+        let response = self.send(who, method, path, body).await;
+        let status = response.status();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes().to_vec();
+        Answer { status, bytes }
+    }
+
+    /// A student signs in by a code that the teacher has just made. Returns as whom to call.
+    pub(crate) async fn sign_in(&self, student: usize) -> String {
+        let codes = format!("/classes/{}/codes", self.class);
+        let wish = serde_json::json!({ "student_ids": [self.students[student]] });
+        let made = self.post(&codes, wish).await.expect(StatusCode::CREATED);
+        let typed = serde_json::json!({ "code": made["items"][0]["code"] });
+        let signed_in = self.send("nobody", "POST", "/session/student", typed).await;
+        assert_eq!(signed_in.status(), StatusCode::OK);
+        let cookie = signed_in.headers()[header::SET_COOKIE].to_str().unwrap();
+        let (_, session) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+        session.to_owned()
+    }
+
+    /// The live page of `who`.
+    pub(crate) async fn page(&self, who: &str) -> Page {
+        Page::open(self.opened.router.clone(), who).await
+    }
+
+    async fn send(&self, who: &str, method: &str, path: &str, body: Value) -> Response {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("/api/v1{path}"))
@@ -261,10 +312,7 @@ impl School {
             Body::from(body.to_string())
         };
         let request = request.body(body).unwrap();
-        let response = self.opened.router.clone().oneshot(request).await.unwrap();
-        let status = response.status();
-        let bytes = response.into_body().collect().await.unwrap().to_bytes().to_vec();
-        Answer { status, bytes }
+        self.opened.router.clone().oneshot(request).await.unwrap()
     }
 
     /// Starts a lesson of 45 minutes for the whole room.
@@ -426,7 +474,8 @@ async fn open(floor: &Floor, pages: &Pages) -> Opened {
     // What machines say comes from the tests and not over the network.
     let (presence, outlet) = mpsc::channel(64);
     let settings = settings::Handle::open(floor.db.clone(), floor.clock.clone()).await.unwrap();
-    let (attendance, roll) = attendance::new(floor, settings.clone(), outlet);
+    let students = attendance::Pages::new(floor.clock.clone());
+    let (attendance, roll) = attendance::new(floor, settings.clone(), outlet, students.clone());
     let others = lesson::Others {
         attendance: attendance.clone(),
         broadcast: broadcast.clone(),
@@ -440,11 +489,45 @@ async fn open(floor: &Floor, pages: &Pages) -> Opened {
         tokio::spawn(roll.run(stopping.clone())),
         tokio::spawn(life.run(stopping.clone())),
     ];
-    let state = Routed { lessons: lessons.clone(), attendance: attendance.clone(), people };
-    let router = lesson::routes::<Routed>().merge(attendance::routes()).with_state(state).into();
-    let running = Running { stopping, tasks };
-    let recorders = Some(recorders);
-    Opened { lessons, attendance, broadcast, recording, presence, router, recorders, running }
+    let state = Routed {
+        lessons: lessons.clone(),
+        attendance: attendance.clone(),
+        roster: roster::Handle::open(floor, people.clone(), roster::Connected::channel().1)
+            .await
+            .unwrap(),
+        people,
+        live: Live::new(floor.events.clone(), floor.clock.clone(), students.clone()),
+    };
+    let router = router(state, stopping.clone());
+    let (running, recorders) = (Running { stopping, tasks }, Some(recorders));
+    let pages = students;
+    Opened {
+        lessons,
+        attendance,
+        broadcast,
+        recording,
+        pages,
+        presence,
+        router,
+        recorders,
+        running,
+    }
+}
+
+/// As a browser on the LAN sees it.
+fn router(state: Routed, closing: CancellationToken) -> Router {
+    let peer = Peer {
+        address: SocketAddr::from(([10, 0, 0, 7], 50_000)),
+        local: SocketAddr::from(([10, 0, 0, 1], 443)),
+        certificate: None,
+        closing,
+    };
+    let routes = lesson::routes::<Routed>()
+        .merge(attendance::routes())
+        .merge(identity::routes())
+        .merge(roster::routes())
+        .merge(live::routes());
+    Router::from(routes.with_state(state)).layer(Extension(peer))
 }
 
 impl Opened {

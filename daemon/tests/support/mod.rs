@@ -11,6 +11,7 @@ pub(crate) mod page;
 use std::{io, net::SocketAddr, sync::Arc};
 
 use alfarid_daemon::{
+    attendance,
     clock::{Clock, Evidence},
     config::Config,
     db::Db,
@@ -37,6 +38,8 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use utoipa_axum::router::OpenApiRouter;
+
+use self::page::Page;
 
 /// 2027-01-15T08:00:00Z.
 pub(crate) const MORNING: Timestamp = Timestamp(1_800_000_000_000);
@@ -125,8 +128,9 @@ impl TestBox {
         let identity = identity::Handle::new(floor.db.clone(), clock);
         let enrolment = enrolment::Handle::open(floor.clone(), identity.clone()).await.unwrap();
         let (_, connected) = roster::Connected::channel();
-        let roster = roster::Handle::open(&floor, connected).await.unwrap();
-        let live = Live::new(floor.events.clone(), floor.clock.clone());
+        let roster = roster::Handle::open(&floor, identity.clone(), connected).await.unwrap();
+        let pages = attendance::Pages::new(floor.clock.clone());
+        let live = Live::new(floor.events.clone(), floor.clock.clone(), pages);
         let state = State {
             live: live.clone(),
             identity: identity.clone(),
@@ -165,6 +169,12 @@ impl TestBox {
 
     pub(crate) fn browser_at(&self, address: &str) -> Browser {
         Browser { router: self.seen_by(address), cookies: Vec::new() }
+    }
+
+    /// A live page of a browser that is logged in.
+    pub(crate) async fn page(&self, browser: &Browser) -> Page {
+        let session = browser.cookie("__Host-alfarid").unwrap();
+        Page::open(self.seen_by("10.0.0.7:50000"), session).await
     }
 
     fn seen_by(&self, address: &str) -> Router {

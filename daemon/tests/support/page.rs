@@ -2,7 +2,9 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use futures_util::StreamExt;
+use axum::Router;
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{
@@ -10,23 +12,19 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest, protocol::frame::coding::CloseCode},
 };
 
-use super::{Browser, TestBox};
-
 /// How long a test waits for what must come: only ever used up by a failing test.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(crate) struct Page(WebSocketStream<TcpStream>);
 
 impl Page {
-    /// Opened by a browser that is logged in; the box has said hello.
-    pub(crate) async fn open(school: &TestBox, browser: &Browser) -> Self {
+    /// Opened by a browser that has this session; the box has said hello.
+    pub(crate) async fn open(router: Router, session: &str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = school.seen_by("10.0.0.7:50000");
         tokio::spawn(async move { axum::serve(listener, router).await });
         let url = format!("ws://{address}/api/v1/live");
         let mut request = url.into_client_request().unwrap();
-        let session = browser.cookie("__Host-alfarid").unwrap();
         let cookie = format!("__Host-alfarid={session}");
         request.headers_mut().insert("cookie", cookie.parse().unwrap());
         let stream = TcpStream::connect(address).await.unwrap();
@@ -38,16 +36,25 @@ impl Page {
 
     /// The type of the next event.
     pub(crate) async fn event(&mut self) -> String {
+        self.told().await["type"].as_str().unwrap().to_owned()
+    }
+
+    /// The next event.
+    pub(crate) async fn told(&mut self) -> Value {
         loop {
             match self.next().await {
-                Some(Message::Text(text)) => {
-                    let event: Value = serde_json::from_str(&text).unwrap();
-                    return event["type"].as_str().unwrap().to_owned();
-                }
+                Some(Message::Text(text)) => return serde_json::from_str(&text).unwrap(),
                 Some(Message::Close(_)) | None => panic!("the box closed the connection"),
                 Some(_) => {}
             }
         }
+    }
+
+    /// The box has heard of it at this moment.
+    pub(crate) async fn show_life(&mut self) {
+        self.0.send(Message::Ping(Bytes::new())).await.unwrap();
+        // An answer to it goes out after it was heard.
+        while !matches!(self.next().await.unwrap(), Message::Pong(_)) {}
     }
 
     /// How the box closes it, whatever it says before.

@@ -126,6 +126,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/classes/{id}/codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make sign-in codes for the students of a class, by name. A student's older code opens nothing
+         *     any more, and whoever was signed in by it is signed out.
+         */
+        post: operations["create_student_codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/classes/{id}/import": {
         parameters: {
             query?: never;
@@ -579,7 +599,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What changes, as it changes. */
+        /**
+         * What changes, as it changes. A student hears of their own lesson only, and is there while this is
+         *     open.
+         */
         get: operations["open_live"];
         put?: never;
         post?: never;
@@ -655,6 +678,23 @@ export interface paths {
         head?: never;
         /** Change one's own name, language or password. A new password logs all other browsers out. */
         patch: operations["update_me"];
+        trace?: never;
+    };
+    "/api/v1/me/lesson": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The signed-in student, and the lesson of theirs that is on now. */
+        get: operations["show_own_lesson"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/me/stream_key": {
@@ -824,10 +864,30 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Log in. */
+        /** Log in. Whoever was signed in in this browser before is signed out. */
         post: operations["create_session"];
-        /** Log out. */
+        /** Log out, as whomever this browser is signed in. */
         delete: operations["delete_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/student": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in as a student, until the school day is over. Whoever was signed in in this browser before
+         *     is signed out.
+         */
+        post: operations["create_student_session"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1184,6 +1244,7 @@ export interface components {
             faults: components["schemas"]["FaultState"][];
             session?: null | components["schemas"]["Person"];
             site_name?: string | null;
+            student?: null | components["schemas"]["SignedStudent"];
             version: string;
         };
         /**
@@ -1237,8 +1298,16 @@ export interface components {
             /** @description Whether anybody vouches for it. */
             sure: boolean;
         };
+        CodeForm: {
+            /** @description As it is printed. Small letters, spaces and hyphens make no difference. */
+            code: components["schemas"]["Secret"];
+        };
         /** @enum {string} */
         Codec: "h264" | "vp8" | "opus";
+        CodesForm: {
+            /** @description For whom; nobody named: for the whole class. */
+            student_ids?: components["schemas"]["StudentId"][] | null;
+        };
         /** @enum {string} */
         Column: "student_id" | "full_name" | "last_name" | "first_name" | "patronymic" | "email" | "ignored";
         CreatedSiteToken: components["schemas"]["SiteTokenRow"] & {
@@ -1472,6 +1541,7 @@ export interface components {
             joined_at: null | components["schemas"]["Timestamp"];
             machine_id: null | components["schemas"]["MachineId"];
             machine_name: string | null;
+            present_by: null | components["schemas"]["PresenceSource"];
             since_at: null | components["schemas"]["Timestamp"];
             state: components["schemas"]["PersonState"];
             student_id: components["schemas"]["StudentId"];
@@ -1593,6 +1663,7 @@ export interface components {
                 joined_at: null | components["schemas"]["Timestamp"];
                 machine_id: null | components["schemas"]["MachineId"];
                 machine_name: string | null;
+                present_by: null | components["schemas"]["PresenceSource"];
                 since_at: null | components["schemas"]["Timestamp"];
                 state: components["schemas"]["PersonState"];
                 student_id: components["schemas"]["StudentId"];
@@ -1671,6 +1742,20 @@ export interface components {
                 is_active: boolean;
                 /** @description The school's own number. */
                 student_id: string;
+            }[];
+        };
+        /** @description The body of every list. */
+        List_StudentCode: {
+            items: {
+                /**
+                 * @description What the student types. Shown this once.
+                 * @example 7KQ2-MVX9
+                 */
+                code: string;
+                full_name: string;
+                student_id: components["schemas"]["StudentId"];
+                /** @description The school's own number. */
+                student_number: string;
             }[];
         };
         /** @description The body of every list. */
@@ -1793,6 +1878,21 @@ export interface components {
             password: components["schemas"]["Secret"];
             role?: null | components["schemas"]["Role"];
         };
+        /** @description A running lesson as a student of it sees it. */
+        OwnLesson: {
+            id: components["schemas"]["LessonId"];
+            /** @description Whether they are counted as present at this moment. */
+            is_here: boolean;
+            start_at: components["schemas"]["Timestamp"];
+            teacher_name: string;
+            title: string;
+        };
+        /** @description What a student sees of themselves. */
+        OwnPage: {
+            class_name: string | null;
+            full_name: string;
+            lesson: null | components["schemas"]["OwnLesson"];
+        };
         /** @description Somebody who is logged in. */
         Person: {
             email: string;
@@ -1819,6 +1919,11 @@ export interface components {
             line: number;
             student_id: string;
         };
+        /**
+         * @description What shows that a student is there: the machine where they sit before a page of their own.
+         * @enum {string}
+         */
+        PresenceSource: "machine" | "page";
         /** @description The body of every error response, `application/problem+json`. */
         Problem: {
             /**
@@ -2022,6 +2127,11 @@ export interface components {
             folder: string;
             items: components["schemas"]["Video"][];
         };
+        /** @description A student who is signed in. */
+        SignedStudent: {
+            full_name: string;
+            id: components["schemas"]["StudentId"];
+        };
         SiteTokenForm: {
             /**
              * Format: int64
@@ -2115,6 +2225,17 @@ export interface components {
             is_active: boolean;
             /** @description The school's own number. */
             student_id: string;
+        };
+        StudentCode: {
+            /**
+             * @description What the student types. Shown this once.
+             * @example 7KQ2-MVX9
+             */
+            code: string;
+            full_name: string;
+            student_id: components["schemas"]["StudentId"];
+            /** @description The school's own number. */
+            student_number: string;
         };
         StudentForm: {
             class_id?: null | components["schemas"]["ClassId"];
@@ -2749,6 +2870,67 @@ export interface operations {
             };
             /** @description `no_such_class` */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_student_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ClassId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodesForm"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_StudentCode"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_class` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_class`, `no_such_student` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_down` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4649,6 +4831,43 @@ export interface operations {
             };
         };
     };
+    show_own_lesson: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnPage"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `students_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     create_stream_key: {
         parameters: {
             query?: never;
@@ -5380,6 +5599,48 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    create_student_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeForm"];
+            };
+        };
+        responses: {
+            /** @description Signed in; sets the session cookie */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedStudent"];
+                };
+            };
+            /** @description `sign_in_code_wrong` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_down` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
         };
     };

@@ -3,7 +3,7 @@ import { useSuspenseQuery } from '@tanstack/react-query';
 
 import { $api, queryClient } from './client';
 import { ApiProblem } from './problem';
-import type { BoxState, Me } from './types';
+import type { BoxState, Me, SignedStudent } from './types';
 
 const stateQuery = $api.queryOptions('get', '/api/v1/state');
 
@@ -31,10 +31,15 @@ export function rememberMe(session: Me): void {
 }
 
 /** After signing in or out: nothing of the former person stays in memory. */
-export async function enterAs(session: Me | null): Promise<void> {
+export const enterAs = (session: Me | null) => enter({ session, student: null });
+
+/** The same, for a student. */
+export const enterAsStudent = (student: SignedStudent) => enter({ session: null, student });
+
+async function enter(who: Pick<BoxState, 'session' | 'student'>): Promise<void> {
   const state = await queryClient.fetchQuery({ ...stateQuery, staleTime: 0 });
   queryClient.removeQueries({ predicate: (query) => query.queryKey[1] !== '/api/v1/state' });
-  queryClient.setQueryData(stateQuery.queryKey, { ...state, session });
+  queryClient.setQueryData(stateQuery.queryKey, { ...state, ...who });
 }
 
 /** A session that the box no longer knows (logged out elsewhere, too old): back to the log-in. */

@@ -27,6 +27,7 @@ const TABLE: { [T in LiveEvent['type']]: (event: EventOf<T>) => Staleness } = {
     of('/api/v1/lessons/{id}/attendance', { id }),
     of('/api/v1/lessons/{id}/events', { id }),
     ['get', '/api/v1/recordings'],
+    ['get', '/api/v1/me/lesson'],
   ],
   people_changed: ({ lesson_id: id }) => [of('/api/v1/lessons/{id}/people', { id })],
   attendance_changed: ({ lesson_id: id }) => [

@@ -2,6 +2,8 @@
 export const paths = {
   claim: '/claim',
   login: '/login',
+  join: '/join',
+  student: '/student',
   home: '/',
   lessons: '/lessons',
   lesson: (id: string) => `/lessons/${id}`,
@@ -18,6 +20,9 @@ export const paths = {
   settings: '/settings',
   health: '/health',
 };
+
+/** Where students sign in, as it is typed on another device: on the box that this page is from. */
+export const joinAddress = () => `${location.host}${paths.join}`;
 
 /** What goes to and from the box as it is: pictures, files, parts of recordings. */
 export const files = {

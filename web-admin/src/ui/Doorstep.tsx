@@ -1,4 +1,4 @@
-/** The frame of the two pages before the door: the mark, one card, the language. */
+/** The frame of the pages before the doors and of a student's own: the mark, one card, the language. */
 import { SegmentedControl } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';

@@ -12,6 +12,7 @@ use crate::{
         span::Span,
         state::{Exchange, MachineSpan, integer},
     },
+    clock::Clock,
     db::{DbError, column},
 };
 
@@ -232,45 +233,81 @@ pub(in crate::attendance) fn pages(
     Ok(pages.collect::<Result<_, _>>()?)
 }
 
+/// Who comes back within so long was never gone: the page was reloaded, the Wi-Fi dropped, the box
+/// restarted. It also bounds how many spans one student can make of a lesson.
+const AWAY_MS: i64 = 2 * 60_000;
+
+/// A student who has a page open from `now` on. Goes on with the span that has just ended, if one
+/// has.
 pub(in crate::attendance) fn open_page(
     tx: &Transaction<'_>,
-    page: SpanId,
+    clock: &Clock,
     lesson: LessonId,
     student: StudentId,
     now: Timestamp,
-) -> Result<(), DbError> {
+) -> Result<SpanId, DbError> {
+    let (lesson, student) = (lesson.to_string(), student.to_string());
+    let mut go_on = tx.prepare_cached(
+        "UPDATE page_spans
+         SET is_open = 1
+         WHERE id = (SELECT id
+                     FROM page_spans
+                     WHERE lesson_id = ?1 AND student_id = ?2 AND until_at >= ?3
+                     ORDER BY until_at DESC
+                     LIMIT 1)
+         RETURNING id",
+    )?;
+    let since = now.plus_millis(-AWAY_MS).0;
+    let span = go_on.query_row(params![lesson, student, since], |row| column::id(row, 0));
+    if let Some(span) = span.optional()? {
+        return Ok(span);
+    }
+    let span: SpanId = clock.id();
     tx.prepare_cached(
         "INSERT INTO page_spans (id, lesson_id, student_id, from_at, until_at, is_open)
          VALUES (?1, ?2, ?3, ?4, ?4, 1)",
     )?
-    .execute(params![page.to_string(), lesson.to_string(), student.to_string(), now.0])?;
+    .execute(params![span.to_string(), lesson, student, now.0])?;
+    Ok(span)
+}
+
+/// Nothing, if it is closed already.
+pub(in crate::attendance) fn close_page(
+    tx: &Transaction<'_>,
+    span: SpanId,
+    seen_at: Timestamp,
+) -> Result<(), DbError> {
+    touch_page(tx, span, seen_at)?;
+    tx.prepare_cached("UPDATE page_spans SET is_open = 0 WHERE id = ?1")?
+        .execute([span.to_string()])?;
     Ok(())
 }
 
-/// Returns the lesson of the page; `None` if it was not open.
-pub(in crate::attendance) fn close_page(
+/// Says of a page that it was open up to `seen_at`: what a power cut leaves.
+pub(in crate::attendance) fn touch_page(
     tx: &Transaction<'_>,
-    page: SpanId,
-    now: Timestamp,
-) -> Result<Option<LessonId>, DbError> {
-    let mut statement = tx.prepare_cached(
-        "UPDATE page_spans
-         SET is_open = 0, until_at = max(until_at, ?2)
-         WHERE id = ?1 AND is_open = 1
-         RETURNING lesson_id",
-    )?;
-    Ok(statement
-        .query_row(params![page.to_string(), now.0], |row| column::id(row, 0))
-        .optional()?)
+    span: SpanId,
+    seen_at: Timestamp,
+) -> Result<(), DbError> {
+    tx.prepare_cached(
+        "UPDATE page_spans SET until_at = max(until_at, ?2) WHERE id = ?1 AND is_open = 1",
+    )?
+    .execute(params![span.to_string(), seen_at.0])?;
+    Ok(())
 }
 
-/// Says of every open page that it was open up to `now`: what a power cut leaves.
-pub(in crate::attendance) fn touch_pages(
+/// The pages that are open in `lesson` count up to its end and no further.
+pub(in crate::attendance) fn end_pages(
     tx: &Transaction<'_>,
-    now: Timestamp,
+    lesson: LessonId,
+    end_at: Timestamp,
 ) -> Result<(), DbError> {
-    tx.prepare_cached("UPDATE page_spans SET until_at = ?1 WHERE is_open = 1 AND until_at < ?1")?
-        .execute([now.0])?;
+    tx.prepare_cached(
+        "UPDATE page_spans
+         SET is_open = 0, until_at = max(until_at, ?2)
+         WHERE lesson_id = ?1 AND is_open = 1",
+    )?
+    .execute(params![lesson.to_string(), end_at.0])?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::{
     attendance::{
-        Meeting, MeetingView, Thresholds,
+        Meeting, MeetingView, OwnLesson, Thresholds,
         span::Span,
         state::{Seating, Window},
         store::seat,
@@ -253,6 +253,30 @@ pub(in crate::attendance) fn view(c: &Connection, kept: &Kept) -> Result<Meeting
             start_at: kept.window.start_at,
             planned_end_at: kept.window.planned_end_at,
             end_at: kept.window.end_at,
+        })
+    })?)
+}
+
+/// As one of its students sees it.
+pub(in crate::attendance) fn own(
+    c: &Connection,
+    kept: &Kept,
+    is_here: bool,
+) -> Result<OwnLesson, DbError> {
+    let mut statement = c.prepare_cached(
+        "SELECT lessons.title, teachers.full_name
+         FROM meetings
+         JOIN lessons ON lessons.id = meetings.lesson_id
+         JOIN teachers ON teachers.id = meetings.teacher_id
+         WHERE lesson_id = ?1",
+    )?;
+    Ok(statement.query_row([kept.lesson.to_string()], |row| {
+        Ok(OwnLesson {
+            id: kept.lesson,
+            title: row.get(0)?,
+            teacher_name: row.get(1)?,
+            start_at: kept.window.start_at,
+            is_here,
         })
     })?)
 }

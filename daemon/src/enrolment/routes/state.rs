@@ -9,7 +9,7 @@ use crate::{
     enrolment::{Handle, addresses},
     health::FaultCode,
     http::Json,
-    identity::{Person, extract::Visitor},
+    identity::{Person, SignedStudent, Who, extract::Visitor},
 };
 
 #[derive(Serialize, ToSchema)]
@@ -21,6 +21,8 @@ pub(super) struct BoxState {
     clock: ClockState,
     /// Who is logged in in this browser.
     session: Option<Person>,
+    /// The student who is signed in in this browser; then nobody is logged in.
+    student: Option<SignedStudent>,
     faults: Vec<FaultState>,
 }
 
@@ -47,8 +49,14 @@ pub(super) async fn show_state(
     visitor: Visitor,
 ) -> Json<BoxState> {
     let floor = &enrolment.0.floor;
-    let is_known = visitor.0.is_some();
-    // A stranger learns that something is wrong, not what: details name files and lessons.
+    let (session, student) = match visitor.0 {
+        Some(Who::Person(person)) => (Some(person), None),
+        Some(Who::Student(student)) => (None, Some(student)),
+        None => (None, None),
+    };
+    let is_known = session.is_some();
+    // A stranger or a student learns that something is wrong, not what: details name files and
+    // lessons.
     let detail = |detail: String| if is_known { detail } else { String::new() };
     let faults = floor.health.faults().into_iter();
     Json(BoxState {
@@ -57,7 +65,8 @@ pub(super) async fn show_state(
         box_name: addresses::host_name(),
         version: env!("CARGO_PKG_VERSION"),
         clock: ClockState { now: floor.clock.now(), sure: floor.clock.is_sure() },
-        session: visitor.0,
+        session,
+        student,
         faults: faults.map(|f| FaultState { code: f.code, detail: detail(f.detail) }).collect(),
     })
 }

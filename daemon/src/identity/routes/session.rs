@@ -1,4 +1,4 @@
-//! Log in and out.
+//! Log in and out; students sign in by their code.
 
 use alfarid_protocol::time::Timestamp;
 use axum::{
@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::{
     http::{Json, Peer, Problem},
-    identity::{Credentials, Handle, LoggedIn, Person, Secret, extract},
+    identity::{CodeTyped, Credentials, Handle, LoggedIn, Person, Secret, SignedStudent, extract},
 };
 
 /// 400 days, the longest that browsers keep a cookie.
@@ -26,7 +26,7 @@ pub(super) struct LogInForm {
     browser_time: Timestamp,
 }
 
-/// Log in.
+/// Log in. Whoever was signed in in this browser before is signed out.
 #[utoipa::path(
     post, path = "/api/v1/session", tag = "identity", operation_id = "create_session",
     request_body = LogInForm,
@@ -48,12 +48,44 @@ pub(super) async fn create_session(
         browser_time: form.browser_time,
         from: peer.ip(),
         device: extract::device_token(&parts).map(|token| token.to_owned().into()),
+        former: former(&parts),
     };
     let logged_in = identity.log_in(credentials).await?;
     Ok((cookies(&logged_in), Json(logged_in.person)))
 }
 
-/// Log out.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct CodeForm {
+    /// As it is printed. Small letters, spaces and hyphens make no difference.
+    #[schema(example = "7KQ2-MVX9")]
+    code: Secret,
+}
+
+/// Sign in as a student, until the school day is over. Whoever was signed in in this browser before
+/// is signed out.
+#[utoipa::path(
+    post, path = "/api/v1/session/student", tag = "identity",
+    operation_id = "create_student_session",
+    request_body = CodeForm,
+    responses(
+        (status = 200, description = "Signed in; sets the session cookie", body = SignedStudent),
+        (status = 401, description = "`sign_in_code_wrong`", body = Problem),
+        (status = 429, description = "`slow_down`", body = Problem),
+    )
+)]
+pub(super) async fn create_student_session(
+    State(identity): State<Handle>,
+    Extension(peer): Extension<Peer>,
+    parts: Parts,
+    Json(form): Json<CodeForm>,
+) -> Result<impl IntoResponse, Problem> {
+    let typed = CodeTyped { code: form.code, from: peer.ip(), former: former(&parts) };
+    let signed_in = identity.sign_in(typed).await?;
+    let session = cookie(extract::COOKIE, &signed_in.session, "");
+    Ok((AppendHeaders(session.into_iter().collect::<Vec<_>>()), Json(signed_in.student)))
+}
+
+/// Log out, as whomever this browser is signed in.
 #[utoipa::path(
     delete, path = "/api/v1/session", tag = "identity", operation_id = "delete_session",
     responses((status = 204, description = "Logged out, also if nobody was logged in"))
@@ -75,6 +107,10 @@ pub fn cookies(logged_in: &LoggedIn) -> AppendHeaders<Vec<(HeaderName, HeaderVal
     let session = cookie(extract::COOKIE, &logged_in.session, "");
     let device = cookie(extract::DEVICE_COOKIE, &logged_in.device, DEVICE_MAX_AGE);
     AppendHeaders(session.into_iter().chain(device).collect())
+}
+
+fn former(parts: &Parts) -> Option<Secret> {
+    extract::session_token(parts).map(|token| token.to_owned().into())
 }
 
 fn cookie(name: &str, token: &str, more: &str) -> Option<(HeaderName, HeaderValue)> {

@@ -20,6 +20,7 @@ function person(full_name: string, state: Person['state']): Person {
     machine_id: null,
     machine_name: 'PC-01',
     state,
+    present_by: state === 'present' ? 'machine' : null,
     joined_at: null,
     since_at: null,
   };
@@ -52,6 +53,14 @@ it('takes every name off the page while the whole screen is on air, and keeps th
     expect(container.innerHTML).not.toContain(family);
   }
   expect(screen.getByText('1 of 2')).toBeTruthy();
+});
+
+it('tells a page of their own from the machine where a student sits', () => {
+  const byPage: Person = { ...person('Ахметова Айгуль', 'present'), present_by: 'page' };
+  queryClient.setQueryData(peopleQuery('l').queryKey, { items: [byPage] });
+  renderCard();
+  expect(aigul().textContent).toContain('own page');
+  expect(aigul().textContent).not.toContain('PC-01');
 });
 
 it('asks where a student sits now, and stops asking when the whole screen goes on air', async () => {

@@ -84,10 +84,10 @@ interface TileProps {
 /** One line for one person, so that a whole class is seen at a glance; the rest is in the title. */
 function Tile({ person, maySeat, onMove }: TileProps) {
   const { t, i18n } = useTranslation();
-  const { state, machine_name: machine, joined_at: joinedAt } = person;
+  const { state, machine_name: machine, joined_at: joinedAt, present_by: by } = person;
   const since =
     joinedAt == null ? '' : t('lesson.person.since', { time: formatTime(i18n.language, joinedAt) });
-  const where = machine ?? t('lesson.no_machine');
+  const where = by === 'page' ? t('lesson.own_page') : (machine ?? t('lesson.no_machine'));
   const facts = [person.full_name, where, t(`lesson.person.${state}`), since];
   return (
     <button

@@ -12,6 +12,7 @@ const person = (full_name: string, machine_id: string | null): Person => ({
   machine_id,
   machine_name: null,
   state: 'present',
+  present_by: 'machine',
   joined_at: null,
   since_at: null,
 });

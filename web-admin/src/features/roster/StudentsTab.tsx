@@ -1,5 +1,5 @@
 import { Button, Group, Table, VisuallyHidden } from '@mantine/core';
-import { IconFileImport, IconUserPlus, IconUsers } from '@tabler/icons-react';
+import { IconFileImport, IconKey, IconUserPlus, IconUsers } from '@tabler/icons-react';
 import { useSuspenseQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -13,11 +13,16 @@ import { Card, Empty } from '../../ui/Card';
 import { Confirm } from '../../ui/Confirm';
 import { DownloadMenu } from '../../ui/DownloadMenu';
 import { RowMenu } from '../../ui/RowMenu';
+import { CodesDialog } from './CodesDialog';
 import { ImportDialog } from './ImportDialog';
 import { classesQuery, classQuery, studentsQuery } from './queries';
 import { StudentDialog } from './StudentDialog';
 
-type Open = { kind: 'add' | 'import' } | { kind: 'edit' | 'remove'; student: Student } | null;
+type Open =
+  | { kind: 'add' | 'import' }
+  | { kind: 'edit' | 'remove'; student: Student }
+  | { kind: 'codes'; students: Student[] }
+  | null;
 
 export function StudentsTab() {
   const { t, i18n } = useTranslation();
@@ -44,6 +49,14 @@ export function StudentsTab() {
         >
           {t('roster.add_student')}
         </Button>
+        <Button
+          variant="default"
+          leftSection={<IconKey size={18} aria-hidden />}
+          disabled={students.length === 0}
+          onClick={() => setOpen({ kind: 'codes', students })}
+        >
+          {t('roster.codes')}
+        </Button>
         <DownloadMenu href={(kind) => files.students(id, kind)} />
       </Group>
       <Card isFlush>
@@ -59,6 +72,9 @@ export function StudentsTab() {
       {open?.kind === 'add' && <StudentDialog classId={id} student={null} onClose={close} />}
       {open?.kind === 'edit' && (
         <StudentDialog classId={id} student={open.student} onClose={close} />
+      )}
+      {open?.kind === 'codes' && (
+        <CodesDialog classId={id} students={open.students} onClose={close} />
       )}
       {open?.kind === 'remove' && (
         <RemoveStudent classId={id} student={open.student} onClose={close} />
@@ -95,6 +111,10 @@ function StudentTable({ students, onOpen }: { students: Student[]; onOpen: (open
                   subject={student.full_name}
                   actions={[
                     { label: t('ui.edit'), onPick: () => onOpen({ kind: 'edit', student }) },
+                    {
+                      label: t('roster.new_code'),
+                      onPick: () => onOpen({ kind: 'codes', students: [student] }),
+                    },
                     {
                       label: t('roster.remove_student'),
                       isDangerous: true,

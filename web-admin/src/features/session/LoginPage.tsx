@@ -1,11 +1,13 @@
-import { Button, Stack, TextInput } from '@mantine/core';
+import { Anchor, Button, Stack, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import type { FormEvent } from 'react';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
 
 import { api } from '../../api/client';
 import { enterAs, useBoxState } from '../../api/session';
+import { paths } from '../../lib/paths';
 import { Doorstep } from '../../ui/Doorstep';
 import { ProblemLine } from '../../ui/ProblemLine';
 import { SecretInput } from '../../ui/SecretInput';
@@ -54,6 +56,9 @@ export function LoginPage() {
           <Button type="submit" size="md" loading={logIn.isPending}>
             {t('login.submit')}
           </Button>
+          <Anchor component={Link} to={paths.join} size="sm" ta="center">
+            {t('login.student')}
+          </Anchor>
         </Stack>
       </form>
     </Doorstep>
