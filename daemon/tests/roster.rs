@@ -138,7 +138,10 @@ async fn a_class_is_full_when_it_is_full() {
     let form = json!({ "student_id": "102", "full_name": "X" });
     let refused = admin.post(&format!("{path}/students"), form).await;
     assert_eq!(refused.refused(), (409, "class_full".to_owned()));
-    let refused = admin.upload(&format!("{path}/import"), b"102;X").await;
+    let two_more = b"102;X\n103;Y";
+    let preview = admin.upload(&format!("{path}/import/preview"), two_more).await;
+    assert_eq!(preview.expect(StatusCode::OK)["too_many"], 2);
+    let refused = admin.upload(&format!("{path}/import"), two_more).await;
     assert_eq!(refused.refused(), (409, "class_full".to_owned()));
     // Those who are in it already may come in a file.
     let same = admin.upload(&format!("{path}/import"), "101;Student 101".as_bytes()).await;

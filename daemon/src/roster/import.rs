@@ -26,7 +26,7 @@ pub use self::{
     table::{Delimiter, Encoding, MAX_BYTES},
 };
 use self::{lines::Line, table::Table};
-use super::{Error, Handle, Student, class_to_change, store, student::NewStudent};
+use super::{Class, Error, Handle, Student, class_to_change, store, student::NewStudent};
 use crate::identity::{Person, audit};
 
 /// Why a file as a whole cannot be taken.
@@ -62,6 +62,8 @@ pub struct ImportPreview {
     pub add: u32,
     pub update: u32,
     pub same: u32,
+    /// By how many students the class would be over its limit: then nothing is imported.
+    pub too_many: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -101,8 +103,10 @@ impl Handle {
         let person = person.clone();
         self.db
             .read(move |c| {
-                class_to_change(c, &person, class)?;
-                Ok(parsed.plan(c, class)?.preview())
+                let into = class_to_change(c, &person, class)?;
+                let plan = parsed.plan(c, class)?;
+                let too_many = plan.too_many(&into);
+                Ok(plan.preview(too_many))
             })
             .await
     }
@@ -125,7 +129,7 @@ impl Handle {
                     let (count, first) = (plan.bad_lines.len(), first.line);
                     return Err(Error::ImportHasBadLines { count, first });
                 }
-                if into.student_count + plan.count(Action::Add) > into.max_students {
+                if plan.too_many(&into) > 0 {
                     return Err(Error::ClassFull { max: into.max_students });
                 }
                 for planned in &plan.rows {
@@ -235,6 +239,10 @@ impl Plan {
         u32::try_from(rows).unwrap_or(u32::MAX)
     }
 
+    fn too_many(&self, into: &Class) -> u32 {
+        (into.student_count + self.count(Action::Add)).saturating_sub(into.max_students)
+    }
+
     fn imported(&self) -> Imported {
         Imported {
             added: self.count(Action::Add),
@@ -243,7 +251,7 @@ impl Plan {
         }
     }
 
-    fn preview(self) -> ImportPreview {
+    fn preview(self, too_many: u32) -> ImportPreview {
         let Imported { added, updated, unchanged } = self.imported();
         let rows = self.rows.into_iter().map(|planned| PlannedRow {
             line: planned.line,
@@ -261,6 +269,7 @@ impl Plan {
             add: added,
             update: updated,
             same: unchanged,
+            too_many,
         }
     }
 }

@@ -2,6 +2,7 @@ import { screen, within } from '@testing-library/react';
 import { expect, it } from 'vitest';
 
 import type { ImportPreview } from '../../api/types';
+import en from '../../i18n/en.json';
 import { renderPart } from '../../test.render';
 import { ImportPreviewTable } from './ImportPreviewTable';
 
@@ -13,7 +14,7 @@ const preview: ImportPreview = {
     { line: 2, student_id: '7B-25', full_name: 'Юсупов Карим', action: 'add' },
     { line: 3, student_id: '7B-01', full_name: 'Ахметова Айгуль', action: 'update' },
   ],
-  bad_lines: [{ line: 6, code: 'from_a_newer_box', detail: 'the full name is missing' }],
+  bad_lines: [{ line: 6, code: 'name_missing', detail: 'the full name is missing' }],
   add: 1,
   update: 1,
   same: 0,
@@ -23,7 +24,7 @@ const preview: ImportPreview = {
 it('shows each bad line with its number and its reason', () => {
   renderPart(<ImportPreviewTable preview={preview} />);
   const alert = screen.getByRole('alert');
-  expect(within(alert).getByText('Line 6: the full name is missing')).toBeTruthy();
+  expect(within(alert).getByText(`Line 6: ${en.problem.name_missing}`)).toBeTruthy();
 });
 
 it('says what will become of every good line', () => {
