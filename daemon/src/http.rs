@@ -16,7 +16,7 @@ pub mod trace;
 
 pub use self::{
     extract::{Body, Json, List, Path, Query},
-    peer::Peer,
+    peer::{Peer, network},
     problem::{FieldCode, Problem},
     redirect::redirect,
     serve::serve,

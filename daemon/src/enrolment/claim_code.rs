@@ -4,12 +4,12 @@
 //!   first start ── made, logged, in STATE/claim-code ──▶ open ── right ──▶ used, file removed
 //!                                                         │ ▲
 //!                                            5 wrong tries│ │10 minutes
-//!                                              by address ▼ │
-//!                                                       closed to that address
+//!                                              by network ▼ │
+//!                                                       closed to that network
 //! ```
 //!
 //! Ten characters of 32 are 50 bits: at five tries in ten minutes nobody guesses them. Wrong tries
-//! are counted by address, so that a student who plays with the page does not shut out whoever
+//! are counted by network ([`network`]), so that a student who plays with the page does not shut out whoever
 //! stands at the box.
 
 use std::{
@@ -25,7 +25,9 @@ use subtle::ConstantTimeEq;
 
 use crate::{
     code::{self, grouped, normalized},
-    files, logging,
+    files,
+    http::network,
+    logging,
 };
 
 const LENGTH: usize = 10;
@@ -33,9 +35,9 @@ const LENGTH: usize = 10;
 const WRONG_TRIES: usize = 5;
 const WITHIN: Duration = Duration::from_mins(10);
 
-/// Addresses whose wrong tries are remembered. When so many have tried within ten minutes, it is
+/// Networks whose wrong tries are remembered. When so many have tried within ten minutes, it is
 /// an attack, and everybody waits.
-const ADDRESSES: usize = 512;
+const NETWORKS: usize = 512;
 
 /// What became of a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +57,7 @@ pub(super) struct ClaimCode {
 struct State {
     /// Without the hyphen. `None`: the box is claimed.
     code: Option<String>,
-    /// When the wrong tries of each address were, oldest first.
+    /// When the wrong tries of each network were, oldest first.
     wrong: HashMap<IpAddr, Vec<Duration>>,
 }
 
@@ -101,6 +103,7 @@ impl ClaimCode {
     }
 
     pub(super) fn check(&self, tried: &str, from: IpAddr, now: Duration) -> Verdict {
+        let from = network(from);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.wrong.retain(|_, tries| {
             tries.retain(|at| now.saturating_sub(*at) < WITHIN);
@@ -133,7 +136,7 @@ impl State {
         let oldest = match self.wrong.get(&from) {
             Some(tries) if tries.len() < WRONG_TRIES => return None,
             Some(tries) => tries.first().copied(),
-            None if self.wrong.len() < ADDRESSES => return None,
+            None if self.wrong.len() < NETWORKS => return None,
             None => self.wrong.values().filter_map(|tries| tries.last().copied()).min(),
         };
         Some((oldest? + WITHIN).saturating_sub(now))
@@ -197,10 +200,24 @@ mod tests {
     }
 
     #[test]
+    fn another_address_of_the_same_ipv6_network_is_the_same_stranger() {
+        let dir = tempfile::tempdir().unwrap();
+        let claim = ClaimCode::open(dir.path()).unwrap();
+        let address = |host: u16| IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, host]);
+        for host in 1..6 {
+            assert_eq!(claim.check("WRONG-WRONG", address(host), MINUTE), Verdict::Wrong);
+        }
+        let code = kept(dir.path());
+        assert_eq!(claim.check(&code, address(6), MINUTE), Verdict::Wait(MINUTE * 10));
+        let elsewhere = IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(claim.check(&code, elsewhere, MINUTE), Verdict::Right);
+    }
+
+    #[test]
     fn a_crowd_of_wrong_addresses_makes_new_ones_wait() {
         let dir = tempfile::tempdir().unwrap();
         let claim = ClaimCode::open(dir.path()).unwrap();
-        for n in 0..u32::try_from(ADDRESSES).unwrap() {
+        for n in 0..u32::try_from(NETWORKS).unwrap() {
             let address = IpAddr::V4(std::net::Ipv4Addr::from_bits(n + 1));
             assert_eq!(claim.check("WRONG-WRONG", address, MINUTE), Verdict::Wrong);
         }

@@ -1,6 +1,6 @@
 //! Who is at the other end of a TLS connection.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, close_code};
 use rustls_pki_types::CertificateDer;
@@ -30,5 +30,14 @@ impl Peer {
         let reason = Utf8Bytes::from_static("the box is stopping");
         let going_away = CloseFrame { code: close_code::AWAY, reason };
         Message::Close(self.closing.is_cancelled().then_some(going_away))
+    }
+}
+
+/// What strangers are counted by: one machine can take any address of its IPv6 network, a /64
+/// (RFC 7421 §1). An IPv4 address is its own.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
     }
 }

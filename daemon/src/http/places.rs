@@ -19,6 +19,8 @@ use tokio::{
     sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
 };
 
+use super::network;
+
 /// How many connections a port holds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
@@ -124,14 +126,7 @@ impl Drop for Place {
 
 /// What a connection counts for: its address, then its network where it has one.
 fn groups(address: IpAddr) -> impl Iterator<Item = IpAddr> {
-    let network = match address {
-        IpAddr::V4(_) => None,
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Some(IpAddr::from([a, b, c, d, 0, 0, 0, 0]))
-        }
-    };
-    iter::once(address).chain(network)
+    iter::once(address).chain(address.is_ipv6().then(|| network(address)))
 }
 
 /// A connection's stream, with its place.

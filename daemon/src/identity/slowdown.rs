@@ -22,12 +22,9 @@
 //! What is counted is forgotten after a quarter of an hour of peace. All time here is monotonic,
 //! and all of it lives in memory: a restart forgives.
 
-use std::{
-    collections::HashMap,
-    hash::Hash,
-    net::{IpAddr, Ipv6Addr},
-    time::Duration,
-};
+use std::{collections::HashMap, hash::Hash, net::IpAddr, time::Duration};
+
+use crate::http::network;
 
 /// What tries from one place are measured by.
 #[derive(Clone, Copy, Debug)]
@@ -115,14 +112,6 @@ impl Slowdown {
         tries.count = tries.count.saturating_sub(1);
         let strangers = self.accounts.entry(attempt.account.clone(), now);
         strangers.count = strangers.count.saturating_sub(1);
-    }
-}
-
-/// One machine can take any address of its IPv6 network.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
     }
 }
 
