@@ -26,10 +26,13 @@ use super::Problem;
 pub struct Names(Arc<BTreeSet<String>>);
 
 impl Names {
-    /// `configured` and the names every box has: its host name, with `.local`, and `localhost`.
+    /// `configured` and the names every box has: its host name, with `.local`, `localhost`, and
+    /// `alfarid.local`, which is in its certificate whatever the machine is called.
     pub fn new(configured: &[String], host_name: &str) -> Self {
-        let own = [host_name.to_owned(), format!("{host_name}.local"), "localhost".to_owned()];
-        Self(Arc::new(configured.iter().chain(&own).map(|name| name.to_lowercase()).collect()))
+        let own = [host_name, &format!("{host_name}.local"), "localhost", "alfarid.local"];
+        Self(Arc::new(
+            configured.iter().map(String::as_str).chain(own).map(str::to_lowercase).collect(),
+        ))
     }
 
     fn allow(&self, host: &str) -> bool {
@@ -134,9 +137,8 @@ mod tests {
 
     #[test]
     fn a_rebound_name_is_refused_and_our_own_names_and_addresses_are_not() {
-        for host in
-            ["10.0.0.1", "10.0.0.1:8443", "[fe80::1]:443", "box", "BOX.local:1", "class.school"]
-        {
+        let own = ["box", "BOX.local:1", "alfarid.local", "class.school"];
+        for host in ["10.0.0.1", "10.0.0.1:8443", "[fe80::1]:443"].into_iter().chain(own) {
             assert_eq!(verdict(Method::GET, &[("host", host)]), Ok(()), "{host}");
         }
         for host in ["evil.example", "evil.example:443", "box.evil.example", ""] {
