@@ -27,8 +27,8 @@ it('takes an answer that is no problem document for the box being away', async (
 
 it("puts a field's fault at its field", () => {
   const problem = new ApiProblem(422, 'wrong', {
-    fields: [{ field: 'email', code: 'unknown', detail: 'no @' }],
+    fields: [{ field: 'email', code: 'email_malformed', detail: 'no @' }],
   });
-  expect(fieldProblem(t, problem, 'email')).toBe('no @');
+  expect(fieldProblem(t, problem, 'email')).toBe(t('problem.email_malformed'));
   expect(fieldProblem(t, problem, 'code')).toBeUndefined();
 });

@@ -1219,12 +1219,7 @@ export interface components {
         };
         /** @description A line that keeps the file from being imported. */
         BadLine: {
-            /**
-             * @description Stable: `number_missing`, `name_missing`, `number_twice`, `cell_unreadable`,
-             *     `in_other_class`, or what is wrong with a field: `too_long`, `not_one_line`,
-             *     `email_malformed`.
-             */
-            code: string;
+            code: components["schemas"]["BadLineCode"];
             detail: string;
             /**
              * Format: int32
@@ -1232,6 +1227,8 @@ export interface components {
              */
             line: number;
         };
+        /** @description What is wrong with a line as such, or with one of its fields. */
+        BadLineCode: components["schemas"]["LineCode"] | components["schemas"]["FieldCode"];
         /**
          * Format: uuid
          * @description The appliance.
@@ -1387,20 +1384,29 @@ export interface components {
             passphrase: components["schemas"]["Secret"];
         };
         Fault: {
-            /** @description Stable; translated by the pages. */
-            code: string;
+            code: components["schemas"]["FaultCode"];
             /** @description What is wrong and what to do, in English. */
             detail: string;
             severity: components["schemas"]["Severity"];
             since_at: components["schemas"]["Timestamp"];
         };
+        /**
+         * @description Stable; the pages have words for each.
+         * @enum {string}
+         */
+        FaultCode: "browser_time_refused" | "certificate_not_renewed" | "clock_unsure" | "database_restored" | "disk_full" | "lessons_not_written" | "mdns_down" | "recording_failed" | "redirect_port" | "state_disk_full" | "trust_damaged" | "whip_port";
         FaultState: {
-            code: string;
+            code: components["schemas"]["FaultCode"];
             detail: string;
         };
+        /**
+         * @description Stable; the pages have words for each.
+         * @enum {string}
+         */
+        FieldCode: "email_malformed" | "empty" | "not_a_number" | "not_a_switch" | "not_one_line" | "out_of_range" | "passphrase_too_short" | "password_too_short" | "too_long";
         /** @description What is wrong with one field of a form. */
         FieldProblem: {
-            code: string;
+            code: components["schemas"]["FieldCode"];
             detail: string;
             field: string;
         };
@@ -1443,6 +1449,11 @@ export interface components {
             rows: components["schemas"]["PlannedRow"][];
             /** Format: int32 */
             same: number;
+            /**
+             * Format: int32
+             * @description By how many students the class would be over its limit: then nothing is imported.
+             */
+            too_many: number;
             /** Format: int32 */
             update: number;
         };
@@ -1565,6 +1576,11 @@ export interface components {
         };
         /** @enum {string} */
         LessonStatus: "scheduled" | "active" | "completed" | "cancelled";
+        /**
+         * @description Stable; the pages have words for each.
+         * @enum {string}
+         */
+        LineCode: "cell_unreadable" | "in_other_class" | "name_missing" | "number_missing" | "number_twice";
         /** @description The body of every list. */
         List_AttendanceSummary: {
             items: {

@@ -66,6 +66,13 @@ describe('the catalogues', () => {
     expect(codes.length).toBeGreaterThan(50);
     expect(codes.filter((code) => !(code in en.problem) && !names.has(code))).toEqual([]);
   });
+
+  it('have every fault of the box, and all that can be wrong with a field or a line', () => {
+    const { FaultCode, FieldCode, LineCode } = openapi.components.schemas;
+    expect(FaultCode.enum.filter((code) => !(code in en.fault))).toEqual([]);
+    const wrong = [...FieldCode.enum, ...LineCode.enum];
+    expect(wrong.filter((code) => !(code in en.problem))).toEqual([]);
+  });
 });
 
 /** Attributes that people read or hear. */
