@@ -38,6 +38,8 @@ pub enum FaultCode {
     DatabaseRestored,
     /// Little room is left, or something was not written for want of it.
     DiskFull,
+    /// The disk does not take what happens in lessons.
+    LessonsNotWritten,
     MdnsDown,
     RecordingFailed,
     RedirectPort,

@@ -50,7 +50,7 @@ use crate::{
     clock::Clock,
     db::{Db, DbError},
     field::{self, Invalid},
-    http::problem::chain,
+    logging::chain,
 };
 
 #[derive(Debug, Error)]

@@ -11,6 +11,7 @@ use alfarid_daemon::{
     db::DbError,
     enrolment::{EnrolRequest, Error, MachineChange, Newcomer},
     events::Event,
+    health::FaultCode,
 };
 use alfarid_protocol::{control::RefusalCode, id::MachineId, time::Timestamp, token::SiteToken};
 use axum::http::StatusCode;
@@ -458,7 +459,7 @@ async fn a_leaf_that_the_disk_does_not_take_is_shown_and_written_later() {
     std::fs::create_dir(&in_its_way).unwrap();
     let school = school.restarted(MORNING).await;
     let leaf = shown(&school.enrolment, &rustls::version::TLS13).await.remove(0);
-    assert_eq!(faults_of_a_look(&school).await, ["certificate_not_renewed"]);
+    assert_eq!(faults_of_a_look(&school).await, [FaultCode::CertificateNotRenewed]);
     std::fs::remove_dir(&in_its_way).unwrap();
     assert!(faults_of_a_look(&school).await.is_empty());
     assert_eq!(shown(&school.enrolment, &rustls::version::TLS13).await[0], leaf);
@@ -467,7 +468,7 @@ async fn a_leaf_that_the_disk_does_not_take_is_shown_and_written_later() {
 }
 
 /// What is broken once the box has looked at its certificate.
-async fn faults_of_a_look(school: &TestBox) -> Vec<&'static str> {
+async fn faults_of_a_look(school: &TestBox) -> Vec<FaultCode> {
     let mut news = school.floor.events.listen();
     let stop = CancellationToken::new();
     let looking = tokio::spawn(school.enrolment.clone().run(stop.clone()));

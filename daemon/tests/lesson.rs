@@ -38,7 +38,7 @@ async fn becomes(school: &School, id: LessonId, wanted: impl Fn(&Value) -> bool)
 }
 
 /// The codes of what is broken.
-fn faults(school: &School) -> Vec<&'static str> {
+fn faults(school: &School) -> Vec<FaultCode> {
     school.floor.health.faults().iter().map(|fault| fault.code).collect()
 }
 
@@ -331,7 +331,7 @@ async fn a_disk_that_refuses_is_asked_again_after_a_while() {
     school.minutes(5);
     look_after().await;
     until(&mut changes, |event| *event == Event::FaultChanged).await;
-    assert_eq!(faults(&school), ["lessons_not_written"]);
+    assert_eq!(faults(&school), [FaultCode::LessonsNotWritten]);
 
     school.take_again("lessons").await;
     look_after().await;
@@ -368,7 +368,7 @@ async fn a_lesson_is_taken_up_though_the_disk_takes_nothing() {
     school.refuse("lessons").await;
     school.restart().await;
     until(&mut changes, |event| *event == Event::FaultChanged).await;
-    assert_eq!(faults(&school), ["lessons_not_written"]);
+    assert_eq!(faults(&school), [FaultCode::LessonsNotWritten]);
     assert!(school.opened.broadcast.stream(id).await.is_ok());
     assert_eq!(events(&school, id).await, ["started"]);
 

@@ -7,7 +7,10 @@ mod support;
 
 use std::time::Duration;
 
-use alfarid_daemon::events::Event;
+use alfarid_daemon::{
+    events::Event,
+    health::{FaultCode, Severity},
+};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -297,8 +300,8 @@ async fn what_a_student_may_not_see_is_not_told_at_the_door_either() {
     let refused = browser.post(&class.codes_path(), json!({})).await;
     assert_eq!(refused.refused(), (403, "not_for_students".to_owned()));
     class.school.floor.health.raise(
-        "disk_full",
-        alfarid_daemon::health::Severity::Error,
+        FaultCode::DiskFull,
+        Severity::Error,
         "7 B has no room".to_owned(),
     );
     let state = browser.get("/api/v1/state").await.expect(StatusCode::OK);

@@ -4,8 +4,8 @@
 //! What would make these fail: a word or a button that is not there, a page that must be moved
 //! sideways on a phone, a list of students that is read by half, a machine that a token from the
 //! page does not let in, a student who comes and is not seen, a code that does not let its student
-//! in, a student's name on any page that the whole class sees, a recording that does not play while it is being written, a sheet that is not
-//! the class's.
+//! in, a student's name on any page that the whole class sees, a recording that does not play while
+//! it is being written, a sheet that is not the class's.
 //!
 //! Every page is opened that `web-admin/src/lib/paths.ts` has, so a new one is judged with the rest.
 //!

@@ -16,6 +16,7 @@ const CRATES: [&str; 5] = ["protocol", "stream", "daemon", "agent", "tests"];
 /// What every capability stands on, and which of the others each part of it may use: only such as
 /// stand before it, so that there is no cycle.
 const FLOOR: &[(&str, &[&str])] = &[
+    ("code", &[]),
     ("files", &[]),
     ("logging", &[]),
     ("config", &["logging"]),
@@ -33,7 +34,6 @@ const FLOOR: &[(&str, &[&str])] = &[
 /// Which capability may use which others, in the same way.
 const CAPABILITIES: &[(&str, &[&str])] = &[
     ("identity", &[]),
-    ("live", &["identity"]),
     ("enrolment", &["identity"]),
     ("settings", &["identity"]),
     ("roster", &["identity"]),
@@ -41,6 +41,7 @@ const CAPABILITIES: &[(&str, &[&str])] = &[
     ("broadcast", &["identity", "machines"]),
     ("recording", &["broadcast", "identity"]),
     ("attendance", &["identity", "machines", "roster", "settings"]),
+    ("live", &["attendance", "identity"]),
     (
         "lesson",
         &["attendance", "broadcast", "identity", "machines", "recording", "roster", "settings"],

@@ -30,10 +30,6 @@ use crate::{
     identity, lesson, live, machines, recording, roster, settings, system,
 };
 
-/// What is in no route's list of answers, for almost every route may give it.
-const WHAT_IT_IS: &str = "The classroom box, as its own pages use it.\n\n\
-    A student who is signed in is answered `not_for_students` wherever a teacher is asked for.";
-
 /// The largest body a route takes unless it says otherwise: a class list of two thousand rows.
 const BODY: usize = 4 * 1024 * 1024;
 
@@ -42,7 +38,8 @@ const WHAT_IT_IS: &str = "The classroom box, as its own pages use it.\n\n\
     An error is `application/problem+json` with a stable `code`. Any request may be answered by \
     `body_incomplete`, `body_too_large`, `disk_full`, `foreign_origin`, `host_unknown`, `internal`, \
     `json_malformed`, `method_not_allowed`, `no_such_route`, `not_found` (of an id that is none), \
-    `not_json` or `query_malformed`.";
+    `not_json` or `query_malformed`. A student who is signed in is answered `not_for_students` \
+    wherever a teacher is asked for.";
 
 #[derive(OpenApi)]
 #[openapi(components(schemas(Problem, crate::events::Event)))]

@@ -40,7 +40,7 @@ impl Saved {
     }
 
     /// As [`fmt::Display`] writes it; a number alone is a time without a boot.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
         let at = Timestamp(words.next()?.parse().ok()?);
         let mut boot = || {

@@ -89,7 +89,7 @@ impl Handle {
         let health = &self.0.floor.health;
         match failure {
             Some(error) => {
-                health.raise(FaultCode::CertificateNotRenewed, Severity::Warning, chain(error))
+                health.raise(FaultCode::CertificateNotRenewed, Severity::Warning, chain(error));
             }
             None => health.clear(FaultCode::CertificateNotRenewed),
         }

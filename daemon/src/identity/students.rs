@@ -120,7 +120,7 @@ impl Handle {
             return Err(Error::WrongCode);
         }
         let hash = self.hashes(vec![code]).await?.pop().ok_or(Error::WrongCode)?;
-        let session = secret_token()?.0;
+        let session = secret_token()?;
         let (token, at) = (sha256(&session), self.clock.now());
         let known = self.db.read(move |c| store::students::student_of_code(c, &hash)).await?;
         known.ok_or(Error::WrongCode)?;

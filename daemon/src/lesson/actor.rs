@@ -32,7 +32,7 @@ use crate::{
     db::{Db, DbError},
     events::{Event, Listener},
     floor::Floor,
-    health::{Health, Severity},
+    health::{FaultCode, Health, Severity},
     identity::Person,
     logging::{self, chain},
     roster, settings,
@@ -43,9 +43,6 @@ const REQUESTS: usize = 64;
 
 /// How long a disk that has refused is left alone: it may be full for hours.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
-
-/// The fault of a disk that does not take what happens in lessons.
-const NOT_WRITTEN: &str = "lessons_not_written";
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -166,7 +163,7 @@ impl Actor {
         self.notice_pages(here).await;
         if self.refused_at == refused_at {
             self.refused_at = None;
-            self.health.clear(NOT_WRITTEN);
+            self.health.clear(FaultCode::LessonsNotWritten);
         }
     }
 
@@ -298,7 +295,7 @@ impl Actor {
                  tried again until the disk takes it.",
                 chain(error)
             );
-            self.health.raise(NOT_WRITTEN, Severity::Error, detail);
+            self.health.raise(FaultCode::LessonsNotWritten, Severity::Error, detail);
         }
     }
 

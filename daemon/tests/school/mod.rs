@@ -25,12 +25,10 @@ use alfarid_daemon::{
     events::{Event, Events, Listener},
     floor::Floor,
     health::Health,
-    http::{
-        Peer,
-        live::{self, Live},
-    },
+    http::Peer,
     identity::{self, Language, Person, Role},
     lesson,
+    live::{self, Live},
     machines::{self, PresenceMessage},
     recording, roster, settings,
 };

@@ -1,3 +1,5 @@
+//! Keys that change without a lost frame, and go to nobody who has lost trust.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{collection::vec, prelude::*};

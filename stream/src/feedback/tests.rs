@@ -1,3 +1,5 @@
+//! What one machine says in its own name, and what nobody else can say in it.
+
 use proptest::{collection::vec, prelude::*};
 
 use super::*;

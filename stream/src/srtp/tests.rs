@@ -1,3 +1,6 @@
+//! RFC 7714's vectors, and what must never come true: a packet opened that was not sealed, or sealed
+//! twice alike.
+
 use std::collections::HashSet;
 
 use proptest::{collection::vec, prelude::*};

@@ -66,7 +66,7 @@ impl State {
                     save(effects, lesson);
                 }
                 Some(Found::Over) => {
-                    over.push((lesson.planned_end_at.max(lesson.seen_at), lesson.id))
+                    over.push((lesson.planned_end_at.max(lesson.seen_at), lesson.id));
                 }
                 None => {}
             }
