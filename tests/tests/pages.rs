@@ -209,6 +209,7 @@ async fn no_page_names_a_student_while_the_whole_screen_is_on_air() -> Result<()
     // One lesson is held already: the class's attendance has something to say.
     school.end_lesson(&school.start_lesson().await?).await?;
     page.click(By::Role("button", "Начать урок")).await?;
+    page.wait_for(By::Role("button", "Показать экран")).await?;
     page.wait_for(By::Text("1 из 1")).await?;
     let lesson_url = page.url().await?;
     let lesson = lesson_url.rsplit('/').next().context("the lesson's page names it")?;
