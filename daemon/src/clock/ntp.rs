@@ -35,12 +35,18 @@ pub(crate) fn is_in_step(set_at: Timestamp, system: Timestamp) -> bool {
 }
 
 /// Remembers what NTP has said.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Ntp {
     heard: Option<Timestamp>,
 }
 
 impl Ntp {
+    /// What NTP had set the system's clock by when the box began counts no more: it was in that
+    /// clock by then, and that may have been set by hand since.
+    pub(crate) fn heard(set_at: Option<Timestamp>) -> Self {
+        Self { heard: set_at }
+    }
+
     /// What time it is by NTP, which set the system's clock at `set_at`, if that is news.
     pub(crate) fn says(
         &mut self,
@@ -63,24 +69,26 @@ mod tests {
 
     #[test]
     fn each_answer_counts_once_and_not_for_long() {
-        let mut ntp = Ntp::default();
+        let mut ntp = Ntp::heard(None);
         assert_eq!(ntp.says(None, NINE), None);
         let now = NINE.plus_millis(MINUTE);
         assert_eq!(ntp.says(Some(NINE), now), Some(now));
         assert_eq!(ntp.says(Some(NINE), now.plus_millis(MINUTE)), None);
         let later = NINE.plus_millis(34 * MINUTE);
         assert_eq!(ntp.says(Some(later), later), Some(later));
-        assert_eq!(Ntp::default().says(Some(NINE), NINE.plus_millis(90 * MINUTE)), None);
+        assert_eq!(Ntp::heard(None).says(Some(NINE), NINE.plus_millis(90 * MINUTE)), None);
     }
 
     /// The network is gone, the flag is there, and somebody sets a date: it is not NTP's.
     #[test]
     fn a_date_set_by_hand_is_not_taken_for_ntps() {
-        let mut ntp = Ntp::default();
+        let mut ntp = Ntp::heard(None);
         assert_eq!(ntp.says(Some(NINE), NINE), Some(NINE));
         for by_hand in [13 * YEAR, YEAR, 20 * MINUTE, -20 * MINUTE, -YEAR] {
             let system = NINE.plus_millis(by_hand);
             assert_eq!(ntp.says(Some(NINE), system), None, "{by_hand}");
+            // Nor when the daemon was started again meanwhile.
+            assert_eq!(Ntp::heard(Some(NINE)).says(Some(NINE), system), None, "{by_hand}");
         }
     }
 }
