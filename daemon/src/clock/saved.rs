@@ -39,16 +39,19 @@ impl Saved {
         Some((self.at.plus_millis(millis(since)), is_sure))
     }
 
-    /// As [`fmt::Display`] writes it; a number alone is a time without a boot.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let mut words = text.split(' ');
-        let at = Timestamp(words.next()?.parse().ok()?);
-        let mut boot = || {
+    /// From the time as it is kept alone, which every build of the box understands, and what
+    /// [`fmt::Display`] wrote beside it. That counts if it is of the same time: a build that does
+    /// not know it leaves it as it is.
+    pub(crate) fn parse(at: &str, beside: Option<&str>) -> Option<Self> {
+        let kept = Timestamp(at.parse().ok()?);
+        let boot = |text: &str| {
+            let mut words = text.split(' ');
+            let at = Timestamp(words.next()?.parse().ok()?);
             let boot = words.next()?.parse().ok()?;
             let up = Duration::from_millis(words.next()?.parse().ok()?);
-            Some((boot, up, words.next()? == "sure"))
+            (at == kept).then_some((boot, up, words.next()? == "sure"))
         };
-        Some(Self { at, boot: boot() })
+        Some(Self { at: kept, boot: beside.and_then(boot) })
     }
 }
 
@@ -81,10 +84,19 @@ mod tests {
     fn what_is_written_is_read() {
         let without = Saved { boot: None, ..saved() };
         for saved in [saved(), without] {
-            assert_eq!(Saved::parse(&saved.to_string()), Some(saved));
+            let at = saved.at.0.to_string();
+            assert_eq!(Saved::parse(&at, Some(&saved.to_string())), Some(saved));
+            assert_eq!(Saved::parse(&at, None), Some(Saved { boot: None, ..saved }));
         }
-        assert_eq!(Saved::parse("1801472400000").map(|saved| saved.at), Some(NINE));
-        assert_eq!(Saved::parse(""), None);
+        assert_eq!(Saved::parse("", None), None);
+    }
+
+    /// An older build ran meanwhile, and wrote its time alone.
+    #[test]
+    fn what_stands_beside_another_time_is_of_no_use() {
+        let later = (saved().at.0 + 60_000).to_string();
+        let read = Saved::parse(&later, Some(&saved().to_string()));
+        assert_eq!(read.map(|saved| saved.boot), Some(None));
     }
 
     /// The daemon is killed, somebody sets a date, and it is started again two seconds later.
