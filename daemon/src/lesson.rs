@@ -187,6 +187,11 @@ pub(crate) struct Colleague {
 }
 
 impl Lesson {
+    /// When it ends by itself, if that was announced while it was last seen running.
+    fn announced_end(&self) -> Option<Timestamp> {
+        self.ends_by_itself_at.filter(|_| self.planned_end_at <= self.seen_at)
+    }
+
     /// Whom its teacher stands in for.
     fn stood_in_for(&self) -> Option<Colleague> {
         let full_name = self.substitute_for_name.clone()?;

@@ -203,7 +203,7 @@ fn airing(lesson: &Lesson) -> Airing {
         limits: limits(lesson.quality_profile),
         picture: lesson.picture,
         recording: lesson.is_recording,
-        ends_by_itself_at: None,
+        ends_by_itself_at: lesson.announced_end(),
     }
 }
 

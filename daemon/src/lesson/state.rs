@@ -73,10 +73,10 @@ enum Found {
 impl Held {
     fn new(lesson: Lesson) -> Self {
         Self {
+            is_announced: lesson.announced_end().is_some(),
             lesson,
             publications: Vec::new(),
             away_since: None,
-            is_announced: false,
             band: None,
             found: None,
         }

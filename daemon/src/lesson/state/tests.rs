@@ -415,6 +415,24 @@ fn a_page_that_is_reloaded_in_a_lesson_that_runs_over_ends_nothing() {
     assert_eq!(school.now(lesson).status, Status::Active);
 }
 
+/// The box stops after the announcement, and the teacher's page is the first to come back.
+#[test]
+fn what_was_announced_before_a_restart_is_called_off_after_it() {
+    let mut school = School::new();
+    let lesson = school.started();
+    school.effects(Command::Here(BTreeSet::new()));
+    school.minutes(50);
+    assert_eq!(announced(&school.effects(Command::Tick)).len(), 1);
+
+    let left = school.now(lesson).clone();
+    school.state = fresh(&school.clock);
+    school.state.take_up(school.clock.read(), vec![left]);
+    let effects = school.effects(Command::Here([school.teacher.id].into()));
+    assert!(logged(&effects).contains(&EventKind::EndsByItselfCalledOff));
+    assert_eq!(announced(&effects), [None]);
+    assert_eq!(school.now(lesson).ends_by_itself_at, None);
+}
+
 #[test]
 fn a_lesson_is_taken_up_after_a_restart_or_ended_where_the_box_lost_it() {
     let mut school = School::new();
