@@ -74,9 +74,10 @@ pub use self::{
 /// Orders that may wait for the actor. Full: whoever gives one waits.
 const ORDERS_WAITING: usize = 64;
 
-/// How long a source of the box may take to its first packet: cameras warm up. Beyond it the source
-/// is ended.
-const BEGIN: Duration = Duration::from_secs(8);
+/// How long a source of the box may take to its first packet: cameras warm up, and the first source
+/// of all waits while GStreamer looks through its plug-ins, on a small board from a slow card.
+/// Beyond it the source is ended.
+const BEGIN: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Error)]
 pub enum Error {
