@@ -213,6 +213,11 @@ impl Track {
         })
     }
 
+    /// The index of the packet that the outgoing stream sends next.
+    pub(super) fn next_index(&self) -> Option<u64> {
+        Some(self.live.as_ref()?.relay.next_index())
+    }
+
     pub(super) fn on_air(&self) -> Option<PublicationId> {
         self.on_air
     }

@@ -203,6 +203,7 @@ impl Task {
                     let id = TrackId(ssrc);
                     let kind = self.track_kind(is_video);
                     self.taps.start(TappedTrack { id, kind, codec, publication });
+                    self.note_next(is_video);
                 }
                 Happened::Ended { ssrc } => self.taps.end(TrackId(ssrc)),
                 Happened::TookOver { ssrc, publication } => {
@@ -238,6 +239,19 @@ impl Task {
 
     fn source(&self, publication: PublicationId) -> Option<&Source> {
         self.sources.iter().find(|source| source.publication == publication)
+    }
+
+    /// Where the stream that has just begun will go on, for those who are granted it before its
+    /// first packet is sent.
+    fn note_next(&self, is_video: bool) {
+        let (track, next) = if is_video {
+            (&self.video, &self.told.next.video)
+        } else {
+            (&self.audio, &self.told.next.audio)
+        };
+        if let Some(index) = track.next_index() {
+            next.store(index, Ordering::Relaxed);
+        }
     }
 
     /// Sends one packet to everybody.
