@@ -24,3 +24,13 @@ CREATE TABLE student_sessions (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX sessions_of_student ON student_sessions (student_id);
+
+-- A browser that a student's code has let in: others who guess at codes behind the same address do
+-- not slow it down. It is whose code has let it in last.
+CREATE TABLE student_devices (
+    token_sha256 BLOB PRIMARY KEY,
+    student_id   TEXT NOT NULL REFERENCES students (id) ON DELETE CASCADE,
+    last_used_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX devices_of_student ON student_devices (student_id);

@@ -102,10 +102,13 @@ async fn the_cookie_of_a_student_is_for_this_host_over_https_and_no_script_reads
     let code = class.codes().await.remove(0);
     let answer = class.school.browser().post(SIGN_IN, json!({ "code": code })).await;
     let cookies: Vec<_> = answer.headers.get_all("set-cookie").iter().collect();
-    let [cookie] = cookies[..] else { panic!("{cookies:?}") };
-    let cookie = cookie.to_str().unwrap();
-    assert!(cookie.starts_with("__Host-alfarid="), "{cookie}");
-    assert!(cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Strict"), "{cookie}");
+    let [session, device] = cookies[..] else { panic!("{cookies:?}") };
+    let session = session.to_str().unwrap();
+    assert!(session.starts_with("__Host-alfarid="), "{session}");
+    assert!(session.ends_with("; Path=/; Secure; HttpOnly; SameSite=Strict"), "{session}");
+    let device = device.to_str().unwrap();
+    assert!(device.starts_with("__Host-alfarid-student-device="), "{device}");
+    assert!(device.contains("; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age="), "{device}");
 }
 
 #[tokio::test]
@@ -270,6 +273,36 @@ async fn wrong_codes_slow_down_where_they_come_from_and_nobody_else() {
     guesser.post(SIGN_IN, right).await.expect(StatusCode::OK);
 }
 
+/// Fails when one student's script can shut the phones of a whole school out that are behind its
+/// one address.
+#[tokio::test]
+async fn whose_browser_a_code_has_let_in_before_does_not_wait_for_who_guesses_next_to_it() {
+    let mut class = Class::of(2).await;
+    let codes = class.codes().await;
+    let address = "10.0.0.66:1234";
+    let mut known = class.school.browser_at(address);
+    known.post(SIGN_IN, json!({ "code": codes[0] })).await.expect(StatusCode::OK);
+    known.delete("/api/v1/session").await.expect(StatusCode::NO_CONTENT);
+    let mut poller = class.school.browser_at(address);
+    for _ in 0..40 {
+        poller.post(SIGN_IN, json!({ "code": "7KQ2-MVX9" })).await;
+    }
+    let mut stranger = class.school.browser_at(address);
+    let refused = stranger.post(SIGN_IN, json!({ "code": codes[1] })).await;
+    assert_eq!(refused.refused(), (429, "slow_down".to_owned()));
+    known.post(SIGN_IN, json!({ "code": codes[0] })).await.expect(StatusCode::OK);
+    class.school.floor.clock.advance(Duration::from_secs(1));
+    stranger.post(SIGN_IN, json!({ "code": codes[1] })).await.expect(StatusCode::OK);
+
+    // What the old code had made known is known no more: it may be a finder's.
+    class.codes().await;
+    for _ in 0..40 {
+        poller.post(SIGN_IN, json!({ "code": "7KQ2-MVX9" })).await;
+    }
+    let refused = known.post(SIGN_IN, json!({ "code": codes[0] })).await;
+    assert_eq!(refused.refused(), (429, "slow_down".to_owned()));
+}
+
 #[tokio::test]
 async fn a_students_page_hears_what_is_theirs_and_nothing_else() {
     let mut class = Class::of(1).await;
@@ -315,7 +348,8 @@ async fn no_code_and_no_session_of_a_student_is_in_the_database() {
     let mut browser = class.school.browser();
     browser.post(SIGN_IN, json!({ "code": code })).await.expect(StatusCode::OK);
     let session = browser.cookie("__Host-alfarid").unwrap().to_owned();
-    for secret in [code.replace('-', ""), code, session] {
+    let device = browser.cookie("__Host-alfarid-student-device").unwrap().to_owned();
+    for secret in [code.replace('-', ""), code, session, device] {
         for file in ["alfarid.db", "alfarid.db-wal"] {
             let bytes = std::fs::read(class.school.path().join(file)).unwrap_or_default();
             let is_there = bytes.windows(secret.len()).any(|w| w == secret.as_bytes());

@@ -18,6 +18,9 @@ pub const COOKIE: &str = "__Host-alfarid";
 /// By which a browser is known again where somebody has logged in before. Opens nothing.
 pub const DEVICE_COOKIE: &str = "__Host-alfarid-device";
 
+/// The same for where a student's code has let somebody in.
+pub const STUDENT_DEVICE_COOKIE: &str = "__Host-alfarid-student-device";
+
 /// Anybody who is logged in: a teacher or an admin.
 #[derive(Clone, Debug)]
 pub struct Signed(pub Person);
@@ -136,6 +139,11 @@ pub fn session_token(parts: &Parts) -> Option<&str> {
 /// The device cookie of a request, if it brings one.
 pub fn device_token(parts: &Parts) -> Option<&str> {
     cookie(parts, DEVICE_COOKIE)
+}
+
+/// The student's device cookie of a request, if it brings one.
+pub fn student_device_token(parts: &Parts) -> Option<&str> {
+    cookie(parts, STUDENT_DEVICE_COOKIE)
 }
 
 fn cookie<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {

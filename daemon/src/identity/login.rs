@@ -7,7 +7,8 @@ use rusqlite::Transaction;
 
 use super::{
     Error, Handle, NewTeacher, Person, Role, Secret, audit, secret_token, sha256,
-    slowdown::Attempt, store,
+    slowdown::{Attempt, Guest},
+    store,
 };
 use crate::{clock::Authority, db::DbError};
 
@@ -110,15 +111,15 @@ impl Handle {
         self.slowdown.lock().unwrap_or_else(PoisonError::into_inner).forgive(attempt, now);
     }
 
-    pub(super) fn admit_code(&self, from: IpAddr) -> Result<(), Error> {
+    pub(super) fn admit_code(&self, guest: Guest) -> Result<(), Error> {
         let now = self.clock.monotonic();
         let mut slowdown = self.slowdown.lock().unwrap_or_else(PoisonError::into_inner);
-        slowdown.admit_code(from, now).map_err(|wait| Error::SlowDown { wait: round_up(wait) })
+        slowdown.admit_code(guest, now).map_err(|wait| Error::SlowDown { wait: round_up(wait) })
     }
 
-    pub(super) fn forgive_code(&self, from: IpAddr) {
+    pub(super) fn forgive_code(&self, guest: Guest) {
         let now = self.clock.monotonic();
-        self.slowdown.lock().unwrap_or_else(PoisonError::into_inner).forgive_code(from, now);
+        self.slowdown.lock().unwrap_or_else(PoisonError::into_inner).forgive_code(guest, now);
     }
 
     /// The session that a browser had before it got another one.

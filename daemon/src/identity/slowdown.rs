@@ -7,7 +7,9 @@
 //!                       └── the account: some are free, then one try a second for all strangers
 //!                           together, each address in its turn
 //!
-//!   a student's code ── its address: tries for a whole class are free, then up to 5 s between
+//!   a student's code ──┬── a browser that one has let in before: counted by that student alone
+//!                      └── any other: its address; tries for a whole class are free, then one a
+//!                          second
 //! ```
 //!
 //! So whoever guesses at a teacher's password slows down themselves and other strangers; the
@@ -15,14 +17,20 @@
 //! many seconds as addresses are guessing.
 //!
 //! A code names no account: whoever guesses, guesses at all of a school's together. A thousand codes
-//! of 40 bits are not found in a lifetime at one try in five seconds, and so a class that mistypes
-//! behind one address need not wait for longer.
+//! of 40 bits last for some 35 years at one try a second, and so nobody need wait for longer, whoever
+//! else tries behind their address. Who takes every try there keeps new browsers waiting for one, and
+//! nobody whose browser is known: not the class that has signed in yesterday.
+//!
+//! A known browser is counted by its student and not by itself: else whoever has one code could make
+//! new browsers known with it, and guess at the others' by each.
 //!
 //! Every try is counted when it begins, not when it has failed: a hundred at once are a hundred.
 //! What is counted is forgotten after a quarter of an hour of peace. All time here is monotonic,
 //! and all of it lives in memory: a restart forgives.
 
 use std::{collections::HashMap, hash::Hash, net::IpAddr, time::Duration};
+
+use alfarid_protocol::id::StudentId;
 
 use crate::http::network;
 
@@ -38,8 +46,14 @@ struct Measure {
 /// People mistype, and a staff room may share one address.
 const PASSWORDS: Measure = Measure { free: 10, longest_wait: Duration::from_secs(30) };
 
+/// A student mistypes, and whose browser is known has no reason to guess.
+const KNOWN_CODES: Measure = Measure { free: 10, longest_wait: Duration::from_secs(5) };
+
 /// A class may share one address, and each of it mistypes once.
-const CODES: Measure = Measure { free: 30, longest_wait: Duration::from_secs(5) };
+const FREE_CODES: u32 = 30;
+
+/// Between tries of codes from one address beyond the free ones.
+const CODE_TURN: Duration = Duration::from_secs(1);
 
 /// Tries of all strangers at one account before they queue.
 const FREE_STRANGERS: u32 = 20;
@@ -68,12 +82,21 @@ pub(super) struct Attempt {
     pub(super) known_device: Option<[u8; 32]>,
 }
 
+/// Who tries a student's code.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Guest {
+    /// A browser that a code of this student's has let in before.
+    Known(StudentId),
+    Stranger(IpAddr),
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Slowdown {
     devices: Table<[u8; 32], Tries>,
     addresses: Table<IpAddr, Tries>,
     accounts: Table<String, Strangers>,
-    codes: Table<IpAddr, Tries>,
+    known_codes: Table<StudentId, Tries>,
+    codes: Table<IpAddr, Bucket>,
 }
 
 impl Slowdown {
@@ -91,14 +114,22 @@ impl Slowdown {
     }
 
     /// As [`Slowdown::admit`], of a student's code.
-    pub(super) fn admit_code(&mut self, from: IpAddr, now: Duration) -> Result<(), Duration> {
-        self.codes.entry(network(from), now).admit(CODES, now)
+    pub(super) fn admit_code(&mut self, guest: Guest, now: Duration) -> Result<(), Duration> {
+        match guest {
+            Guest::Known(student) => self.known_codes.entry(student, now).admit(KNOWN_CODES, now),
+            Guest::Stranger(from) => self.codes.entry(network(from), now).take(now),
+        }
     }
 
-    /// The code was right.
-    pub(super) fn forgive_code(&mut self, from: IpAddr, now: Duration) {
-        let tries = self.codes.entry(network(from), now);
-        tries.count = tries.count.saturating_sub(1);
+    /// The code was right. Only this try is forgiven, as in [`Slowdown::forgive`].
+    pub(super) fn forgive_code(&mut self, guest: Guest, now: Duration) {
+        match guest {
+            Guest::Known(student) => {
+                let tries = self.known_codes.entry(student, now);
+                tries.count = tries.count.saturating_sub(1);
+            }
+            Guest::Stranger(from) => self.codes.entry(network(from), now).give_back(),
+        }
     }
 
     /// The try was no guess.
@@ -139,6 +170,30 @@ impl Tries {
     fn count(&mut self, now: Duration) {
         self.count = self.count.saturating_add(1);
         self.last = now;
+    }
+}
+
+/// Tries of codes from one address: a bucket that holds [`FREE_CODES`], and gets one back each
+/// [`CODE_TURN`].
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket {
+    full_at: Duration,
+    last: Duration,
+}
+
+impl Bucket {
+    fn take(&mut self, now: Duration) -> Result<(), Duration> {
+        let full_at = self.full_at.max(now) + CODE_TURN;
+        let wait = full_at.saturating_sub(now + CODE_TURN * FREE_CODES);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        *self = Self { full_at, last: now };
+        Ok(())
+    }
+
+    fn give_back(&mut self) {
+        self.full_at = self.full_at.saturating_sub(CODE_TURN);
     }
 }
 
@@ -186,6 +241,12 @@ trait Remembered: Default {
 }
 
 impl Remembered for Tries {
+    fn last(&self) -> Duration {
+        self.last
+    }
+}
+
+impl Remembered for Bucket {
     fn last(&self) -> Duration {
         self.last
     }
@@ -328,24 +389,58 @@ mod tests {
     }
 
     #[test]
-    fn a_class_that_mistypes_waits_for_seconds_and_a_right_code_costs_it_nothing() {
+    fn a_class_that_mistypes_waits_for_a_second_and_a_right_code_costs_it_nothing() {
         let mut slowdown = Slowdown::default();
-        let class = stranger(1).from;
-        for _ in 0..CODES.free {
+        let class = Guest::Stranger(stranger(1).from);
+        for _ in 0..FREE_CODES {
             slowdown.admit_code(class, START).unwrap();
         }
         let mut now = START;
-        for wait in [1, 2, 4, 5, 5] {
-            assert_eq!(slowdown.admit_code(class, now), Err(SECOND * wait));
-            now += SECOND * wait;
+        for _ in 0..5 {
+            assert_eq!(slowdown.admit_code(class, now), Err(SECOND));
+            now += SECOND;
             slowdown.admit_code(class, now).unwrap();
         }
         // Others do not wait for it, nor does a teacher who has a password to type there.
-        assert_eq!(slowdown.admit_code(stranger(2).from, now), Ok(()));
+        let others = Guest::Stranger(stranger(2).from);
+        assert_eq!(slowdown.admit_code(others, now), Ok(()));
         assert_eq!(slowdown.admit(&stranger(1), now), Ok(()));
         for _ in 0..100 {
-            slowdown.admit_code(stranger(3).from, now).unwrap();
-            slowdown.forgive_code(stranger(3).from, now);
+            slowdown.admit_code(others, now).unwrap();
+            slowdown.forgive_code(others, now);
+        }
+    }
+
+    /// A script behind the school's one address takes every try that there is.
+    #[test]
+    fn whoever_polls_with_codes_keeps_no_known_browser_out_and_gets_one_try_a_second() {
+        let mut slowdown = Slowdown::default();
+        let poller = Guest::Stranger(stranger(1).from);
+        let known = Guest::Known(StudentId(uuid::Uuid::from_u128(7)));
+        let mut tries = 0;
+        for tenth in 0..600_u32 {
+            let now = START + SECOND * tenth / 10;
+            tries += u32::from(slowdown.admit_code(poller, now).is_ok());
+            if tenth % 50 == 0 {
+                assert_eq!(slowdown.admit_code(known, now), Ok(()));
+                slowdown.forgive_code(known, now);
+            }
+        }
+        assert!(tries <= FREE_CODES + 60, "{tries} tries in a minute");
+    }
+
+    #[test]
+    fn whose_browser_is_known_gains_nothing_by_guessing_from_it() {
+        let mut slowdown = Slowdown::default();
+        let known = Guest::Known(StudentId(uuid::Uuid::from_u128(7)));
+        for _ in 0..KNOWN_CODES.free {
+            slowdown.admit_code(known, START).unwrap();
+        }
+        let mut now = START;
+        for wait in [1, 2, 4, 5, 5] {
+            assert_eq!(slowdown.admit_code(known, now), Err(SECOND * wait));
+            now += SECOND * wait;
+            slowdown.admit_code(known, now).unwrap();
         }
     }
 

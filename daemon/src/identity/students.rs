@@ -21,7 +21,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::{Error, Handle, Secret, audit, secret_token, sha256, store};
+use super::{Error, Handle, Secret, audit, secret_token, sha256, slowdown::Guest, store};
 use crate::{
     clock::Clock,
     code::{fresh, grouped, is_code, normalized},
@@ -55,15 +55,19 @@ pub struct NewCode {
 pub struct CodeTyped {
     pub code: Secret,
     pub from: IpAddr,
+    /// The browser's cookie of [`SignedIn::device`], if it has one.
+    pub device: Option<Secret>,
     /// The session that this browser has had so far.
     pub former: Option<Secret>,
 }
 
-/// A fresh session: the token goes into the browser's cookie and is kept nowhere else.
+/// A fresh session: the tokens go into the browser's cookies and are kept nowhere else.
 #[derive(Debug)]
 pub struct SignedIn {
     pub student: SignedStudent,
     pub session: Secret,
+    /// By this the browser is known again when somebody guesses at codes behind the same address.
+    pub device: Secret,
 }
 
 /// Sessions that are in the database no more. Whoever ended them says so by [`Handle::ended`] once
@@ -79,7 +83,7 @@ impl Ended {
 }
 
 /// Gives `student` a code in the place of an older one, which opens nothing from now on, and ends
-/// what it had opened.
+/// what it had opened. The browsers that it had let in are known no more: one may be a finder's.
 pub fn give_code(
     tx: &Transaction<'_>,
     clock: &Clock,
@@ -88,6 +92,7 @@ pub fn give_code(
     by: TeacherId,
 ) -> Result<Ended, DbError> {
     store::students::put_code(tx, student, &code.hash, by, clock.now())?;
+    store::students::forget_devices(tx, student)?;
     audit::write(tx, clock, &audit::Entry::new(by, "student_code_made", &student))?;
     Ok(Ended(store::students::end_sessions(tx, student)?))
 }
@@ -95,6 +100,7 @@ pub fn give_code(
 /// Nobody is signed in as `student` any more, and nobody will be by the code that there was.
 pub fn shut_out(tx: &Transaction<'_>, student: StudentId) -> Result<Ended, DbError> {
     store::students::delete_code(tx, student)?;
+    store::students::forget_devices(tx, student)?;
     Ok(Ended(store::students::end_sessions(tx, student)?))
 }
 
@@ -114,14 +120,18 @@ impl Handle {
     /// Opens a session for whoever has a student's code. What this browser was signed in as before
     /// is over: a browser is one person's at a time.
     pub async fn sign_in(&self, typed: CodeTyped) -> Result<SignedIn, Error> {
-        self.admit_code(typed.from)?;
+        let owner = self.owner_of_device(typed.device.as_ref()).await?;
+        let guest = owner.map_or(Guest::Stranger(typed.from), Guest::Known);
+        self.admit_code(guest)?;
         let code = Zeroizing::new(normalized(&typed.code));
         if !is_code(&code, LENGTH) {
             return Err(Error::WrongCode);
         }
         let hash = self.hashes(vec![code]).await?.pop().ok_or(Error::WrongCode)?;
         let session = secret_token()?;
-        let (token, at) = (sha256(&session), self.clock.now());
+        // Only what we gave out ourselves is taken up again.
+        let device = typed.device.filter(|_| owner.is_some()).map_or_else(secret_token, Ok)?;
+        let (token, device_hash, at) = (sha256(&session), sha256(&device), self.clock.now());
         let known = self.db.read(move |c| store::students::student_of_code(c, &hash)).await?;
         known.ok_or(Error::WrongCode)?;
         let (student, displaced) = self
@@ -130,15 +140,16 @@ impl Handle {
                 // As it is now: the code may have been replaced meanwhile.
                 let known = store::students::student_of_code(tx, &hash)?;
                 let student = known.ok_or(Error::WrongCode)?;
+                store::students::keep_device(tx, &device_hash, student.id, at)?;
                 let displaced = store::students::insert_session(tx, &token, student.id, at)?;
                 Ok::<_, Error>((student, displaced))
             })
             .await?;
-        self.forgive_code(typed.from);
+        self.forgive_code(guest);
         self.sessions.over(&displaced);
         self.sessions.begun(token, self.clock.monotonic());
         self.leave(typed.former).await?;
-        Ok(SignedIn { student, session })
+        Ok(SignedIn { student, session, device })
     }
 
     /// Tells the pages that are open by sessions which have ended.
@@ -161,6 +172,11 @@ impl Handle {
             return Ok(None);
         };
         Ok(Some((student, now + left)))
+    }
+
+    async fn owner_of_device(&self, device: Option<&Secret>) -> Result<Option<StudentId>, Error> {
+        let Some(hash) = device.map(|device| sha256(device)) else { return Ok(None) };
+        Ok(self.db.read(move |c| store::students::owner_of_device(c, &hash)).await?)
     }
 
     async fn hashes(&self, codes: Vec<Zeroizing<String>>) -> Result<Vec<[u8; 32]>, Error> {

@@ -79,10 +79,17 @@ pub(super) async fn create_student_session(
     parts: Parts,
     Json(form): Json<CodeForm>,
 ) -> Result<impl IntoResponse, Problem> {
-    let typed = CodeTyped { code: form.code, from: peer.ip(), former: former(&parts) };
+    let typed = CodeTyped {
+        code: form.code,
+        from: peer.ip(),
+        device: extract::student_device_token(&parts).map(|token| token.to_owned().into()),
+        former: former(&parts),
+    };
     let signed_in = identity.sign_in(typed).await?;
     let session = cookie(extract::COOKIE, &signed_in.session, "");
-    Ok((AppendHeaders(session.into_iter().collect::<Vec<_>>()), Json(signed_in.student)))
+    let device = cookie(extract::STUDENT_DEVICE_COOKIE, &signed_in.device, DEVICE_MAX_AGE);
+    let cookies = session.into_iter().chain(device).collect::<Vec<_>>();
+    Ok((AppendHeaders(cookies), Json(signed_in.student)))
 }
 
 /// Log out, as whomever this browser is signed in.

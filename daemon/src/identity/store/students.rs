@@ -59,6 +59,52 @@ pub(in crate::identity) fn student_of_code(
     Ok(statement.query_row([code_hash], read).optional()?)
 }
 
+/// Whose code has last let a browser in.
+pub(in crate::identity) fn owner_of_device(
+    c: &Connection,
+    token_sha256: &[u8; 32],
+) -> Result<Option<StudentId>, DbError> {
+    let mut statement =
+        c.prepare_cached("SELECT student_id FROM student_devices WHERE token_sha256 = ?1")?;
+    Ok(statement.query_row([token_sha256], |row| column::id(row, 0)).optional()?)
+}
+
+/// Also forgets the devices that this one is too many for.
+pub(in crate::identity) fn keep_device(
+    tx: &Transaction<'_>,
+    token_sha256: &[u8; 32],
+    student: StudentId,
+    at: Timestamp,
+) -> Result<(), DbError> {
+    const PER_STUDENT: u32 = 8;
+    let student = student.to_string();
+    tx.prepare_cached(
+        "INSERT INTO student_devices (token_sha256, student_id, last_used_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT DO UPDATE
+         SET student_id = excluded.student_id, last_used_at = excluded.last_used_at",
+    )?
+    .execute((token_sha256, &student, at.0))?;
+    tx.prepare_cached(
+        "DELETE FROM student_devices
+         WHERE student_id = ?1 AND token_sha256 != ?2 AND token_sha256 NOT IN (
+             SELECT token_sha256 FROM student_devices
+             WHERE student_id = ?1
+             ORDER BY last_used_at DESC
+             LIMIT ?3)",
+    )?
+    .execute((&student, token_sha256, PER_STUDENT))?;
+    Ok(())
+}
+
+pub(in crate::identity) fn forget_devices(
+    tx: &Transaction<'_>,
+    student: StudentId,
+) -> Result<(), DbError> {
+    tx.prepare_cached("DELETE FROM student_devices WHERE student_id = ?1")?
+        .execute([student.to_string()])?;
+    Ok(())
+}
+
 /// Whose session it is, if that student is active, and when it was opened.
 pub(in crate::identity) fn session(
     c: &Connection,
