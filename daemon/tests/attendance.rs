@@ -518,6 +518,32 @@ async fn a_student_signs_in_and_is_counted_while_their_page_is_open() {
     drop(second);
 }
 
+/// What a student is told of themselves is worked out apart from the roll, and says the same.
+#[tokio::test]
+async fn a_student_sees_of_themselves_what_the_teacher_sees() {
+    let (school, lesson, mut machines) = begun(3).await;
+    school.unseat(1, lesson).await;
+    machines[0].say(&school, MarkKind::Opened).await;
+    let students = [school.sign_in(0).await, school.sign_in(1).await, school.sign_in(2).await];
+    let own = async || {
+        let mut own = Vec::new();
+        for student in &students {
+            let view = school.call(student, "GET", "/me/lesson", Value::Null).await;
+            own.push(view.expect(StatusCode::OK)["lesson"]["is_here"].clone());
+        }
+        own
+    };
+    assert_eq!(own().await, [true, false, false]);
+    school.minutes(1);
+    let page = opened(&school, 1, lesson).await;
+    machines[2].say(&school, MarkKind::Opened).await;
+    machines[0].say(&school, MarkKind::Closed).await;
+    assert_eq!(states(&school, lesson).await, ["left", "present", "present"]);
+    assert_eq!(own().await, [false, true, true]);
+    drop(page);
+    assert_eq!(own().await, [false, false, true]);
+}
+
 /// Fails when a computer that was shut without a word counts for longer than it answered.
 #[tokio::test]
 async fn a_connection_that_answers_no_more_is_given_up_at_its_last_sign_of_life() {

@@ -197,7 +197,8 @@ impl Actor {
             }
             Request::Own { student, reply } => {
                 let connected = self.connected_now();
-                let own = self.read(move |c| ledger::own(c, student, &connected));
+                let counted = self.counted.get(&student).map(|counted| counted.lesson);
+                let own = self.read(move |c| ledger::own(c, student, counted, &connected));
                 drop(reply.send(own.await));
             }
             Request::Sheet { lesson, by, reply } => drop(reply.send(self.sheet(lesson, by).await)),

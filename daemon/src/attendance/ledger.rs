@@ -184,21 +184,24 @@ pub(super) fn correct(
     Ok(record)
 }
 
-/// What a student sees of themselves.
+/// What a student sees of themselves. `counted` is the running lesson that their page is counted in,
+/// if it is in one: it need not be looked for.
 pub(super) fn own(
     c: &Connection,
     student: StudentId,
+    counted: Option<LessonId>,
     connected: &Connected,
 ) -> Result<OwnView, Error> {
     let known = roster::store::student(c, student)?.ok_or(Error::NoSuchStudent(student))?;
     let class = known.class_id.map(|class| roster::store::class(c, class)).transpose()?.flatten();
-    let lessons = roll::lessons_of(c, &BTreeSet::from([student]))?;
-    let lesson = match lessons.get(&student) {
+    let lesson = match counted {
+        Some(lesson) => Some(lesson),
+        None => roll::lessons_of(c, &BTreeSet::from([student]))?.remove(&student),
+    };
+    let lesson = match lesson {
         Some(lesson) => {
-            let kept = meeting(c, *lesson)?;
-            let is_theirs = |line: &&Line| line.student.id == student;
-            let line = roll::call(c, &kept, connected)?.into_iter().find(|line| is_theirs(&line));
-            let is_here = line.is_some_and(|line| line.presence.is_here());
+            let kept = meeting(c, lesson)?;
+            let is_here = roll::presence(c, &kept, connected, student)?.is_here();
             Some(meeting::own(c, &kept, is_here)?)
         }
         None => None,

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::{
     PersonState, PersonView,
     span::Span,
-    state::{MachineSpan, Presence},
+    state::{MachineSpan, Presence, Seating},
     store::{
         heard,
         meeting::{self, Kept},
@@ -40,32 +40,68 @@ pub(super) fn call(
     call_at(c, kept, connected, &seats)
 }
 
+/// One student's presence in the meeting, worked out from what is theirs alone: a class in which
+/// everybody asks for their own costs what one roll does.
+pub(super) fn presence(
+    c: &Connection,
+    kept: &Kept,
+    connected: &Connected,
+    student: StudentId,
+) -> Result<Presence, DbError> {
+    let seats = seat::seats_of(c, kept.lesson, student)?;
+    let pages = heard::pages_of(c, kept.lesson, student)?;
+    Ok(Told::by(c, kept, connected, &seats, pages)?.presence(kept, student))
+}
+
 fn call_at(
     c: &Connection,
     kept: &Kept,
     connected: &Connected,
     seats: &[Seat],
 ) -> Result<Vec<Line>, DbError> {
-    let seatings: Vec<_> = seats.iter().map(|seat| seat.seating).collect();
-    let pages = heard::pages(c, kept.lesson)?;
-    let mut used = BTreeMap::new();
-    for machine in seatings.iter().map(|seating| seating.machine) {
-        if let Entry::Vacant(entry) = used.entry(machine) {
-            let boot = connected.get(&machine).copied();
-            entry.insert(use_of(c, machine, kept.window.start_at, boot)?);
-        }
-    }
+    let told = Told::by(c, kept, connected, seats, heard::pages(c, kept.lesson)?)?;
     let line = |student: Student| {
-        let presence = Presence::of(
-            student.id,
-            kept.window,
-            &seatings,
-            |machine| used.get(&machine).cloned().unwrap_or_default(),
-            pages.iter().filter(|(id, _)| *id == student.id).map(|(_, span)| *span),
-        );
+        let presence = told.presence(kept, student.id);
         Line { student, presence }
     };
     Ok(meeting::students(c, kept)?.into_iter().map(line).collect())
+}
+
+/// What presence is worked out from.
+struct Told {
+    seatings: Vec<Seating>,
+    used: BTreeMap<MachineId, Vec<Span>>,
+    pages: Vec<(StudentId, Span)>,
+}
+
+impl Told {
+    fn by(
+        c: &Connection,
+        kept: &Kept,
+        connected: &Connected,
+        seats: &[Seat],
+        pages: Vec<(StudentId, Span)>,
+    ) -> Result<Self, DbError> {
+        let seatings: Vec<_> = seats.iter().map(|seat| seat.seating).collect();
+        let mut used = BTreeMap::new();
+        for machine in seatings.iter().map(|seating| seating.machine) {
+            if let Entry::Vacant(entry) = used.entry(machine) {
+                let boot = connected.get(&machine).copied();
+                entry.insert(use_of(c, machine, kept.window.start_at, boot)?);
+            }
+        }
+        Ok(Self { seatings, used, pages })
+    }
+
+    fn presence(&self, kept: &Kept, student: StudentId) -> Presence {
+        Presence::of(
+            student,
+            kept.window,
+            &self.seatings,
+            |machine| self.used.get(&machine).cloned().unwrap_or_default(),
+            self.pages.iter().filter(|(id, _)| *id == student).map(|(_, span)| *span),
+        )
+    }
 }
 
 /// The live view: who is here, and why not.

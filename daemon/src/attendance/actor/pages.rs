@@ -27,7 +27,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Counted {
     span: SpanId,
-    lesson: LessonId,
+    pub(super) lesson: LessonId,
 }
 
 /// Who is counted by a page.

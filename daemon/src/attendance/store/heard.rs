@@ -226,11 +226,28 @@ pub(in crate::attendance) fn pages(
          FROM page_spans
          WHERE lesson_id = ?1",
     )?;
-    let pages = statement.query_map([lesson.to_string()], |row| {
-        let span = Span::new(column::time(row, 1)?, column::optional_time(row, 2)?);
-        Ok((column::id(row, 0)?, span))
-    })?;
+    let pages = statement.query_map([lesson.to_string()], read_page)?;
     Ok(pages.collect::<Result<_, _>>()?)
+}
+
+/// The same of one student.
+pub(in crate::attendance) fn pages_of(
+    c: &Connection,
+    lesson: LessonId,
+    student: StudentId,
+) -> Result<Vec<(StudentId, Span)>, DbError> {
+    let mut statement = c.prepare_cached(
+        "SELECT student_id, from_at, CASE is_open WHEN 1 THEN NULL ELSE until_at END
+         FROM page_spans
+         WHERE lesson_id = ?1 AND student_id = ?2",
+    )?;
+    let pages = statement.query_map([lesson.to_string(), student.to_string()], read_page)?;
+    Ok(pages.collect::<Result<_, _>>()?)
+}
+
+fn read_page(row: &Row<'_>) -> rusqlite::Result<(StudentId, Span)> {
+    let span = Span::new(column::time(row, 1)?, column::optional_time(row, 2)?);
+    Ok((column::id(row, 0)?, span))
 }
 
 /// Who comes back within so long was never gone: the page was reloaded, the Wi-Fi dropped, the box

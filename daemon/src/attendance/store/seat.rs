@@ -1,10 +1,10 @@
 //! Who sits where in a lesson.
 
 use alfarid_protocol::{
-    id::{LessonId, MachineId, RoomId, TeacherId},
+    id::{LessonId, MachineId, RoomId, StudentId, TeacherId},
     time::Timestamp,
 };
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::{
     attendance::{Mode, Move, span::Span, state::Seating},
@@ -58,12 +58,30 @@ pub(in crate::attendance) fn seats(c: &Connection, lesson: LessonId) -> Result<V
          WHERE lesson_id = ?1
          ORDER BY from_at, id",
     )?;
-    let seats = statement.query_map([lesson.to_string()], |row| {
-        let span = Span::new(column::time(row, 3)?, column::optional_time(row, 4)?);
-        let seating = Seating { student: column::id(row, 1)?, machine: column::id(row, 2)?, span };
-        Ok(Seat { id: row.get(0)?, seating })
-    })?;
+    let seats = statement.query_map([lesson.to_string()], read_seat)?;
     Ok(seats.collect::<Result<_, _>>()?)
+}
+
+/// Where `student` sat in `lesson`, in the order of sitting down.
+pub(in crate::attendance) fn seats_of(
+    c: &Connection,
+    lesson: LessonId,
+    student: StudentId,
+) -> Result<Vec<Seat>, DbError> {
+    let mut statement = c.prepare_cached(
+        "SELECT id, student_id, machine_id, from_at, to_at
+         FROM lesson_seats
+         WHERE lesson_id = ?1 AND student_id = ?2
+         ORDER BY from_at, id",
+    )?;
+    let seats = statement.query_map([lesson.to_string(), student.to_string()], read_seat)?;
+    Ok(seats.collect::<Result<_, _>>()?)
+}
+
+fn read_seat(row: &Row<'_>) -> rusqlite::Result<Seat> {
+    let span = Span::new(column::time(row, 3)?, column::optional_time(row, 4)?);
+    let seating = Seating { student: column::id(row, 1)?, machine: column::id(row, 2)?, span };
+    Ok(Seat { id: row.get(0)?, seating })
 }
 
 pub(in crate::attendance) fn stand_up(
