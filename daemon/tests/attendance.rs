@@ -518,6 +518,39 @@ async fn a_student_signs_in_and_is_counted_while_their_page_is_open() {
     drop(second);
 }
 
+/// A script opens and closes the live channel as fast as it can, and asks each time.
+#[tokio::test]
+async fn who_comes_and_goes_without_end_costs_the_others_little_and_is_counted_all_the_same() {
+    let (school, lesson, _machines) = begun(1).await;
+    school.unseat(0, lesson).await;
+    drop(opened(&school, 0, lesson).await);
+    let mut events = school.listen();
+    for _ in 0..50 {
+        let page = opened_anywhere(&school, 0);
+        states(&school, lesson).await;
+        drop(page);
+        states(&school, lesson).await;
+    }
+    school.floor.events.tell(Event::FaultChanged);
+    let mut told = 0;
+    until(&mut events, |event| {
+        told += u32::from(*event == Event::PeopleChanged { lesson_id: lesson });
+        *event == Event::FaultChanged
+    })
+    .await;
+    assert!(told <= 10, "{told} times all were told of one student");
+
+    let mut page = opened(&school, 0, lesson).await;
+    school.clock.advance(Duration::from_secs(20));
+    page.heard();
+    drop(page);
+    school.clock.advance(Duration::from_mins(1));
+    until(&mut events, |event| *event == Event::PeopleChanged { lesson_id: lesson }).await;
+    assert_eq!(states(&school, lesson).await, ["left"]);
+    let record = &end(&school, lesson).await[0];
+    assert_eq!((record.spans.len(), record.duration_seconds), (1, 20));
+}
+
 /// What a student is told of themselves is worked out apart from the roll, and says the same.
 #[tokio::test]
 async fn a_student_sees_of_themselves_what_the_teacher_sees() {

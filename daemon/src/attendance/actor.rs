@@ -22,7 +22,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{hearing::Link, pages::CountedBy};
+use self::{
+    hearing::Link,
+    pages::{CountedBy, Leaves},
+};
 use super::{
     Error, Handle, Meeting, Move, Pages, PersonView, Record, Sheet, Thresholds, access,
     ledger::{self, Said},
@@ -73,6 +76,8 @@ pub fn new(
         here: pages.here(),
         pages,
         counted: CountedBy::new(),
+        followed: BTreeSet::new(),
+        leaves: BTreeMap::new(),
         links: BTreeMap::new(),
         refused: BTreeMap::new(),
         kept_at: BTreeMap::new(),
@@ -96,6 +101,10 @@ pub struct Actor {
     here: watch::Receiver<Here>,
     /// Whose pages have a span that is open on disk.
     counted: CountedBy,
+    /// Whose pages were open when they were last followed, or are taken to be.
+    followed: BTreeSet<StudentId>,
+    /// Of everybody whose pages have closed since the box started: as many as a school has students.
+    leaves: BTreeMap<StudentId, Leaves>,
     links: BTreeMap<MachineId, Link>,
     /// First number of a batch that was refused because marks before it are missing.
     refused: BTreeMap<MachineId, u64>,
@@ -140,7 +149,10 @@ impl Actor {
                 },
                 Ok(()) = self.here.changed() => self.notice_pages().await,
                 _ = touch.tick() => self.touch_pages().await,
-                _ = look_again.tick() => self.look_again().await,
+                _ = look_again.tick() => {
+                    self.look_again().await;
+                    self.notice_who_left().await;
+                }
             }
         }
     }
@@ -227,7 +239,7 @@ impl Actor {
         let clock = self.clock.clone();
         let lesson_id = meeting.lesson;
         self.write(move |tx| meeting::open(tx, &meeting, &clock)).await?;
-        self.notice_pages().await;
+        self.notice_lessons().await;
         self.events.tell(Event::PeopleChanged { lesson_id });
         Ok(())
     }
@@ -243,7 +255,7 @@ impl Actor {
             ledger::close(tx, &clock, lesson, ended_at, thresholds, &connected)
         })
         .await?;
-        self.notice_pages().await;
+        self.notice_lessons().await;
         self.events.tell(Event::AttendanceChanged { lesson_id: lesson });
         Ok(())
     }
@@ -303,7 +315,7 @@ impl Actor {
                 Ok(changed && ledger::rewrite(tx, &clock, &kept, &connected)?)
             })
             .await?;
-        self.notice_pages().await;
+        self.notice_lessons().await;
         self.events.tell(Event::PeopleChanged { lesson_id });
         if rewritten {
             self.events.tell(Event::AttendanceChanged { lesson_id });
