@@ -45,7 +45,11 @@ pub use self::{
     session::SessionEnd,
     students::{CodeTyped, Ended, NewCode, SignedIn, SignedStudent, give_code, shut_out},
 };
-use self::{password::Passwords, session::Sessions, slowdown::Slowdown};
+use self::{
+    password::{Passwords, Queue},
+    session::Sessions,
+    slowdown::Slowdown,
+};
 use crate::{
     clock::Clock,
     db::{Db, DbError},
@@ -164,6 +168,7 @@ pub struct Handle {
     db: Db,
     clock: Clock,
     passwords: Arc<Passwords>,
+    codes: Arc<Queue>,
     sessions: Arc<Sessions>,
     slowdown: Arc<Mutex<Slowdown>>,
 }
@@ -171,7 +176,14 @@ pub struct Handle {
 impl Handle {
     pub fn new(db: Db, clock: Clock) -> Self {
         let sessions = Arc::new(Sessions::new(&clock));
-        Self { db, clock, passwords: Arc::default(), sessions, slowdown: Arc::default() }
+        Self {
+            db,
+            clock,
+            passwords: Arc::default(),
+            codes: Arc::new(Queue::of_codes()),
+            sessions,
+            slowdown: Arc::default(),
+        }
     }
 
     /// Who the session cookie `token` belongs to; `None` if to nobody, to somebody who is not

@@ -12,7 +12,7 @@
 //! Eight characters are 40 bits; wrong ones slow down where they come from ([`super::slowdown`]).
 //! A code is found by its hash, so all of them have one salt, and so few bits want a slow hash.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use alfarid_protocol::id::{StudentId, TeacherId};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -180,18 +180,20 @@ impl Handle {
     }
 
     async fn hashes(&self, codes: Vec<Zeroizing<String>>) -> Result<Vec<[u8; 32]>, Error> {
-        let salt = self.db.read(store::students::salt).await?;
-        self.passwords
-            .run(move || {
+        let place = self.codes.enter()?;
+        let salt: Arc<[u8]> = self.db.read(store::students::salt).await?.into();
+        let mut hashes = Vec::with_capacity(codes.len());
+        for code in codes {
+            let salt = salt.clone();
+            let done = place.run(move || {
                 let params = Params::new(MEMORY_KIB, PASSES, 1, None)?;
                 let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-                let hash = |code: Zeroizing<String>| {
-                    let mut hash = [0; 32];
-                    argon2.hash_password_into(code.as_bytes(), &salt, &mut hash)?;
-                    Ok(hash)
-                };
-                codes.into_iter().map(hash).collect()
-            })
-            .await
+                let mut hash = [0; 32];
+                argon2.hash_password_into(code.as_bytes(), &salt, &mut hash)?;
+                Ok(hash)
+            });
+            hashes.push(done.await?);
+        }
+        Ok(hashes)
     }
 }
