@@ -134,7 +134,10 @@ impl Handle {
         let (token, device_hash, at) = (sha256(&session), sha256(&device), self.clock.now());
         let known = self.db.read(move |c| store::students::student_of_code(c, &hash)).await?;
         known.ok_or(Error::WrongCode)?;
-        let (student, displaced) = self
+        // Before it is there: whoever gives a new code ends it at once, and what is begun after that
+        // would never be over.
+        self.sessions.begun(token, self.clock.monotonic());
+        let opened = self
             .db
             .write(move |tx| {
                 // As it is now: the code may have been replaced meanwhile.
@@ -144,10 +147,10 @@ impl Handle {
                 let displaced = store::students::insert_session(tx, &token, student.id, at)?;
                 Ok::<_, Error>((student, displaced))
             })
-            .await?;
+            .await;
+        let (student, displaced) = opened.inspect_err(|_| self.sessions.over(&[token]))?;
         self.forgive_code(guest);
         self.sessions.over(&displaced);
-        self.sessions.begun(token, self.clock.monotonic());
         self.leave(typed.former).await?;
         Ok(SignedIn { student, session, device })
     }
