@@ -11,10 +11,11 @@ CREATE TABLE student_codes (
 
 -- One row: the same for all codes of this box, and for no other box's.
 CREATE TABLE student_code_salt (
+    id   INTEGER PRIMARY KEY CHECK (id = 1),
     salt BLOB NOT NULL
 ) STRICT;
 
-INSERT INTO student_code_salt (salt) VALUES (randomblob(16));
+INSERT INTO student_code_salt (id, salt) VALUES (1, randomblob(16));
 
 -- A browser in which a student is signed in. The cookie itself is known to the browser alone.
 CREATE TABLE student_sessions (
