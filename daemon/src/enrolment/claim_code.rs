@@ -3,14 +3,15 @@
 //! ```text
 //!   first start ── made, logged, in STATE/claim-code ──▶ open ── right ──▶ used, file removed
 //!                                                         │ ▲
-//!                                            5 wrong tries│ │10 minutes
-//!                                              by network ▼ │
-//!                                                       closed to that network
+//!                                 5 wrong tries by address│ │10 minutes
+//!                                           50 by network ▼ │
+//!                                          closed to that address, or to that network
 //! ```
 //!
-//! Ten characters of 32 are 50 bits: at five tries in ten minutes nobody guesses them. Wrong tries
-//! are counted by network ([`network`]), so that a student who plays with the page does not shut out whoever
-//! stands at the box.
+//! Ten characters of 32 are 50 bits: at fifty tries in ten minutes nobody guesses them. Wrong tries
+//! are counted by address, so that a student who plays with the page does not shut out whoever
+//! stands at the box: on IPv6 a whole LAN is one network ([`network`]). As one machine can take any
+//! address of that, they are counted by network too, up to a larger number.
 
 use std::{
     collections::HashMap,
@@ -33,6 +34,8 @@ use crate::{
 const LENGTH: usize = 10;
 
 const WRONG_TRIES: usize = 5;
+/// Of all addresses of a network: ten who play with the page.
+const NETWORK_WRONG_TRIES: usize = 50;
 const WITHIN: Duration = Duration::from_mins(10);
 
 /// Networks whose wrong tries are remembered. When so many have tried within ten minutes, it is
@@ -57,8 +60,13 @@ pub(super) struct ClaimCode {
 struct State {
     /// Without the hyphen. `None`: the box is claimed.
     code: Option<String>,
-    /// When the wrong tries of each network were, oldest first.
-    wrong: HashMap<IpAddr, Vec<Duration>>,
+    /// The wrong tries of each network, oldest first.
+    wrong: HashMap<IpAddr, Vec<WrongTry>>,
+}
+
+struct WrongTry {
+    from: IpAddr,
+    at: Duration,
 }
 
 impl ClaimCode {
@@ -103,10 +111,9 @@ impl ClaimCode {
     }
 
     pub(super) fn check(&self, tried: &str, from: IpAddr, now: Duration) -> Verdict {
-        let from = network(from);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.wrong.retain(|_, tries| {
-            tries.retain(|at| now.saturating_sub(*at) < WITHIN);
+            tries.retain(|wrong| now.saturating_sub(wrong.at) < WITHIN);
             !tries.is_empty()
         });
         if let Some(wait) = state.wait(from, now) {
@@ -120,7 +127,7 @@ impl ClaimCode {
         if is_right {
             return Verdict::Right;
         }
-        state.wrong.entry(from).or_default().push(now);
+        state.wrong.entry(network(from)).or_default().push(WrongTry { from, at: now });
         Verdict::Wrong
     }
 
@@ -133,11 +140,17 @@ impl ClaimCode {
 
 impl State {
     fn wait(&self, from: IpAddr, now: Duration) -> Option<Duration> {
-        let oldest = match self.wrong.get(&from) {
-            Some(tries) if tries.len() < WRONG_TRIES => return None,
-            Some(tries) => tries.first().copied(),
-            None if self.wrong.len() < NETWORKS => return None,
-            None => self.wrong.values().filter_map(|tries| tries.last().copied()).min(),
+        let oldest = match self.wrong.get(&network(from)) {
+            Some(tries) if tries.len() >= NETWORK_WRONG_TRIES => {
+                tries.first().map(|wrong| wrong.at)
+            }
+            Some(tries) => {
+                let mut own = tries.iter().filter(|wrong| wrong.from == from);
+                let oldest = own.next()?.at;
+                (own.count() + 1 >= WRONG_TRIES).then_some(oldest)
+            }
+            None if self.wrong.len() < NETWORKS => None,
+            None => self.wrong.values().filter_map(|tries| Some(tries.last()?.at)).min(),
         };
         Some((oldest? + WITHIN).saturating_sub(now))
     }
@@ -158,6 +171,10 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
     const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
     const MINUTE: Duration = Duration::from_mins(1);
+
+    fn local(host: u16) -> IpAddr {
+        IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, host])
+    }
 
     fn kept(dir: &Path) -> String {
         fs::read_to_string(dir.join("claim-code")).unwrap()
@@ -199,18 +216,31 @@ mod tests {
         assert_eq!(claim.check(&code, HERE, MINUTE * 11), Verdict::Right);
     }
 
+    /// On IPv6 all of a LAN has one network, `fe80::/64`.
     #[test]
-    fn another_address_of_the_same_ipv6_network_is_the_same_stranger() {
+    fn a_student_who_plays_with_the_page_does_not_shut_out_the_next_desk() {
         let dir = tempfile::tempdir().unwrap();
         let claim = ClaimCode::open(dir.path()).unwrap();
-        let address = |host: u16| IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, host]);
-        for host in 1..6 {
-            assert_eq!(claim.check("WRONG-WRONG", address(host), MINUTE), Verdict::Wrong);
+        for _ in 0..WRONG_TRIES {
+            assert_eq!(claim.check("WRONG-WRONG", local(1), MINUTE), Verdict::Wrong);
         }
         let code = kept(dir.path());
-        assert_eq!(claim.check(&code, address(6), MINUTE), Verdict::Wait(MINUTE * 10));
+        assert_eq!(claim.check(&code, local(1), MINUTE), Verdict::Wait(MINUTE * 10));
+        assert_eq!(claim.check(&code, local(2), MINUTE), Verdict::Right);
+    }
+
+    #[test]
+    fn whoever_takes_ever_new_addresses_of_an_ipv6_network_closes_it_to_that_network() {
+        let dir = tempfile::tempdir().unwrap();
+        let claim = ClaimCode::open(dir.path()).unwrap();
+        for host in 0..u16::try_from(NETWORK_WRONG_TRIES).unwrap() {
+            assert_eq!(claim.check("WRONG-WRONG", local(host), MINUTE), Verdict::Wrong);
+        }
+        let code = kept(dir.path());
+        assert_eq!(claim.check(&code, local(999), MINUTE), Verdict::Wait(MINUTE * 10));
         let elsewhere = IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]);
         assert_eq!(claim.check(&code, elsewhere, MINUTE), Verdict::Right);
+        assert_eq!(claim.check(&code, local(999), MINUTE * 11), Verdict::Right);
     }
 
     #[test]
