@@ -33,7 +33,16 @@ export function CodesDialog({ classId, students, onClose }: Props) {
     });
 
   return (
-    <Modal opened onClose={onClose} title={t('roster.codes')} size="lg">
+    <Modal
+      opened
+      onClose={onClose}
+      title={t('roster.codes')}
+      size="lg"
+      // What is shown this once is not lost by a slip: by Done alone.
+      closeOnClickOutside={false}
+      closeOnEscape={false}
+      withCloseButton={!make.isPending && make.data === undefined}
+    >
       {make.data === undefined ? (
         <Stack>
           <Text>{t('roster.codes_about', { address: joinAddress() })}</Text>
@@ -50,9 +59,14 @@ export function CodesDialog({ classId, students, onClose }: Props) {
           </Group>
         </Stack>
       ) : (
-        <Private>
-          <NewCodes classId={classId} codes={make.data.items} onClose={onClose} />
-        </Private>
+        <Stack>
+          <Private>
+            <NewCodes classId={classId} codes={make.data.items} />
+          </Private>
+          <Group justify="flex-end">
+            <Button onClick={onClose}>{t('roster.codes_done')}</Button>
+          </Group>
+        </Stack>
       )}
     </Modal>
   );
@@ -61,10 +75,9 @@ export function CodesDialog({ classId, students, onClose }: Props) {
 interface NewCodesProps {
   classId: string;
   codes: StudentCode[];
-  onClose: () => void;
 }
 
-function NewCodes({ classId, codes, onClose }: NewCodesProps) {
+function NewCodes({ classId, codes }: NewCodesProps) {
   const { t, i18n } = useTranslation();
   const { name } = useSuspenseQuery(classQuery(classId)).data;
   const collator = new Intl.Collator(i18n.language, { numeric: true });
@@ -92,7 +105,6 @@ function NewCodes({ classId, codes, onClose }: NewCodesProps) {
         >
           {t('roster.codes_print')}
         </Button>
-        <Button onClick={onClose}>{t('roster.codes_done')}</Button>
       </Group>
       <PrintSheet>
         <ul className={classes.strips}>
