@@ -133,6 +133,9 @@ async fn codes_are_made_by_the_classs_own_teacher_or_an_admin_for_who_is_in_it()
     let refused = class.anna.post(&path, stranger).await;
     assert_eq!(refused.refused(), (404, "no_such_student".to_owned()));
 
+    let nobody = class.anna.post(&path, json!({ "student_ids": [] })).await;
+    assert_eq!(nobody.refused(), (422, "invalid_input".to_owned()));
+
     let left = format!("/api/v1/students/{}", class.students[0]);
     class.anna.delete(&left).await.expect(StatusCode::NO_CONTENT);
     assert_eq!(class.codes().await.len(), 1);

@@ -3,7 +3,10 @@
 use alfarid_protocol::id::{ClassId, StudentId};
 
 use super::{Error, Handle, Student, class_to_change, store};
-use crate::identity::{self, Ended, NewCode, Person};
+use crate::{
+    field::{FieldCode, Invalid},
+    identity::{self, Ended, NewCode, Person},
+};
 
 /// A student, and the code that is theirs from now on.
 #[derive(Debug)]
@@ -21,6 +24,10 @@ impl Handle {
         class: ClassId,
         these: Option<Vec<StudentId>>,
     ) -> Result<Vec<StudentCode>, Error> {
+        if these.as_ref().is_some_and(Vec::is_empty) {
+            let detail = "names nobody";
+            return Err(Invalid { field: "student_ids", code: FieldCode::Empty, detail }.into());
+        }
         let asker = person.clone();
         let students = self
             .db

@@ -1302,7 +1302,7 @@ export interface components {
         /** @enum {string} */
         Codec: "h264" | "vp8" | "opus";
         CodesForm: {
-            /** @description For whom; nobody named: for the whole class. */
+            /** @description For whom. Absent or null: the whole class. */
             student_ids?: components["schemas"]["StudentId"][] | null;
         };
         /** @enum {string} */
@@ -2938,6 +2938,15 @@ export interface operations {
             };
             /** @description `no_such_class`, `no_such_student` */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

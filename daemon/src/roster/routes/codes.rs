@@ -13,7 +13,8 @@ use crate::{
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct CodesForm {
-    /// For whom; nobody named: for the whole class.
+    /// For whom. Absent or null: the whole class.
+    #[schema(min_items = 1)]
     student_ids: Option<Vec<StudentId>>,
 }
 
@@ -50,6 +51,7 @@ impl From<roster::StudentCode> for StudentCode {
         (status = 401, description = "`not_signed_in`", body = Problem),
         (status = 403, description = "`not_your_class`", body = Problem),
         (status = 404, description = "`no_such_class`, `no_such_student`", body = Problem),
+        (status = 422, description = "`invalid_input`", body = Problem),
         (status = 429, description = "`slow_down`", body = Problem),
     )
 )]
