@@ -7,6 +7,7 @@
 
 #[path = "../support/page.rs"]
 pub(crate) mod page;
+pub(crate) mod register;
 
 use std::{
     collections::{BTreeMap, HashMap},
