@@ -1,5 +1,5 @@
-//! Students who are there by pages of their own, from the connection to the record: a real database,
-//! a clock in hand.
+//! Students who are there by pages of their own, from the connection to the record: a real
+//! database, a clock in hand.
 
 mod school;
 

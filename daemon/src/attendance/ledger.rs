@@ -184,8 +184,8 @@ pub(super) fn correct(
     Ok(record)
 }
 
-/// What a student sees of themselves. `counted` is the running lesson that their page is counted in,
-/// if it is in one: it need not be looked for.
+/// What a student sees of themselves. `counted` is the running lesson that their page is counted
+/// in, if it is in one: it need not be looked for.
 pub(super) fn own(
     c: &Connection,
     student: StudentId,

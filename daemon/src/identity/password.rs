@@ -2,8 +2,8 @@
 //!
 //! Hashing is meant to be slow and large. So it runs off the async threads, at most [`AT_ONCE`]
 //! at a time, with at most [`WAITING`] more in the queue: a storm of log-ins, meant or not, slows
-//! log-ins down and nothing else on the box. Codes have a queue of their own: a school that signs in
-//! at eight keeps no teacher out.
+//! log-ins down and nothing else on the box. Codes have a queue of their own: a school that signs
+//! in at eight keeps no teacher out.
 
 use argon2::{
     Argon2, PasswordHash, PasswordHasher, PasswordVerifier,

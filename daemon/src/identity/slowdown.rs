@@ -16,13 +16,13 @@
 //! teacher's own browser does not notice, and even on a strange one their turn comes, after as
 //! many seconds as addresses are guessing.
 //!
-//! A code names no account: whoever guesses, guesses at all of a school's together. A thousand codes
-//! of 40 bits last for some 35 years at one try a second, and so nobody need wait for longer, whoever
-//! else tries behind their address. Who takes every try there keeps new browsers waiting for one, and
-//! nobody whose browser is known: not the class that has signed in yesterday.
+//! A code names no account: whoever guesses, guesses at all of a school's together. A thousand
+//! codes of 40 bits last for some 35 years at one try a second, and so nobody need wait for longer,
+//! whoever else tries behind their address. Who takes every try there keeps new browsers waiting
+//! for one, and nobody whose browser is known: not the class that has signed in yesterday.
 //!
-//! A known browser is counted by its student and not by itself: else whoever has one code could make
-//! new browsers known with it, and guess at the others' by each.
+//! A known browser is counted by its student and not by itself: else whoever has one code could
+//! make new browsers known with it, and guess at the others' by each.
 //!
 //! Every try is counted when it begins, not when it has failed: a hundred at once are a hundred.
 //! What is counted is forgotten after a quarter of an hour of peace. All time here is monotonic,
