@@ -24,7 +24,7 @@ const made = {
   code: '7KQ2-MVX9',
 };
 const posted = vi.spyOn(api, 'POST');
-const onClose = vi.fn();
+const onClose = vi.fn<() => void>();
 
 beforeEach(() => {
   queryClient.setQueryData(classQuery('c').queryKey, {
