@@ -196,9 +196,9 @@ async fn with_a_class_that_is_deleted_its_students_are_out() {
 async fn a_student_is_signed_in_until_the_school_day_is_over() {
     let mut class = Class::of(1).await;
     let mut browser = class.signed_in().await;
-    let mut page = class.school.page(&browser).await;
     class.school.floor.clock.advance(HOUR * 9);
     assert!(name(&mut browser).await.is_some());
+    let mut page = class.school.page(&browser).await;
     class.school.floor.clock.advance(HOUR);
     class.school.floor.events.tell(Event::Resync);
     assert_eq!(page.ending().await, Some(CloseCode::Policy));
