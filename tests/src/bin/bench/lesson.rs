@@ -33,6 +33,7 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
     let mut rates = Rates::default();
     starts(report).await?;
     seat::measure(report, &mut rates).await?;
+    relay::measure(report, &mut rates).await?;
     browsers::measure(report).await?;
     fanout::measure(report, &mut rates).await?;
     rates.report(report);

@@ -1,4 +1,4 @@
-//! How long a packet is in the box, by the kernel's timestamps on the box's own interface.
+//! How long a packet is in a box that relays and records, by the kernel's timestamps on the box's own interface.
 
 use std::{
     collections::BTreeMap,
@@ -11,10 +11,46 @@ use alfarid_stream::rtp;
 use anyhow::{Result, ensure};
 use bytes::Bytes;
 use classroom::{
-    air::VIDEO_PORT,
+    air::{OnAir, VIDEO_PORT},
     host::Host,
+    school::Options,
     traffic::{Direction, Packet, Watch},
 };
+
+use super::{
+    school, small_lesson,
+    source::{self, Rates},
+};
+use crate::report::{Report, Worst, percentile};
+
+const SETTLED: Duration = Duration::from_secs(10);
+const WINDOW: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// No machine decodes here: a box has no player on its own cores.
+pub(super) async fn measure(report: &mut Report, rates: &mut Rates) -> Result<()> {
+    let options = Options { without_players: true, ..Options::default() };
+    let school = school(1, &options).await?;
+    let the_box = school.classroom.the_box();
+    let lesson = small_lesson(&school).await?;
+    let _publisher = source::on_air(&school, &lesson, (1280, 720)).await?;
+    OnAir::watch(the_box)?.wait_for(SETTLED, LIMIT).await?;
+    let delay = Delay::watch(the_box, school.classroom.teacher()?.address())?;
+    let on_air = OnAir::watch(the_box)?;
+    on_air.wait_for(WINDOW, LIMIT).await?;
+    let mut delays = delay.milliseconds()?;
+    rates.judge("720p, relayed and recorded", &on_air)?;
+    school.end_lesson(&lesson).await?;
+    school.classroom.close()?;
+    let (p50, p99) = (percentile(&mut delays, 0.5), percentile(&mut delays, 0.99));
+    let about = format!(
+        "packet in to packet out of {} packets, median {p50:.2}; the publisher's encoder shares \
+         the cores, no player does",
+        delays.len()
+    );
+    report.figure("relay_p99_ms", p99, Worst::AtMost(2.0), about);
+    Ok(())
+}
 
 /// When each packet of a frame passed, by the frame's RTP time. SRTP leaves the header readable
 /// (RFC 3711 §3.1), so both sides can be told apart into frames.
@@ -28,13 +64,13 @@ struct Seen {
 }
 
 #[derive(Debug)]
-pub(super) struct Delay {
+struct Delay {
     seen: Arc<Mutex<Seen>>,
     _watch: Watch,
 }
 
 impl Delay {
-    pub(super) fn watch(the_box: &Host, publisher: Ipv4Addr) -> Result<Self> {
+    fn watch(the_box: &Host, publisher: Ipv4Addr) -> Result<Self> {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let noting = Arc::clone(&seen);
         let watch = the_box.watch_packets(move |packet| {
@@ -47,7 +83,7 @@ impl Delay {
     ///
     /// The relay moves all RTP times of a source by one constant, and what it adds (parameter
     /// sets) goes before a frame: packets are paired from each frame's end.
-    pub(super) fn milliseconds(&self) -> Result<Vec<f64>> {
+    fn milliseconds(&self) -> Result<Vec<f64>> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let incoming = seen.incoming.values().max_by_key(|frames| packets(frames));
         let Some(incoming) = incoming else { return Ok(Vec::new()) };

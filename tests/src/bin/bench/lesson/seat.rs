@@ -12,9 +12,7 @@ use classroom::{
 };
 
 use super::{
-    now,
-    relay::Delay,
-    school, small_lesson,
+    now, school, small_lesson,
     source::{self, Rates},
 };
 use crate::{
@@ -39,7 +37,6 @@ pub(super) async fn measure(report: &mut Report, rates: &mut Rates) -> Result<()
     let seat = school.seats.first().context("a seat")?;
     let trace = Trace::at(seat.trace_path());
     trace.wait_for_more(30, LIMIT).await?;
-    relayed(report, rates, &school).await?;
     joins(report, &school, seat, &trace).await?;
     school.end_lesson(&lesson).await?;
     school.classroom.close()
@@ -75,19 +72,6 @@ async fn beside_gstreamer(report: &mut Report, rates: &mut Rates) -> Result<()> 
 /// Whether a player that counts says that it shows more than a first picture.
 fn is_on_show(line: &str) -> bool {
     line.strip_prefix("shown ").and_then(|count| count.parse().ok()).is_some_and(|n: u64| n >= 30)
-}
-
-async fn relayed(report: &mut Report, rates: &mut Rates, school: &School) -> Result<()> {
-    let the_box = school.classroom.the_box();
-    let delay = Delay::watch(the_box, school.classroom.teacher()?.address())?;
-    let on_air = OnAir::watch(the_box)?;
-    on_air.wait_for(WINDOW, LIMIT).await?;
-    let mut delays = delay.milliseconds()?;
-    rates.judge("1080p, one machine", &on_air)?;
-    let (p50, p99) = (percentile(&mut delays, 0.5), percentile(&mut delays, 0.99));
-    let about = format!("packet in to packet out of {} packets, median {p50:.2}", delays.len());
-    report.figure("relay_p99_ms", p99, Worst::AtMost(2.0), about);
-    Ok(())
 }
 
 /// The lesson's group, as it is on the wire.
