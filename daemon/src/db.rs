@@ -116,7 +116,7 @@ impl Drop for Writer {
 
 struct Readers {
     idle: std::sync::Mutex<Vec<Connection>>,
-    permits: tokio::sync::Semaphore,
+    permits: Arc<tokio::sync::Semaphore>,
 }
 
 impl Db {
@@ -137,7 +137,7 @@ impl Db {
             }
         });
         let writer = Writer { writes: Some(sender), thread: Some(thread) };
-        let permits = tokio::sync::Semaphore::new(readers.len());
+        let permits = Arc::new(tokio::sync::Semaphore::new(readers.len()));
         Self {
             writer: Arc::new(writer),
             readers: Arc::new(Readers { idle: readers.into(), permits }),
@@ -171,9 +171,12 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        let _permit = self.readers.permits.acquire().await.map_err(|_| DbError::Closed)?;
+        let permits = Arc::clone(&self.readers.permits);
+        let permit = permits.acquire_owned().await.map_err(|_| DbError::Closed)?;
         let readers = Arc::clone(&self.readers);
         let done = logging::spawn_blocking(move || {
+            // Given back with the connection, also when nobody waits for the answer any more.
+            let _permit = permit;
             let lock = || readers.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let connection = lock().pop().ok_or(DbError::Closed)?;
             let result = catch_unwind(AssertUnwindSafe(|| work(&connection)));
@@ -208,6 +211,34 @@ mod tests {
 
     fn open(dir: &Path) -> Opened {
         Db::open(&dir.join("alfarid.db"), &dir.join("backups")).unwrap()
+    }
+
+    /// Fails when a page that goes away leaves its place to somebody who then finds no reader.
+    #[tokio::test]
+    async fn a_read_that_nobody_waits_for_keeps_its_place_until_it_is_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(dir.path()).db;
+        let gate = Arc::new(std::sync::Barrier::new(READERS + 1));
+        let (begun, mut beginning) = mpsc::channel(READERS);
+        for _ in 0..READERS {
+            let (db, gate, begun) = (db.clone(), Arc::clone(&gate), begun.clone());
+            let reading = tokio::spawn(async move {
+                db.read(move |_| {
+                    begun.blocking_send(()).unwrap();
+                    gate.wait();
+                    Ok::<_, DbError>(())
+                })
+                .await
+            });
+            beginning.recv().await.unwrap();
+            reading.abort();
+            assert!(reading.await.unwrap_err().is_cancelled());
+        }
+        let next = db.read(|_| Ok::<_, DbError>(()));
+        tokio::pin!(next);
+        assert!(futures_util::poll!(&mut next).is_pending());
+        tokio::task::spawn_blocking(move || gate.wait()).await.unwrap();
+        next.await.unwrap();
     }
 
     #[tokio::test]
