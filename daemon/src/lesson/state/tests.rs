@@ -421,7 +421,9 @@ fn what_was_announced_before_a_restart_is_called_off_after_it() {
     let mut school = School::new();
     let lesson = school.started();
     school.effects(Command::Here(BTreeSet::new()));
-    school.minutes(50);
+    school.minutes(44);
+    school.effects(Command::Tick);
+    school.seconds(61);
     assert_eq!(announced(&school.effects(Command::Tick)).len(), 1);
 
     let left = school.now(lesson).clone();

@@ -248,6 +248,9 @@ impl Held {
         }
         if !self.is_announced && self.lesson.planned_end_at <= now.at {
             self.is_announced = true;
+            // A box that comes back tells by this that it was announced.
+            self.lesson.seen_at = now.at;
+            save(effects, &self.lesson);
             let data = Some(json!({ "ends_at": due }));
             log(effects, self.lesson.id, now.at, EventKind::EndsByItselfAnnounced, None, data);
             effects.push(Effect::Announce(self.lesson.id, Some(due)));
