@@ -123,6 +123,19 @@ impl Handle {
         let owner = self.owner_of_device(typed.device.as_ref()).await?;
         let guest = owner.map_or(Guest::Stranger(typed.from), Guest::Known);
         self.admit_code(guest)?;
+        let signed_in = self.open_student_session(typed, owner.is_some()).await;
+        // A queue that is full or a disk that refuses says nothing about the code.
+        if !matches!(signed_in, Err(Error::WrongCode)) {
+            self.forgive_code(guest);
+        }
+        signed_in
+    }
+
+    async fn open_student_session(
+        &self,
+        typed: CodeTyped,
+        is_known: bool,
+    ) -> Result<SignedIn, Error> {
         let code = Zeroizing::new(normalized(&typed.code));
         if !is_code(&code, LENGTH) {
             return Err(Error::WrongCode);
@@ -130,7 +143,7 @@ impl Handle {
         let hash = self.hashes(vec![code]).await?.pop().ok_or(Error::WrongCode)?;
         let session = secret_token()?;
         // Only what we gave out ourselves is taken up again.
-        let device = typed.device.filter(|_| owner.is_some()).map_or_else(secret_token, Ok)?;
+        let device = typed.device.filter(|_| is_known).map_or_else(secret_token, Ok)?;
         let (token, device_hash, at) = (sha256(&session), sha256(&device), self.clock.now());
         let known = self.db.read(move |c| store::students::student_of_code(c, &hash)).await?;
         known.ok_or(Error::WrongCode)?;
@@ -149,7 +162,6 @@ impl Handle {
             })
             .await;
         let (student, displaced) = opened.inspect_err(|_| self.sessions.over(&[token]))?;
-        self.forgive_code(guest);
         self.sessions.over(&displaced);
         self.leave(typed.former).await?;
         Ok(SignedIn { student, session, device })
