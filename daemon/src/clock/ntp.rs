@@ -41,8 +41,8 @@ pub(crate) struct Ntp {
 }
 
 impl Ntp {
-    /// What NTP had set the system's clock by when the box began counts no more: it was in that
-    /// clock by then, and that may have been set by hand since.
+    /// When NTP last set the system's clock as far as the box knows: that answer counts no more,
+    /// for the clock may have been set by hand since.
     pub(crate) fn heard(set_at: Option<Timestamp>) -> Self {
         Self { heard: set_at }
     }

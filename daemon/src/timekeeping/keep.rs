@@ -38,7 +38,8 @@ fn value(c: &Connection, key: &str) -> Result<Option<String>, DbError> {
 /// listens to NTP.
 pub async fn keep(db: Db, clock: Clock, health: Health, stopping: CancellationToken) {
     let mut tick = tokio::time::interval(EVERY);
-    let mut ntp = Ntp::heard(ntp::set_at());
+    // A clock that is sure took NTP's word into account; one that is not waits for any.
+    let mut ntp = Ntp::heard(ntp::set_at().filter(|_| clock.is_sure()));
     let mut refused = clock.refused();
     // What was refused before this began counts too.
     refused.mark_changed();
