@@ -32,16 +32,17 @@ export function CodesDialog({ classId, students, onClose }: Props) {
       body: { student_ids: students.map((student) => student.id) },
     });
 
+  // What is shown this once is not lost by a slip: by Done alone.
+  const mayLeave = !make.isPending && make.data === undefined;
   return (
     <Modal
       opened
       onClose={onClose}
       title={t('roster.codes')}
       size="lg"
-      // What is shown this once is not lost by a slip: by Done alone.
-      closeOnClickOutside={false}
-      closeOnEscape={false}
-      withCloseButton={!make.isPending && make.data === undefined}
+      closeOnClickOutside={mayLeave}
+      closeOnEscape={mayLeave}
+      withCloseButton={mayLeave}
     >
       {make.data === undefined ? (
         <Stack>
