@@ -1,4 +1,5 @@
-//! How long a packet is in a box that relays and records, by the kernel's timestamps on the box's own interface.
+//! How long a packet is in a box that relays and records, by the kernel's timestamps on the box's
+//! own interface.
 
 use std::{
     collections::BTreeMap,
