@@ -59,7 +59,7 @@ use self::page::Page;
 pub(crate) const NINE: Timestamp = Timestamp(1_801_472_400_000);
 
 /// How long a test waits for what must come: real time, only ever used up by a failing test.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Clone, FromRef)]
 struct Routed {
