@@ -124,10 +124,7 @@ impl Slowdown {
     /// The code was right. Only this try is forgiven, as in [`Slowdown::forgive`].
     pub(super) fn forgive_code(&mut self, guest: Guest, now: Duration) {
         match guest {
-            Guest::Known(student) => {
-                let tries = self.known_codes.entry(student, now);
-                tries.count = tries.count.saturating_sub(1);
-            }
+            Guest::Known(student) => self.known_codes.entry(student, now).give_back(),
             Guest::Stranger(from) => self.codes.entry(network(from), now).give_back(),
         }
     }
@@ -139,8 +136,7 @@ impl Slowdown {
             return;
         }
         // Only this try: else whoever has one account could guess at another for ever.
-        let tries = self.addresses.entry(network(attempt.from), now);
-        tries.count = tries.count.saturating_sub(1);
+        self.addresses.entry(network(attempt.from), now).give_back();
         let strangers = self.accounts.entry(attempt.account.clone(), now);
         strangers.count = strangers.count.saturating_sub(1);
     }
@@ -154,6 +150,11 @@ struct Tries {
 }
 
 impl Tries {
+    /// As if it had not been tried.
+    fn give_back(&mut self) {
+        self.count = self.count.saturating_sub(1);
+    }
+
     fn admit(&mut self, by: Measure, now: Duration) -> Result<(), Duration> {
         self.wait(by, now).map_or(Ok(()), Err)?;
         self.count(now);

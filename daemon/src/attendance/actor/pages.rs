@@ -107,8 +107,8 @@ impl Actor {
     }
 
     /// Opens and closes spans, so that each of `students` is counted in the lesson that is theirs
-    /// now, and nobody else. What the disk refuses is tried again with the next word of any page, or
-    /// when it is next written down that pages are open.
+    /// now, and nobody else. What the disk refuses is tried again when it is next written down that
+    /// pages are open, at the latest.
     async fn follow(&mut self, here: &Here, students: BTreeSet<StudentId>) -> Result<(), Error> {
         let lessons = self.lessons_of(students.clone()).await?;
         let still =
@@ -118,10 +118,7 @@ impl Actor {
             lessons.clone().into_iter().filter(|(id, _)| !stay.contains_key(id)).collect();
         if !gone.is_empty() || !new.is_empty() {
             let now = self.clock.read();
-            let closed: Vec<_> = gone
-                .iter()
-                .map(|(student, counted)| (counted.span, last_seen(here, *student, now)))
-                .collect();
+            let closed = last_seen(&gone, here, now);
             let told: BTreeSet<_> =
                 gone.values().map(|counted| counted.lesson).chain(new.values().copied()).collect();
             let clock = self.clock.clone();
@@ -161,12 +158,7 @@ impl Actor {
     pub(super) async fn touch_pages(&mut self) {
         self.notice_lessons().await;
         let now = self.clock.read();
-        let here = self.here.borrow().clone();
-        let seen: Vec<_> = self
-            .counted
-            .iter()
-            .map(|(student, counted)| (counted.span, last_seen(&here, *student, now)))
-            .collect();
+        let seen = last_seen(&self.counted, &self.here.borrow(), now);
         if seen.is_empty() {
             return;
         }
@@ -186,9 +178,13 @@ fn is_open(here: &Here, student: StudentId) -> bool {
     here.get(&student).is_some_and(|open| open.pages > 0)
 }
 
-/// In box time as it is now.
-fn last_seen(here: &Here, student: StudentId, now: Reading) -> Timestamp {
-    let silent =
-        here.get(&student).map_or(Duration::ZERO, |open| now.monotonic.saturating_sub(open.seen));
-    now.at.plus_millis(-i64::try_from(silent.as_millis()).unwrap_or(i64::MAX))
+/// Up to when each span's student was there, in box time as it is now.
+fn last_seen(counted: &CountedBy, here: &Here, now: Reading) -> Vec<(SpanId, Timestamp)> {
+    let seen = |student: &StudentId| {
+        let silent = here
+            .get(student)
+            .map_or(Duration::ZERO, |open| now.monotonic.saturating_sub(open.seen));
+        now.at.plus_millis(-i64::try_from(silent.as_millis()).unwrap_or(i64::MAX))
+    };
+    counted.iter().map(|(student, counted)| (counted.span, seen(student))).collect()
 }

@@ -294,9 +294,12 @@ pub(in crate::attendance) fn close_page(
     span: SpanId,
     seen_at: Timestamp,
 ) -> Result<(), DbError> {
-    touch_page(tx, span, seen_at)?;
-    tx.prepare_cached("UPDATE page_spans SET is_open = 0 WHERE id = ?1")?
-        .execute([span.to_string()])?;
+    tx.prepare_cached(
+        "UPDATE page_spans
+         SET is_open = 0, until_at = max(until_at, ?2)
+         WHERE id = ?1 AND is_open = 1",
+    )?
+    .execute(params![span.to_string(), seen_at.0])?;
     Ok(())
 }
 
