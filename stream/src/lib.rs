@@ -84,6 +84,7 @@
 //! ```
 
 pub mod assemble;
+pub mod block;
 pub mod codec;
 pub mod egress;
 pub mod epoch;

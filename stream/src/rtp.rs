@@ -40,6 +40,20 @@ pub struct Header {
 }
 
 impl Header {
+    /// Reads the fixed header alone, whatever follows it: of a protected packet nothing else can be
+    /// read.
+    pub fn parse(datagram: &[u8]) -> Result<Self, Error> {
+        let fixed = datagram.first_chunk::<HEADER>().ok_or(Error::Short(datagram.len()))?;
+        check_version(fixed[0])?;
+        Ok(Self {
+            marker: fixed[1] & MARKER != 0,
+            payload_type: fixed[1] & !MARKER,
+            sequence: u16::from_be_bytes([fixed[2], fixed[3]]),
+            timestamp: u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]),
+            ssrc: u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]),
+        })
+    }
+
     /// The fixed header as bytes, without padding, extension or contributing sources.
     pub fn to_bytes(&self) -> [u8; HEADER] {
         let mut bytes = [0; HEADER];
@@ -78,28 +92,21 @@ impl Packet {
     /// Reads a datagram. The payload is a slice of it, not a copy.
     pub fn parse(datagram: &Bytes) -> Result<Self, Error> {
         let short = Error::Short(datagram.len());
-        let fixed = datagram.first_chunk::<HEADER>().ok_or(short)?;
-        check_version(fixed[0])?;
-        let header = Header {
-            marker: fixed[1] & MARKER != 0,
-            payload_type: fixed[1] & !MARKER,
-            sequence: u16::from_be_bytes([fixed[2], fixed[3]]),
-            timestamp: u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]),
-            ssrc: u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]),
-        };
-        let mut start = HEADER + 4 * usize::from(fixed[0] & 0x0f);
-        if fixed[0] & EXTENSION != 0 {
+        let header = Header::parse(datagram)?;
+        let first = datagram.first().copied().unwrap_or_default();
+        let mut start = HEADER + 4 * usize::from(first & 0x0f);
+        if first & EXTENSION != 0 {
             // RFC 3550 §5.3.1: two bytes of profile, then the length in words without these four.
             let words = datagram.get(start + 2..start + 4).ok_or(short)?;
             start += 4 + 4 * usize::from(u16::from_be_bytes([words[0], words[1]]));
         }
         let rest = datagram.len().checked_sub(start).ok_or(short)?;
         let padding = match datagram.last() {
-            Some(&count) if fixed[0] & PADDING != 0 => count,
+            Some(&count) if first & PADDING != 0 => count,
             _ => 0,
         };
         // The count includes itself, so that 0 is as wrong as too many.
-        if fixed[0] & PADDING != 0 && (padding == 0 || usize::from(padding) > rest) {
+        if first & PADDING != 0 && (padding == 0 || usize::from(padding) > rest) {
             return Err(Error::Padding(padding));
         }
         let payload = datagram.slice(start..datagram.len() - usize::from(padding));
