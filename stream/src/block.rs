@@ -41,6 +41,7 @@ mod ticket;
 use aws_lc_rs::digest::{SHA256, digest};
 use thiserror::Error;
 
+pub(crate) use self::ticket::commitment;
 pub use self::{
     code::{Decoder, Encoder, parity_of},
     entries::{Entries, Entry},

@@ -1,6 +1,7 @@
 //! A lesson in virtual time, for tests: publishers that pack like the real ones, and a network
 //! that loses, delays, overtakes and repeats. Everything follows from a seed.
 
+mod broadcast;
 mod lesson;
 mod network;
 mod publisher;
@@ -8,7 +9,7 @@ mod publisher;
 use std::time::Duration;
 
 pub(crate) use self::{
-    network::{Network, Weather},
+    network::{Gilbert, Network, Outages, Weather},
     publisher::{Made, Publisher, Style, essence},
 };
 use crate::{
@@ -62,5 +63,16 @@ impl Random {
 
     pub(crate) fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
+    }
+
+    /// Below `end`, which may be nothing.
+    pub(crate) fn duration(&mut self, end: Duration) -> Duration {
+        let micros = u64::try_from(end.as_micros()).unwrap();
+        Duration::from_micros(self.below(micros.max(1)))
+    }
+
+    /// From nothing to twice as long.
+    pub(crate) fn about(&mut self, mean: Duration) -> Duration {
+        self.duration(mean * 2)
     }
 }

@@ -94,16 +94,23 @@ pub mod gop;
 pub mod h264;
 pub mod index;
 pub mod keyframes;
+mod limit;
 pub mod pace;
 pub mod playout;
+pub mod protect;
 pub mod querier;
 pub mod relay;
 pub mod reorder;
+pub mod repair;
+pub mod restore;
 pub mod rtcp;
 pub mod rtp;
 pub mod rung;
 pub mod srtp;
+pub mod transmit;
+mod tune;
 pub mod vp8;
+mod window;
 
 #[cfg(test)]
 mod lab;

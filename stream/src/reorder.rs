@@ -232,7 +232,7 @@ mod tests {
 
     fn any_weather() -> impl Strategy<Value = Weather> {
         (0..30_u64, 0..5_u64, 0..20_u64, 0..80_u64).prop_map(|(loss, burst, repeat, jitter)| {
-            Weather { loss, burst, repeat, jitter: ms(jitter) }
+            Weather { loss, burst, repeat, jitter: ms(jitter), ..Weather::default() }
         })
     }
 

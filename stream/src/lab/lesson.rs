@@ -234,6 +234,7 @@ fn any_weather() -> impl Strategy<Value = Weather> {
         burst,
         repeat,
         jitter: Duration::from_millis(jitter),
+        ..Weather::default()
     })
 }
 

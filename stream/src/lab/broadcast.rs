@@ -1,0 +1,384 @@
+//! A protected lesson: one box, many machines behind bad networks, perhaps a hostile one among
+//! them; in virtual time.
+//!
+//! ```text
+//!   pictures, sound ─▶ Protect ─▶ Repair ─┬─ downlink ─▶ Restore ─┐  × receivers
+//!                        ▲          ▲     ├─ downlink ─▶ ...      │
+//!                        └──────────┴─────┴────── uplink ◀────────┘
+//! ```
+//!
+//! Whatever happens, [`Lesson::hold`] checks that nothing leaves a machine that the box did not
+//! send, and nothing twice.
+
+mod figures;
+mod hostile;
+mod tests;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use aws_lc_rs::signature::Ed25519KeyPair;
+use bytes::Bytes;
+
+pub(crate) use self::hostile::{Attack, Hostile};
+use super::{Network, Random, Weather};
+use crate::{
+    block::{Next, SigningKey, Tickets, VerifyingKey},
+    feedback::Feedback,
+    protect::Protect,
+    repair::{Reach, Repair},
+    restore::{Config, Restore, Verified},
+    rtp::{Header, Packet},
+    transmit::{Lane, ReceiverId, To, Transmit},
+};
+
+pub(super) const VIDEO: u32 = 0x0051_dead;
+pub(super) const SOUND: u32 = 0x0050_bead;
+/// What sealing adds: tag and MKI.
+const SEAL: usize = 18;
+/// Payload of a video packet.
+const PAYLOAD: usize = 1_180;
+/// IPv4 and UDP.
+pub(super) const HEADERS: usize = 28;
+
+/// What a lesson is like.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub receivers: u32,
+    pub length: Duration,
+    /// Bits a second of video, at 30 pictures a second.
+    pub video: usize,
+    /// Bytes of each packet of sound, 50 a second; 0 is none.
+    pub sound: usize,
+    /// To each machine; its delay is what it has more than the shortest of these two.
+    pub downlink: Weather,
+    pub uplink: Weather,
+    /// Each way, from and to: every machine has its own.
+    pub delay: (Duration, Duration),
+    pub playout: Duration,
+    pub attack: Option<Attack>,
+    pub mark: Duration,
+    pub seed: u64,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            receivers: 10,
+            length: Duration::from_secs(6),
+            video: 4_000_000,
+            sound: 160,
+            downlink: Weather::default(),
+            uplink: Weather::default(),
+            delay: (Duration::from_millis(5), Duration::from_millis(20)),
+            playout: Duration::from_millis(250),
+            attack: None,
+            mark: Duration::ZERO,
+            seed: 1,
+        }
+    }
+}
+
+enum Event {
+    Picture,
+    Sound,
+    Packet(Lane, usize, Header),
+    Box,
+    Machine(usize),
+    Attack,
+    ToMachine(usize, Bytes),
+    ToBox(usize, Feedback),
+}
+
+/// A source packet as it was sent.
+pub(super) struct Sent {
+    pub at: Duration,
+    pub picture: Option<usize>,
+    pub datagram: Bytes,
+}
+
+pub(super) struct Machine {
+    pub restore: Restore,
+    downlink: Network,
+    uplink: Network,
+    planned: Option<Duration>,
+    /// When each of the sent packets left, and whether it was brought back.
+    pub left: Vec<Option<(Duration, bool)>>,
+}
+
+/// What went on air, by time.
+#[derive(Clone, Copy)]
+pub(super) struct OnAir {
+    pub at: Duration,
+    pub bytes: usize,
+    pub plain: usize,
+}
+
+pub(crate) struct Lesson {
+    pub(super) plan: Plan,
+    random: Random,
+    events: BTreeMap<(Duration, u64), Event>,
+    planned: u64,
+    pub(super) protect: Protect,
+    pub(super) repair: Repair,
+    box_planned: Option<Duration>,
+    pub(super) machines: Vec<Machine>,
+    hostile: Option<(Hostile, Vec<Network>)>,
+    next: [u64; 2],
+    timestamp: u32,
+    pictures: usize,
+    pub(super) sent: Vec<Sent>,
+    numbers: HashMap<(u32, u64), usize>,
+    pub(super) on_air: Vec<OnAir>,
+    pub(super) feedback: usize,
+    pub(super) mark: Option<(crate::protect::Stats, crate::repair::Stats)>,
+}
+
+impl Lesson {
+    pub(crate) fn hold(plan: Plan) -> Self {
+        let mut lesson = Self::new(plan);
+        lesson.plan_at(Duration::ZERO, Event::Picture);
+        if lesson.plan.sound > 0 {
+            lesson.plan_at(Duration::from_millis(7), Event::Sound);
+        }
+        lesson.plan_at(Duration::ZERO, Event::Box);
+        if lesson.hostile.is_some() {
+            lesson.plan_at(Duration::from_millis(1), Event::Attack);
+        }
+        while let Some(((now, _), event)) = lesson.events.pop_first() {
+            if now > lesson.plan.length + Duration::from_secs(1) {
+                break;
+            }
+            if now >= lesson.plan.mark && lesson.mark.is_none() {
+                lesson.mark = Some((lesson.protect.stats(), lesson.repair.stats()));
+            }
+            lesson.happen(now, event);
+        }
+        lesson
+    }
+
+    fn new(plan: Plan) -> Self {
+        let mut random = Random::new(plan.seed);
+        let key = SigningKey::new(Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap());
+        let public = VerifyingKey::new(&key.public().unwrap()).unwrap();
+        // One wraps soon.
+        let next = [65_000, 3 << 16];
+        let streams = [Next { ssrc: VIDEO, index: next[0] }, Next { ssrc: SOUND, index: next[1] }];
+        let (least, most) = plan.delay;
+        let mut machine = || {
+            let mut delay = || least + random.duration(most - least + Duration::from_micros(1));
+            let (down, up) = (delay(), delay());
+            let downlink = Weather { delay: plan.downlink.delay + down, ..plan.downlink };
+            let uplink = Weather { delay: plan.uplink.delay + up, ..plan.uplink };
+            let config = Config {
+                key: public.clone(),
+                streams: streams.to_vec(),
+                playout: plan.playout,
+                round_trip: down + up + Duration::from_millis(1),
+            };
+            Machine {
+                restore: Restore::new(Duration::ZERO, config),
+                downlink: Network::new(downlink, random.next()),
+                uplink: Network::new(uplink, random.next()),
+                planned: None,
+                left: Vec::new(),
+            }
+        };
+        let machines: Vec<Machine> = (0..plan.receivers).map(|_| machine()).collect();
+        let attack = plan.attack.map(|attack| {
+            let wire = Weather { delay: Duration::from_micros(200), ..plan.downlink };
+            let networks = machines.iter().map(|_| Network::new(wire, random.next())).collect();
+            (Hostile::new(attack, random.next()), networks)
+        });
+        Self {
+            events: BTreeMap::new(),
+            planned: 0,
+            protect: Protect::new(Duration::ZERO, key.clone(), Tickets::new(&[9; 32])),
+            repair: Repair::new(key),
+            box_planned: None,
+            machines,
+            hostile: attack,
+            next,
+            timestamp: 0,
+            pictures: 0,
+            sent: Vec::new(),
+            numbers: HashMap::new(),
+            on_air: Vec::new(),
+            feedback: 0,
+            mark: None,
+            random,
+            plan,
+        }
+    }
+
+    fn plan_at(&mut self, at: Duration, event: Event) {
+        self.planned += 1;
+        self.events.insert((at, self.planned), event);
+    }
+
+    fn happen(&mut self, now: Duration, event: Event) {
+        match event {
+            Event::Picture => self.picture(now),
+            Event::Sound => {
+                self.timestamp += 960;
+                let header = Header { ssrc: SOUND, timestamp: self.timestamp, ..Header::default() };
+                self.packet(now, Lane::Sound, self.plan.sound, header);
+                if now < self.plan.length {
+                    self.plan_at(now + Duration::from_millis(20), Event::Sound);
+                }
+            }
+            Event::Packet(lane, size, header) => self.packet(now, lane, size, header),
+            Event::Box => {
+                self.box_planned.take_if(|at| *at <= now);
+                self.run_box(now);
+            }
+            Event::Machine(number) => {
+                self.machines[number].planned.take_if(|at| *at <= now);
+                self.run_machine(now, number);
+            }
+            Event::ToMachine(number, datagram) => {
+                self.machines[number].restore.push(now, datagram);
+                self.run_machine(now, number);
+            }
+            Event::ToBox(number, feedback) => {
+                let receiver = ReceiverId(u32::try_from(number).unwrap());
+                self.feedback += 1;
+                self.protect.hear(now, receiver, &feedback);
+                self.repair.hear(now, receiver, Reach::Multicast, &feedback);
+                self.run_box(now);
+            }
+            Event::Attack => self.attack(now),
+        }
+    }
+
+    /// A picture every 30th of a second, every 120th a large one.
+    fn picture(&mut self, now: Duration) {
+        let usual = self.plan.video / 8 / 30;
+        let varied = usual / 2 + usize::try_from(self.random.below(usual as u64)).unwrap();
+        let bytes = if self.pictures.is_multiple_of(120) { usual * 6 } else { varied * 115 / 120 };
+        let packets = bytes.div_ceil(PAYLOAD).max(1);
+        for number in 0..packets {
+            let header = Header {
+                ssrc: VIDEO,
+                marker: number + 1 == packets,
+                payload_type: 96,
+                timestamp: u32::try_from(self.pictures).unwrap() * 3_000,
+                ..Header::default()
+            };
+            // Paced: a large one takes its time.
+            let at = now + Duration::from_micros(250) * u32::try_from(number).unwrap();
+            self.plan_at(at, Event::Packet(Lane::Video, bytes / packets, header));
+        }
+        self.pictures += 1;
+        if now < self.plan.length {
+            let next = Duration::from_micros(33_333) * u32::try_from(self.pictures).unwrap();
+            self.plan_at(next, Event::Picture);
+        }
+    }
+
+    fn packet(&mut self, now: Duration, lane: Lane, size: usize, header: Header) {
+        let stream = usize::from(lane == Lane::Sound);
+        let index = self.next[stream];
+        self.next[stream] += 1;
+        let sequence = u16::try_from(index & 0xffff).unwrap();
+        let sealed: Vec<u8> =
+            (0..(size + SEAL).div_ceil(8)).flat_map(|_| self.random.next().to_be_bytes()).collect();
+        let payload = Bytes::from(sealed).slice(..size + SEAL);
+        let packet = Packet { header: Header { sequence, ..header }, payload };
+        let mut datagram = Vec::new();
+        packet.write(&mut datagram);
+        let datagram = Bytes::from(datagram);
+        self.numbers.insert((header.ssrc, index), self.sent.len());
+        let picture = (lane == Lane::Video).then(|| self.pictures - 1);
+        self.sent.push(Sent { at: now, picture, datagram: datagram.clone() });
+        let plain = datagram.len() - SEAL + HEADERS;
+        self.on_air.push(OnAir { at: now, bytes: 0, plain });
+        if let Some((hostile, _)) = &mut self.hostile {
+            hostile.earn(plain);
+        }
+        self.protect.push(now, lane, index, datagram).unwrap();
+        self.run_box(now);
+    }
+
+    fn run_box(&mut self, now: Duration) {
+        while let Some(transmit) = self.protect.poll(now) {
+            self.send(now, &transmit);
+        }
+        while let Some(closed) = self.protect.take_closed() {
+            self.repair.keep(now, closed);
+        }
+        while let Some(transmit) = self.repair.poll(now) {
+            self.send(now, &transmit);
+        }
+        let timeouts = [Some(self.protect.next_timeout()), self.repair.next_timeout(now)];
+        let at = timeouts.into_iter().flatten().min().unwrap();
+        assert!(at > now, "polled, and still due");
+        if self.box_planned.is_none_or(|planned| at < planned) {
+            self.box_planned = Some(at);
+            self.plan_at(at, Event::Box);
+        }
+    }
+
+    fn send(&mut self, now: Duration, transmit: &Transmit) {
+        let bytes = transmit.datagram.len() + HEADERS;
+        self.on_air.push(OnAir { at: now, bytes, plain: 0 });
+        if let (Some((hostile, _)), To::Group) = (&mut self.hostile, transmit.to) {
+            hostile.hear(&transmit.datagram);
+        }
+        for number in 0..self.machines.len() {
+            let id = ReceiverId(u32::try_from(number).unwrap());
+            if transmit.to == To::Group || transmit.to == To::Receiver(id) {
+                for at in self.machines[number].downlink.carry(now) {
+                    self.plan_at(at, Event::ToMachine(number, transmit.datagram.clone()));
+                }
+            }
+        }
+    }
+
+    fn attack(&mut self, now: Duration) {
+        let Some((mut hostile, mut networks)) = self.hostile.take() else { return };
+        while let Some(datagram) = hostile.forge(now) {
+            for (number, network) in networks.iter_mut().enumerate() {
+                for at in network.carry(now) {
+                    self.plan_at(at, Event::ToMachine(number, datagram.clone()));
+                }
+            }
+        }
+        self.hostile = Some((hostile, networks));
+        if now < self.plan.length {
+            self.plan_at(now + Duration::from_micros(500), Event::Attack);
+        }
+    }
+
+    fn run_machine(&mut self, now: Duration, number: usize) {
+        while let Some(feedback) = self.machines[number].restore.feedback(now) {
+            for at in self.machines[number].uplink.carry(now) {
+                self.plan_at(at, Event::ToBox(number, feedback.clone()));
+            }
+        }
+        while let Some(verified) = self.machines[number].restore.poll() {
+            self.check(now, number, &verified);
+        }
+        let machine = &mut self.machines[number];
+        let Some(at) = machine.restore.next_timeout() else { return };
+        assert!(at > now, "polled, and still due");
+        if machine.planned.is_none_or(|planned| at < planned) {
+            machine.planned = Some(at);
+            self.plan_at(at, Event::Machine(number));
+        }
+    }
+
+    fn check(&mut self, now: Duration, number: usize, verified: &Verified) {
+        let sent = self.numbers.get(&(verified.ssrc, verified.index)).copied();
+        let sent = sent.expect("nothing leaves that was not sent");
+        assert_eq!(verified.datagram, self.sent[sent].datagram, "it is what was sent");
+        let left = &mut self.machines[number].left;
+        if left.len() <= sent {
+            left.resize(sent + 1, None);
+        }
+        let before = left[sent].replace((now, verified.restored));
+        assert_eq!(before, None, "it leaves once");
+    }
+}

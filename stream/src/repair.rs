@@ -1,0 +1,348 @@
+//! The box's answers to machines that lack something.
+//!
+//! A machine short of d shards of a block asks for d, and any d shards of parity will do: so one
+//! answer serves all who lost different packets, where a resend would serve one.
+//!
+//! ```text
+//!   first request      GATHER later                          until the block is forgotten
+//!   ──┬───┬──┬────────────┬────────────────────────────┬──────────────────────▶
+//!     2   1  4            answer: 4 + 1 shards         the next round, at most ROUNDS
+//! ```
+//!
+//! - **More than two machines short**: the largest deficit and one more, once for all. **One or
+//!   two**: the same, to each alone: that costs the others nothing, and Wi-Fi acknowledges it.
+//!   Machines on unicast are always answered alone.
+//! - Shards that were not sent before, as long as there are any. A machine that knows nothing of the
+//!   block gets as many as it has shards, and the manifest.
+//! - A request that crossed an answer to all is answered by it.
+//! - **Budget**: all answers together take at most half of what the sources take, over a second.
+//!   What is beyond waits up to [`PATIENCE`], then it is dropped: it would come too late.
+//! - **One machine's flood harms itself alone**: it is heard [`ROUNDS`] times about a block and so
+//!   often a second (see [`Account`]), and causes by itself at most half of that budget. What it
+//!   alone makes larger in an answer to all counts.
+//!
+//! Blocks are kept for [`KEPT`] and within [`MAX_BYTES`]; beyond, the oldest goes. Nothing here
+//! trusts a request beyond that: it may name any block and any number.
+
+mod account;
+mod kept;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+pub use self::kept::{KEPT, MAX_BLOCKS, MAX_BYTES};
+use self::{
+    account::Account,
+    kept::{Ask, Kept},
+};
+use crate::{
+    block::{Encoder, SigningKey},
+    feedback::{Feedback, Request},
+    protect::{Closed, on_air},
+    transmit::{Lane, ReceiverId, To, Transmit},
+    window::Window,
+};
+
+/// How long requests for a block gather after the first: machines on one wire ask within a few
+/// milliseconds of each other.
+pub const GATHER: Duration = Duration::from_millis(10);
+/// Answers to all for one block, and requests heard of one machine for one block: a third round
+/// still ends within 250 ms.
+pub const ROUNDS: u8 = 3;
+/// How long an answer waits for the budget.
+pub const PATIENCE: Duration = Duration::from_millis(50);
+/// Answered alone are so many machines at most.
+const ALONE: usize = 2;
+/// A first request so soon after an answer to all was on its way before that arrived: the longest
+/// round trip that repair within 250 ms is good for.
+const CROSSING: Duration = Duration::from_millis(40);
+
+/// A machine that asks again so soon says the same once more: for a second answer it waits longer.
+const REPEATED: Duration = Duration::from_millis(20);
+
+/// What repair may take when the sources take less: a still screen's one lost packet is 2 % of its
+/// stream of a minute, and half of that of a second.
+const LEAST_BUDGET: u64 = 32 << 10;
+/// How long what waits for the budget waits before the next look.
+const RETRY: Duration = Duration::from_millis(5);
+
+/// Most machines that are answered: far more than a room holds. Full: a further one is not.
+const MAX_MACHINES: usize = 1_024;
+/// Most datagrams that wait for the budget. Full: a further one is dropped.
+const MAX_WAITING: usize = 1_024;
+
+/// How a machine receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    Multicast,
+    /// What is sent to the group does not reach it.
+    Unicast,
+}
+
+/// What happened so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Entries of feedback that asked for something.
+    pub requests: u64,
+    /// Of these: for a block that is not kept any more, or never was.
+    pub unknown: u64,
+    /// Of these: said once more, in case the first was lost.
+    pub repeated: u64,
+    /// Of these: crossed an answer to all that had as much.
+    pub crossed: u64,
+    /// Of these: over what one machine may ask for.
+    pub limited: u64,
+    /// Answers to all.
+    pub rounds: u64,
+    /// Answers to one machine.
+    pub alone: u64,
+    /// Datagrams sent.
+    pub datagrams: u64,
+    /// Datagrams dropped: over the budget for too long.
+    pub dropped: u64,
+}
+
+/// A datagram that waits for the budget.
+#[derive(Debug)]
+struct Waiting {
+    until: Duration,
+    transmit: Transmit,
+}
+
+/// The repair of one lesson.
+#[derive(Debug)]
+pub struct Repair {
+    key: SigningKey,
+    encoder: Encoder,
+    kept: Kept,
+    /// At most [`MAX_MACHINES`].
+    accounts: HashMap<ReceiverId, Account>,
+    /// Bytes on air.
+    sources: Window<20>,
+    answers: Window<20>,
+    /// In order of time. At most [`MAX_WAITING`].
+    waiting: VecDeque<Waiting>,
+    stats: Stats,
+}
+
+impl Repair {
+    /// With the key of [`Protect`](crate::protect::Protect).
+    pub fn new(key: SigningKey) -> Self {
+        Self {
+            key,
+            encoder: Encoder::new(),
+            kept: Kept::default(),
+            accounts: HashMap::new(),
+            sources: Window::new(Duration::from_secs(1)),
+            answers: Window::new(Duration::from_secs(1)),
+            waiting: VecDeque::new(),
+            stats: Stats::default(),
+        }
+    }
+
+    /// Keeps a block, to be repaired from now on.
+    pub fn keep(&mut self, now: Duration, closed: Closed) {
+        self.sources.add(now, closed.source_bytes());
+        self.kept.insert(now, closed);
+    }
+
+    /// Hears what a machine asks for.
+    pub fn hear(&mut self, now: Duration, receiver: ReceiverId, reach: Reach, feedback: &Feedback) {
+        if self.accounts.len() >= MAX_MACHINES && !self.accounts.contains_key(&receiver) {
+            self.stats.limited += feedback.requests.len() as u64;
+            return;
+        }
+        self.accounts.entry(receiver).or_default();
+        for request in &feedback.requests {
+            self.request(now, receiver, reach, *request);
+        }
+    }
+
+    /// The machine left the lesson.
+    pub fn forget(&mut self, receiver: ReceiverId) {
+        self.accounts.remove(&receiver);
+        self.kept.forget(receiver);
+    }
+
+    /// What is to be sent. To be called until it gives `None`, after requests and at each timeout.
+    pub fn poll(&mut self, now: Duration) -> Option<Transmit> {
+        self.kept.expire(now);
+        while let Some(block) = self.kept.due(now) {
+            self.answer(now, block);
+        }
+        while let Some(waiting) = self.waiting.front() {
+            let bytes = on_air(&waiting.transmit.datagram);
+            if self.answers.sum(now) + bytes <= self.budget(now) {
+                self.answers.add(now, bytes);
+                self.stats.datagrams += 1;
+                return self.waiting.pop_front().map(|waiting| waiting.transmit);
+            }
+            if now < waiting.until {
+                return None;
+            }
+            self.waiting.pop_front();
+            self.stats.dropped += 1;
+        }
+        None
+    }
+
+    /// When to poll again even if nothing is asked for; `None` while nothing waits.
+    pub fn next_timeout(&self, now: Duration) -> Option<Duration> {
+        let waiting = self.waiting.front().map(|waiting| waiting.until.min(now + RETRY));
+        [waiting, self.kept.next_due()].into_iter().flatten().min()
+    }
+
+    /// The kept packets of all streams from the block on that has this one, oldest first; of this
+    /// stream none before it. Behind the packets of each block comes its manifest. For a machine
+    /// that starts on unicast and has everything before.
+    pub fn since(&self, ssrc: u32, index: u64) -> impl Iterator<Item = (Lane, &Bytes)> {
+        self.kept.since(ssrc, index)
+    }
+
+    /// Entries of this machine's feedback that were over its limits.
+    pub fn limited(&self, receiver: ReceiverId) -> u64 {
+        self.accounts.get(&receiver).map_or(0, Account::limited)
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    fn budget(&self, now: Duration) -> u64 {
+        (self.sources.sum(now) / 2).max(LEAST_BUDGET)
+    }
+
+    fn request(&mut self, now: Duration, receiver: ReceiverId, reach: Reach, request: Request) {
+        self.stats.requests += 1;
+        let Some(account) = self.accounts.get_mut(&receiver) else { return };
+        let Some(block) = self.kept.get_mut(request.block) else {
+            self.stats.unknown += 1;
+            return;
+        };
+        let asked = block.asked(receiver);
+        if asked.last.is_some_and(|last| now < last + REPEATED) {
+            self.stats.repeated += 1;
+            return;
+        }
+        if asked.rounds == ROUNDS || !account.may_ask(now) {
+            account.limit();
+            self.stats.limited += 1;
+            return;
+        }
+        let is_first = asked.rounds == 0;
+        let knows_nothing = request.deficit == 0;
+        let shards = u8::try_from(block.closed.entries().shards()).unwrap_or(u8::MAX);
+        let mut deficit = if knows_nothing { shards } else { request.deficit.min(shards) };
+        if let Some((at, count)) = block.answered
+            && is_first
+            && reach == Reach::Multicast
+            && now < at + CROSSING
+        {
+            deficit = deficit.saturating_sub(count);
+            if deficit == 0 {
+                self.stats.crossed += 1;
+                return;
+            }
+        }
+        let asked = block.asked(receiver);
+        asked.rounds += 1;
+        asked.last = Some(now);
+        block.ask(
+            (now + GATHER).max(block.closed.at() + Duration::from_millis(crate::tune::get("G", 0))),
+            Ask { receiver, reach, deficit, knows_nothing },
+        );
+    }
+
+    /// Answers what was asked for a block.
+    fn answer(&mut self, now: Duration, number: u32) {
+        let Some(block) = self.kept.get_mut(number) else { return };
+        let asks = block.take_asks();
+        let by_group = |ask: &&Ask| ask.reach == Reach::Multicast;
+        let few = asks.iter().filter(by_group).count() <= crate::tune::get("ALONE", 2) as usize;
+        let mut ds: Vec<u8> = asks.iter().filter(by_group).map(|a| a.deficit).collect();
+        ds.sort_unstable();
+        if few && (ds.len() < 2 || ds[0] <= crate::tune::get("PAIR", 1) as u8) {
+            self.answer_alone(now, number, asks.iter());
+            return;
+        }
+        self.answer_alone(now, number, asks.iter().filter(|ask| !by_group(ask)));
+        self.answer_all(now, number, asks.iter().filter(by_group).collect());
+    }
+
+    fn answer_all(&mut self, now: Duration, number: u32, mut asks: Vec<&Ask>) {
+        let bearable = self.budget(now) / 2;
+        let Some(block) = self.kept.get_mut(number) else { return };
+        if block.rounds == ROUNDS {
+            self.stats.dropped += 1;
+            return;
+        }
+        asks.sort_by_key(|ask| std::cmp::Reverse(ask.deficit));
+        let (Some(first), Some(second)) = (asks.first(), asks.get(1)) else { return };
+        let shard = block.closed.parity_bytes();
+        let alone = u64::from(first.deficit - second.deficit) * shard;
+        let account = self.accounts.get_mut(&first.receiver);
+        let mut deficit = first.deficit;
+        if account.is_some_and(|account| !account.may_cause(now, alone, bearable)) {
+            // The others must not pay for it, nor go without.
+            self.stats.limited += 1;
+            deficit = second.deficit;
+        }
+        block.rounds += 1;
+        block.answered = Some((now, deficit));
+        self.stats.rounds += 1;
+        let manifest = block.closed.manifest().clone();
+        let mut datagrams =
+            block.closed.parity(usize::from(deficit) + 1, &mut self.encoder, &self.key);
+        if asks.iter().any(|ask| ask.knows_nothing) {
+            datagrams.insert(0, manifest);
+        }
+        self.wait(now, To::Group, datagrams);
+        self.kept.recount(number);
+    }
+
+    fn answer_alone<'a>(
+        &mut self,
+        now: Duration,
+        number: u32,
+        asks: impl Iterator<Item = &'a Ask> + Clone,
+    ) {
+        let bearable = self.budget(now) / 2;
+        let Some(block) = self.kept.get_mut(number) else { return };
+        let Some(most) = asks.clone().map(|ask| usize::from(ask.deficit) + 1).max() else { return };
+        let shard = block.closed.parity_bytes();
+        let manifest = block.closed.manifest().clone();
+        let parity = block.closed.parity(most, &mut self.encoder, &self.key);
+        for ask in asks {
+            let count = usize::from(ask.deficit) + 1;
+            let account = self.accounts.get_mut(&ask.receiver);
+            if account.is_none_or(|account| !account.may_cause(now, count as u64 * shard, bearable))
+            {
+                self.stats.limited += 1;
+                continue;
+            }
+            self.stats.alone += 1;
+            let manifest = ask.knows_nothing.then(|| manifest.clone());
+            let datagrams = manifest.into_iter().chain(parity.iter().take(count).cloned());
+            self.wait(now, To::Receiver(ask.receiver), datagrams.collect());
+        }
+        self.kept.recount(number);
+    }
+
+    fn wait(&mut self, now: Duration, to: To, datagrams: Vec<Bytes>) {
+        for datagram in datagrams {
+            if self.waiting.len() == MAX_WAITING {
+                self.stats.dropped += 1;
+                continue;
+            }
+            let transmit = Transmit { to, lane: Lane::Repair, datagram };
+            self.waiting.push_back(Waiting { until: now + PATIENCE, transmit });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! The blocks that can still be repaired, and what was asked for them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+
+use super::Reach;
+use crate::{
+    protect::Closed,
+    transmit::{Lane, ReceiverId},
+};
+
+/// How long a block is kept: what a machine lacks that just fell to unicast.
+pub const KEPT: Duration = Duration::from_secs(3);
+/// Most blocks kept. Full: the oldest goes.
+pub const MAX_BLOCKS: usize = 256;
+/// Most bytes kept, parity included: 3 s of 20 Mbit/s. Full: the oldest block goes.
+pub const MAX_BYTES: usize = 16 << 20;
+
+/// Machines whose requests for one block are counted: far more than a room holds. Full: a further
+/// one's go uncounted into the first place.
+const MAX_ASKED: usize = 1_024;
+
+/// What a machine asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ask {
+    pub receiver: ReceiverId,
+    pub reach: Reach,
+    /// Not 0.
+    pub deficit: u8,
+    pub knows_nothing: bool,
+}
+
+/// What a machine asked before, for one block.
+#[derive(Debug)]
+pub(super) struct Asked {
+    receiver: ReceiverId,
+    pub rounds: u8,
+    pub last: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub(super) struct Block {
+    pub closed: Closed,
+    /// When what was asked for is answered, if there is anything.
+    due: Option<Duration>,
+    /// One for each machine.
+    asks: Vec<Ask>,
+    /// One for each machine that asked. At most [`MAX_ASKED`].
+    asked: Vec<Asked>,
+    /// Answers to all so far.
+    pub rounds: u8,
+    /// The last of them, and for how large a deficit it was.
+    pub answered: Option<(Duration, u8)>,
+    size: usize,
+}
+
+impl Block {
+    /// What this machine asked before.
+    pub(super) fn asked(&mut self, receiver: ReceiverId) -> &mut Asked {
+        let known = self.asked.iter().position(|asked| asked.receiver == receiver);
+        let at = known.unwrap_or_else(|| {
+            if self.asked.len() == MAX_ASKED {
+                return 0;
+            }
+            self.asked.push(Asked { receiver, rounds: 0, last: None });
+            self.asked.len() - 1
+        });
+        &mut self.asked[at]
+    }
+
+    /// To be answered by `due` at the latest.
+    pub(super) fn ask(&mut self, due: Duration, ask: Ask) {
+        self.asks.retain(|other| other.receiver != ask.receiver);
+        self.asks.push(ask);
+        self.due.get_or_insert(due);
+    }
+
+    /// What was asked for since the last time.
+    pub(super) fn take_asks(&mut self) -> Vec<Ask> {
+        self.due = None;
+        std::mem::take(&mut self.asks)
+    }
+}
+
+/// By number.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    blocks: BTreeMap<u32, Block>,
+    bytes: usize,
+}
+
+impl Kept {
+    pub(super) fn insert(&mut self, now: Duration, closed: Closed) {
+        let size = closed.size();
+        let (due, asks, asked, rounds, answered) = (None, Vec::new(), Vec::new(), 0, None);
+        let number = closed.number();
+        self.remove(number);
+        let block = Block { closed, due, asks, asked, rounds, answered, size };
+        self.blocks.insert(number, block);
+        self.bytes += size;
+        self.expire(now);
+    }
+
+    pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Block> {
+        self.blocks.get_mut(&number)
+    }
+
+    /// Counts a block's bytes again, after its parity was made.
+    pub(super) fn recount(&mut self, number: u32) {
+        let Some(block) = self.blocks.get_mut(&number) else { return };
+        self.bytes -= block.size;
+        block.size = block.closed.size();
+        self.bytes += block.size;
+    }
+
+    pub(super) fn expire(&mut self, now: Duration) {
+        while let Some((&number, oldest)) = self.blocks.first_key_value() {
+            let is_old = oldest.closed.at() + KEPT < now;
+            if !is_old && self.blocks.len() <= MAX_BLOCKS && self.bytes <= MAX_BYTES {
+                break;
+            }
+            self.remove(number);
+        }
+    }
+
+    pub(super) fn forget(&mut self, receiver: ReceiverId) {
+        for block in self.blocks.values_mut() {
+            block.asks.retain(|ask| ask.receiver != receiver);
+        }
+    }
+
+    /// A block whose requests are to be answered now.
+    pub(super) fn due(&self, now: Duration) -> Option<u32> {
+        let is_due = |block: &Block| block.due.is_some_and(|due| due <= now);
+        self.blocks.iter().find(|(_, block)| is_due(block)).map(|(number, _)| *number)
+    }
+
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        self.blocks.values().filter_map(|block| block.due).min()
+    }
+
+    pub(super) fn since(&self, ssrc: u32, index: u64) -> impl Iterator<Item = (Lane, &Bytes)> {
+        let is_before =
+            move |block: &Block| block.closed.entries().end_of(ssrc).is_none_or(|end| end <= index);
+        let from = self.blocks.values().skip_while(move |block| is_before(block));
+        from.flat_map(move |block| block.closed.since(ssrc, index))
+    }
+
+    fn remove(&mut self, number: u32) {
+        if let Some(block) = self.blocks.remove(&number) {
+            self.bytes -= block.size;
+        }
+    }
+}
