@@ -108,7 +108,6 @@ pub mod rtp;
 pub mod rung;
 pub mod srtp;
 pub mod transmit;
-mod tune;
 pub mod vp8;
 mod window;
 

@@ -97,9 +97,11 @@ pub(crate) struct Source {
     pub datagram: Bytes,
 }
 
+/// `sources` are those of `entries`, in the order of time.
 #[derive(Debug)]
 struct Open {
     since: Duration,
+    is_slice: bool,
     entries: Entries,
     sources: Vec<Source>,
 }
@@ -180,9 +182,6 @@ impl Protect {
 
     /// Hears what a machine on multicast says.
     pub fn hear(&mut self, now: Duration, receiver: ReceiverId, feedback: &Feedback) {
-        for r in &feedback.requests {
-            self.first_parity.needs(receiver, r.block, r.deficit);
-        }
         for loss in &feedback.losses {
             if let Some(missing) = self.first_parity.hear(receiver, loss.block, loss.missing) {
                 self.slicing.hear(now, receiver, missing);
@@ -259,8 +258,9 @@ impl Protect {
         if self.open.as_mut().is_some_and(|open| !open.entries.push(ssrc, index)) {
             self.close(now);
         }
-        let begun =
-            || Open { since: now, entries: Entries::begin(ssrc, index), sources: Vec::new() };
+        let is_slice = self.slicing.is_slicing();
+        let entries = Entries::begin(ssrc, index);
+        let begun = || Open { since: now, is_slice, entries, sources: Vec::new() };
         self.open.get_or_insert_with(begun).sources.push(source);
     }
 
@@ -276,11 +276,11 @@ impl Protect {
     }
 
     fn close(&mut self, now: Duration) {
-        let Some(Open { entries, sources, .. }) = self.open.take() else { return };
+        let Some(open) = self.open.take() else { return };
         let block = self.number;
         self.number = self.number.wrapping_add(1);
-        let shards = entries.shards();
-        let mut closed = Closed::new(now, block, entries, sources, &self.key, &self.tickets);
+        let shards = open.entries.shards();
+        let mut closed = Closed::new(now, block, open, &self.key, &self.tickets);
         let manifest = closed.manifest().clone();
         self.send(Lane::Repair, manifest.clone());
         let count = self.first_parity.count(now, shards);
@@ -292,7 +292,6 @@ impl Protect {
             self.send(Lane::Repair, manifest);
         }
         self.stats.blocks += 1;
-        self.first_parity.sent = count as u8;
         self.first_parity.closed(now, block, shards);
         if self.slicing.closed(now, shards) {
             // Counts of pictures say nothing about slices.

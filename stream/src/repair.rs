@@ -6,14 +6,17 @@
 //! ```text
 //!   first request      GATHER later                          until the block is forgotten
 //!   ──┬───┬──┬────────────┬────────────────────────────┬──────────────────────▶
-//!     2   1  4            answer: 4 + 1 shards         the next round, at most ROUNDS
+//!     2   1  4            answer: 4 + 1 shards         the next: 1 + 2 shards
 //! ```
 //!
-//! - **More than two machines short**: the largest deficit and one more, once for all. **One or
-//!   two**: the same, to each alone: that costs the others nothing, and Wi-Fi acknowledges it.
-//!   Machines on unicast are always answered alone.
-//! - Shards that were not sent before, as long as there are any. A machine that knows nothing of the
-//!   block gets as many as it has shards, and the manifest.
+//! - **Many machines short**: the largest deficit and one more, once for all. **One or two**: the
+//!   same, to each alone: that costs the others nothing, and Wi-Fi acknowledges it; while the wire
+//!   loses much, two are many. Machines on unicast are always answered alone.
+//! - **Again**: who asks a second time lost the answer, so it is two more than what is lacking, and
+//!   three the third time.
+//! - Shards that were not sent before, as long as there are any. A machine that cannot tell what it
+//!   lacks gets the manifest, and asks again by it: a forger makes all machines unsure that lack the
+//!   manifest, and each would be sent the whole block.
 //! - A request that crossed an answer to all is answered by it.
 //! - **Budget**: all answers together take at most half of what the sources take, over a second.
 //!   What is beyond waits up to [`PATIENCE`], then it is dropped: it would come too late.
@@ -55,8 +58,11 @@ pub const GATHER: Duration = Duration::from_millis(10);
 pub const ROUNDS: u8 = 3;
 /// How long an answer waits for the budget.
 pub const PATIENCE: Duration = Duration::from_millis(50);
-/// Answered alone are so many machines at most.
+/// So many machines at most are answered alone...
 const ALONE: usize = 2;
+/// ... and so many while blocks are slices: then the wire loses, what two lack is much the same, and
+/// sending it twice would cost another 2 % of the stream (simulated).
+const ALONE_OF_SLICES: usize = 1;
 /// A first request so soon after an answer to all was on its way before that arrived: the longest
 /// round trip that repair within 250 ms is good for.
 const CROSSING: Duration = Duration::from_millis(40);
@@ -234,11 +240,12 @@ impl Repair {
             return;
         }
         let is_first = asked.rounds == 0;
-        let knows_nothing = request.deficit == 0;
+        let wants_manifest = request.deficit == 0;
         let shards = u8::try_from(block.closed.entries().shards()).unwrap_or(u8::MAX);
-        let mut deficit = if knows_nothing { shards } else { request.deficit.min(shards) };
+        let mut deficit = request.deficit.clamp(1, shards);
         if let Some((at, count)) = block.answered
             && is_first
+            && !wants_manifest
             && reach == Reach::Multicast
             && now < at + CROSSING
         {
@@ -251,26 +258,23 @@ impl Repair {
         let asked = block.asked(receiver);
         asked.rounds += 1;
         asked.last = Some(now);
-        block.ask(
-            (now + GATHER).max(block.closed.at() + Duration::from_millis(crate::tune::get("G", 0))),
-            Ask { receiver, reach, deficit, knows_nothing },
-        );
+        let round = asked.rounds;
+        block.ask(now + GATHER, Ask { receiver, reach, deficit, wants_manifest, round });
     }
 
     /// Answers what was asked for a block.
     fn answer(&mut self, now: Duration, number: u32) {
         let Some(block) = self.kept.get_mut(number) else { return };
         let asks = block.take_asks();
-        let by_group = |ask: &&Ask| ask.reach == Reach::Multicast;
-        let few = asks.iter().filter(by_group).count() <= crate::tune::get("ALONE", 2) as usize;
-        let mut ds: Vec<u8> = asks.iter().filter(by_group).map(|a| a.deficit).collect();
-        ds.sort_unstable();
-        if few && (ds.len() < 2 || ds[0] <= crate::tune::get("PAIR", 1) as u8) {
-            self.answer_alone(now, number, asks.iter());
-            return;
+        let (group, alone): (Vec<Ask>, Vec<Ask>) =
+            asks.into_iter().partition(|ask| ask.reach == Reach::Multicast);
+        let few = if block.closed.is_slice() { ALONE_OF_SLICES } else { ALONE };
+        if group.len() <= few {
+            self.answer_alone(now, number, group.iter().chain(&alone));
+        } else {
+            self.answer_alone(now, number, alone.iter());
+            self.answer_all(now, number, group.iter().collect());
         }
-        self.answer_alone(now, number, asks.iter().filter(|ask| !by_group(ask)));
-        self.answer_all(now, number, asks.iter().filter(by_group).collect());
     }
 
     fn answer_all(&mut self, now: Duration, number: u32, mut asks: Vec<&Ask>) {
@@ -296,8 +300,8 @@ impl Repair {
         self.stats.rounds += 1;
         let manifest = block.closed.manifest().clone();
         let mut datagrams =
-            block.closed.parity(usize::from(deficit) + 1, &mut self.encoder, &self.key);
-        if asks.iter().any(|ask| ask.knows_nothing) {
+            block.closed.parity(usize::from(deficit + block.rounds), &mut self.encoder, &self.key);
+        if asks.iter().any(|ask| ask.wants_manifest) {
             datagrams.insert(0, manifest);
         }
         self.wait(now, To::Group, datagrams);
@@ -312,12 +316,12 @@ impl Repair {
     ) {
         let bearable = self.budget(now) / 2;
         let Some(block) = self.kept.get_mut(number) else { return };
-        let Some(most) = asks.clone().map(|ask| usize::from(ask.deficit) + 1).max() else { return };
+        let Some(most) = asks.clone().map(|ask| ask.shards()).max() else { return };
         let shard = block.closed.parity_bytes();
         let manifest = block.closed.manifest().clone();
         let parity = block.closed.parity(most, &mut self.encoder, &self.key);
         for ask in asks {
-            let count = usize::from(ask.deficit) + 1;
+            let count = ask.shards();
             let account = self.accounts.get_mut(&ask.receiver);
             if account.is_none_or(|account| !account.may_cause(now, count as u64 * shard, bearable))
             {
@@ -325,7 +329,7 @@ impl Repair {
                 continue;
             }
             self.stats.alone += 1;
-            let manifest = ask.knows_nothing.then(|| manifest.clone());
+            let manifest = ask.wants_manifest.then(|| manifest.clone());
             let datagrams = manifest.into_iter().chain(parity.iter().take(count).cloned());
             self.wait(now, To::Receiver(ask.receiver), datagrams.collect());
         }

@@ -76,8 +76,8 @@ pub const SETTLING: Duration = Duration::from_millis(5);
 pub const ASKS: u8 = 3;
 /// The shortest time between them.
 const ASK_AGAIN: Duration = Duration::from_millis(30);
-/// What the box waits before it answers, and its network's jitter.
-const ANSWERING: Duration = Duration::from_millis(15);
+/// What the box waits before it answers, how long it sends, and the network's jitter.
+const ANSWERING: Duration = Duration::from_millis(20);
 /// How often feedback comes when something was lost...
 const AFTER_LOSS: Duration = Duration::from_millis(500);
 /// ... and when nothing was.
@@ -269,6 +269,12 @@ impl Restore {
 
     pub fn stats(&self) -> Stats {
         self.stats
+    }
+
+    /// Bytes of candidates.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        self.candidates.cost()
     }
 
     fn source(&mut self, now: Duration, datagram: Bytes) {
@@ -528,11 +534,7 @@ impl Restore {
     }
 
     fn requests(&mut self, now: Duration) -> Vec<Request> {
-        let again = if crate::tune::get("AGAIN", 1) == 0 {
-            ASK_AGAIN.max(self.round_trip * 3 / 2 + ANSWERING)
-        } else {
-            ASK_AGAIN.max(self.round_trip + Duration::from_millis(20))
-        };
+        let again = ASK_AGAIN.max(self.round_trip + ANSWERING);
         let due = self.blocks.open().filter(|(_, pieces)| {
             pieces.next_ask().is_some_and(|at| at <= now) && now < pieces.since() + self.playout
         });

@@ -31,8 +31,8 @@ pub struct Feedback {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
     pub block: u32,
-    /// Shards that it lacks, at most [`MAX_SHARDS`]; 0 when it knows nothing of this block, not
-    /// even how many it has.
+    /// Shards that it lacks, at most [`MAX_SHARDS`]; 0 when it cannot tell without the manifest:
+    /// nothing of the block came, or what came is in doubt.
     pub deficit: u8,
 }
 

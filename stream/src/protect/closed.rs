@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::Source;
+use super::{Open, Source};
 use crate::{
     block::{Encoder, Entries, Manifest, Parity, SigningKey, Tickets, digest_of},
     transmit::Lane,
@@ -16,6 +16,7 @@ use crate::{
 pub struct Closed {
     at: Duration,
     number: u32,
+    is_slice: bool,
     entries: Entries,
     sources: Vec<Source>,
     manifest: Bytes,
@@ -26,15 +27,14 @@ pub struct Closed {
 }
 
 impl Closed {
-    /// `sources` are those of `entries`.
     pub(super) fn new(
         at: Duration,
         number: u32,
-        entries: Entries,
-        mut sources: Vec<Source>,
+        open: Open,
         key: &SigningKey,
         tickets: &Tickets,
     ) -> Self {
+        let Open { is_slice, entries, mut sources, .. } = open;
         // They came in the order of time, the media mixed.
         sources.sort_by_key(|source| entries.position(source.ssrc, source.index));
         let manifest = Manifest {
@@ -45,7 +45,7 @@ impl Closed {
             digests: sources.iter().map(|source| digest_of(&source.datagram)).collect(),
         };
         let manifest = manifest.sign(key);
-        Self { at, number, entries, sources, manifest, parity: Vec::new(), next: 0 }
+        Self { at, number, is_slice, entries, sources, manifest, parity: Vec::new(), next: 0 }
     }
 
     /// When it was closed.
@@ -55,6 +55,11 @@ impl Closed {
 
     pub fn number(&self) -> u32 {
         self.number
+    }
+
+    /// It is a slice of time, not a picture.
+    pub fn is_slice(&self) -> bool {
+        self.is_slice
     }
 
     pub fn entries(&self) -> &Entries {

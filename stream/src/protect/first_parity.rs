@@ -18,6 +18,9 @@ const SPAN: Duration = Duration::from_secs(5);
 /// time. A younger block of which nobody said anything does not count yet.
 const TOLD: Duration = Duration::from_millis(900);
 
+/// All of a block, where shares of blocks are compared.
+const WHOLE: usize = 1_000;
+
 /// Most blocks looked at: 5 s of 100 a second. Full: the oldest no longer counts.
 const MAX_BLOCKS: usize = 512;
 
@@ -27,8 +30,6 @@ struct Told {
     block: u32,
     closed: Duration,
     shards: usize,
-    sent: u8,
-    needed: u8,
     /// The largest number of shards that a machine lacked...
     largest: u8,
     /// ... the machine, unless there are several...
@@ -42,7 +43,6 @@ struct Told {
 pub struct FirstParity {
     /// By number. At most [`MAX_BLOCKS`].
     blocks: VecDeque<Told>,
-    pub sent: u8,
 }
 
 impl FirstParity {
@@ -56,16 +56,7 @@ impl FirstParity {
         while self.blocks.len() >= MAX_BLOCKS || self.blocks.front().is_some_and(is_old) {
             self.blocks.pop_front();
         }
-        let told = Told {
-            sent: self.sent,
-            block,
-            closed: now,
-            shards,
-            needed: 0,
-            largest: 0,
-            whose: None,
-            second: 0,
-        };
+        let told = Told { block, closed: now, shards, largest: 0, whose: None, second: 0 };
         self.blocks.push_back(told);
     }
 
@@ -87,16 +78,6 @@ impl FirstParity {
         Some(missing)
     }
 
-    pub fn needs(&mut self, receiver: ReceiverId, block: u32, deficit: u8) {
-        if crate::tune::get("NEEDED", 0) == 0 || deficit == 0 {
-            return;
-        }
-        let Ok(at) = self.blocks.binary_search_by_key(&block, |told| told.block) else { return };
-        let Some(told) = self.blocks.get(at) else { return };
-        let n = told.sent + deficit;
-        let n = n.min(told.shards as u8); self.blocks[at].needed = self.blocks[at].needed.max(n);let _ = receiver;
-    }
-
     /// The machine no longer counts: the largest it told is taken for that of the others.
     pub fn forget(&mut self, receiver: ReceiverId) {
         for told in self.blocks.iter_mut().filter(|told| told.whose == Some(receiver)) {
@@ -105,31 +86,19 @@ impl FirstParity {
         }
     }
 
-    /// Parity to send with a block of so many shards that closes now. Never more than half of
-    /// them: so much loss is none that parity should be sent against.
+    /// Parity to send with a block of so many shards that closes now. Blocks differ in size, so the
+    /// median is that of shares. Never more than half of the block: so much loss is none that parity
+    /// should be sent against.
     pub fn count(&self, now: Duration, shards: usize) -> usize {
-        let ratio = crate::tune::get("RATIO", 1) == 1;
-        let mut largest: Vec<usize> = self
-            .counting(now)
-            .map(|told| {
-                if ratio {
-                    usize::from(told.largest) * 1000 / told.shards
-                } else {
-                    1000 * usize::from(told.largest)
-                }
-            })
-            .collect();
-        let middle = largest.len() * crate::tune::get("Q", 50) as usize / 100;
-        if middle >= largest.len() {
+        let share = |told: &Told| usize::from(told.largest) * WHOLE / told.shards.max(1);
+        let mut largest: Vec<usize> = self.counting(now).map(share).collect();
+        let middle = largest.len() / 2;
+        if middle == largest.len() {
             return 0;
         }
         let (_, median, _) = largest.select_nth_unstable(middle);
-        let n = if ratio {
-            (*median * shards + crate::tune::get("ROUND", 500) as usize) / 1000
-        } else {
-            *median / 1000
-        };
-        n.min(shards.div_ceil(2))
+        let rounded = (*median * shards + WHOLE / 2) / WHOLE;
+        rounded.min(shards.div_ceil(2))
     }
 
     /// Somebody lost something.

@@ -28,7 +28,17 @@ pub(super) struct Ask {
     pub reach: Reach,
     /// Not 0.
     pub deficit: u8,
-    pub knows_nothing: bool,
+    /// It cannot tell how many it lacks.
+    pub wants_manifest: bool,
+    /// How often it asked for this block, with this time.
+    pub round: u8,
+}
+
+impl Ask {
+    /// What it is sent.
+    pub(super) fn shards(self) -> usize {
+        usize::from(self.deficit) + usize::from(self.round)
+    }
 }
 
 /// What a machine asked before, for one block.

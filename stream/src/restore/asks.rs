@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{ASKS, SETTLING};
 
-/// The requests of one block.
+/// The requests of one block. Each is said twice, [`SETTLING`] apart: where answers are lost,
+/// requests are too, and the box hears the second only if it did not hear the first.
 #[derive(Debug)]
 pub(super) struct Asks {
     next: Duration,
@@ -22,6 +23,11 @@ impl Asks {
     /// When to ask, if the block is still short then.
     pub(super) fn next(&self) -> Option<Duration> {
         (self.left > 0).then_some(self.next)
+    }
+
+    /// How often it may still be asked for.
+    pub(super) fn left(&self) -> u8 {
+        self.left
     }
 
     /// It was asked for now; the answer is there by `answered`.

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::block::{Digest, MAX_ENTRIES};
+use crate::block::{Digest, Entries, MAX_ENTRIES};
 
 /// Most bytes of candidates in all streams. A flood of twice a stream of 4 Mbit/s would fill them in
 /// five seconds; most are settled after a tenth of one, all after half. Full: see
@@ -113,12 +113,23 @@ impl Candidates {
         }
     }
 
+    /// Whether some packet of these is there in several versions.
+    pub(super) fn is_doubtful(&self, entries: &Entries) -> bool {
+        let crowd = |(ssrc, index)| Some(self.0.get(&ssrc)?.indices.get(&index)?.len());
+        entries.packets().filter_map(crowd).any(|crowd| crowd > 1)
+    }
+
     /// How many of these indices have none, up to `most`.
     pub(super) fn lacking(&self, ssrc: u32, start: u64, end: u64, most: usize) -> usize {
         let indices = self.0.get(&ssrc).map(|stream| &stream.indices);
         let is_lacking = |index: &u64| !indices.is_some_and(|indices| indices.contains_key(index));
         // A range that nothing bounds could be that of a machine that slept.
         (start..end).take(4 * most).filter(is_lacking).take(most).count()
+    }
+
+    #[cfg(test)]
+    pub(super) fn cost(&self) -> usize {
+        self.0.values().map(|stream| stream.cost).sum()
     }
 
     /// What this stream may cost: all that the others have not, nor are to have.
@@ -142,10 +153,6 @@ mod tests {
         Candidate { ssrc, index, digest, arrived: Duration::ZERO, datagram: datagram.into() }
     }
 
-    fn cost(candidates: &Candidates) -> usize {
-        candidates.0.values().map(|stream| stream.cost).sum()
-    }
-
     #[test]
     fn many_may_claim_one_index_and_each_once() {
         let mut candidates = Candidates::default();
@@ -157,7 +164,7 @@ mod tests {
         }
         assert!(candidates.single(1, 5).is_none());
         assert_eq!(candidates.take(1, 5).len(), 1_000);
-        assert_eq!(cost(&candidates), 0);
+        assert_eq!(candidates.cost(), 0);
     }
 
     #[test]
@@ -191,10 +198,10 @@ mod tests {
                 candidates.insert(candidate(ssrc, index, 0, 1_400));
             }
         }
-        assert!(cost(&candidates) <= MAX_BYTES);
+        assert!(candidates.cost() <= MAX_BYTES);
         for ssrc in 1..=4 {
             candidates.drop_below(ssrc, 20_000);
         }
-        assert_eq!(cost(&candidates), 0);
+        assert_eq!(candidates.cost(), 0);
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 
-use super::{Asks, candidates::Candidates};
+use super::{ASKS, Asks, candidates::Candidates};
 use crate::{
     block::{Decoder, Digest, Entries, MAX_SOURCES, Manifest, Parity, digest_of},
     protect::SLICE,
@@ -254,17 +254,26 @@ impl Pieces {
         restored.into_iter().find(|(place, _)| *place == shards - 1).map(|(_, datagram)| datagram)
     }
 
-    /// Shards that it lacks; 0 when it is better to ask for all. [`Pieces::entries`] must be known.
+    /// Shards that it lacks; 0 when the manifest is needed: only it can tell, for some packet came in
+    /// two versions or was a forged one; or there is no more time to bring it back by the others.
+    /// [`Pieces::entries`] must be known.
     pub(super) fn deficit(&self, candidates: &Candidates) -> usize {
         let Some(entries) = &self.entries else { return 0 };
         let here = if self.is_listed() {
             1 + self.present().count()
-        } else if self.guesses == MAX_GUESSES {
+        } else if self.guesses > 0 || candidates.is_doubtful(entries) {
             return 0;
         } else {
             singles(entries, candidates).count()
         };
-        entries.shards().saturating_sub(here + self.parity.len()).max(1)
+        let lacking = entries.shards().saturating_sub(here + self.parity.len()).max(1);
+        // Without its manifest a block that lacks one shard gives nothing; with it, all that came.
+        let by_manifest = match self.asks.left() {
+            ASKS => 0,
+            1 => usize::MAX,
+            _ => 2,
+        };
+        if !self.is_listed() && lacking <= by_manifest { 0 } else { lacking }
     }
 
     /// Shards that did not come by themselves, late as they may be.
