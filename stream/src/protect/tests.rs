@@ -1,1 +1,222 @@
+use aws_lc_rs::signature::Ed25519KeyPair;
 
+use super::*;
+use crate::{
+    block::{Kind, Manifest},
+    feedback::Loss,
+    rtp::{Header, Packet},
+};
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn protect() -> Protect {
+    let key = SigningKey::new(Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap());
+    Protect::new(Duration::ZERO, key, Tickets::new(&[9; 32]))
+}
+
+fn packet(ssrc: u32, index: u64, marker: bool) -> Bytes {
+    let sequence = u16::try_from(index & 0xffff).unwrap();
+    let header = Header { marker, sequence, ssrc, ..Header::default() };
+    let mut datagram = Vec::new();
+    Packet { header, payload: Bytes::from(vec![5; 100]) }.write(&mut datagram);
+    datagram.into()
+}
+
+/// All that is to be sent now, but heartbeats.
+fn polled(protect: &mut Protect, now: Duration) -> Vec<Transmit> {
+    let all = std::iter::from_fn(|| protect.poll(now));
+    all.filter(|sent| Kind::of(&sent.datagram) != Some(Kind::Heartbeat)).collect()
+}
+
+fn count(sent: &[Transmit], kind: Kind) -> usize {
+    sent.iter().filter(|sent| Kind::of(&sent.datagram) == Some(kind)).count()
+}
+
+fn lost(block: u32, missing: u8) -> Feedback {
+    Feedback { losses: vec![Loss { block, missing }], ..Feedback::default() }
+}
+
+/// A picture of so many packets every 50 ms; after each, every machine tells what it lacked of it.
+/// Gives what the last one was sent with.
+fn pictures(protect: &mut Protect, from: u64, count: u64, told: &[(u32, u8)]) -> Vec<Transmit> {
+    const PACKETS: u64 = 10;
+    let mut last = Vec::new();
+    for n in from..from + count {
+        let now = ms(50 * n);
+        for at in 0..PACKETS {
+            let index = PACKETS * n + at;
+            let datagram = packet(1, index, at + 1 == PACKETS);
+            protect.push(now, Lane::Video, index, datagram).unwrap();
+        }
+        last = polled(protect, now);
+        while let Some(closed) = protect.take_closed() {
+            for &(receiver, missing) in told {
+                protect.hear(now, ReceiverId(receiver), &lost(closed.number(), missing));
+            }
+        }
+    }
+    last
+}
+
+#[test]
+fn a_block_ends_with_its_picture_and_its_manifest_follows() {
+    let mut protect = protect();
+    protect.push(ms(0), Lane::Sound, 7, packet(2, 7, true)).unwrap();
+    protect.push(ms(1), Lane::Video, 1, packet(1, 1, false)).unwrap();
+    assert_eq!(polled(&mut protect, ms(1)).len(), 2, "nothing waits");
+    protect.push(ms(2), Lane::Video, 2, packet(1, 2, true)).unwrap();
+    let sent = polled(&mut protect, ms(2));
+    let manifest = Manifest::parse(&sent[1].datagram).unwrap();
+    let entries = &manifest.unverified().entries;
+    assert_eq!(entries.packets().collect::<Vec<_>>(), [(2, 7), (1, 1), (1, 2)]);
+    assert_eq!(sent.len(), 2, "nobody lost anything: no parity, one manifest");
+}
+
+#[test]
+fn sound_alone_is_closed_by_the_clock_and_too_many_packets_by_their_number() {
+    let mut protect = protect();
+    protect.push(ms(0), Lane::Sound, 7, packet(2, 7, true)).unwrap();
+    assert_eq!(protect.next_timeout(), ms(0), "a heartbeat");
+    assert_eq!(count(&polled(&mut protect, ms(39)), Kind::Manifest), 0);
+    assert_eq!(protect.next_timeout(), SOUND_ALONE);
+    assert_eq!(count(&polled(&mut protect, SOUND_ALONE), Kind::Manifest), 1);
+    for index in 0..64 {
+        protect.push(ms(50), Lane::Video, index, packet(1, index, false)).unwrap();
+    }
+    assert_eq!(count(&polled(&mut protect, ms(50)), Kind::Manifest), 1);
+}
+
+#[test]
+fn what_is_not_as_it_is_said_to_be_is_not_sent() {
+    let mut protect = protect();
+    let mut push = |index, datagram| protect.push(ms(0), Lane::Video, index, datagram);
+    assert!(matches!(push(5, Bytes::from_static(b"x")), Err(Error::Rtp(_))));
+    assert_eq!(push(6, packet(1, 5, false)), Err(Error::Sequence { sequence: 5, index: 6 }));
+    assert_eq!(push(5, packet(1, 5, false)), Ok(()));
+    let again = Error::Index { ssrc: 1, index: 5, next: 6 };
+    assert_eq!(push(5, packet(1, 5, false)), Err(again));
+    let long = Bytes::from([&packet(1, 6, false)[..], &[0; 1_400]].concat());
+    assert_eq!(push(6, long), Err(Error::Length(1_512)));
+    assert_eq!(protect.stats().sources, 1);
+}
+
+/// Six of ten pictures' worst machine lacks one shard of eleven: not even a tenth of blocks of ten.
+#[test]
+fn first_parity_is_the_median_of_what_the_worst_machine_lacks() {
+    let key = ReceiverId;
+    let mut rule = FirstParity::new();
+    for block in 0..100_u32 {
+        let now = ms(50 * u64::from(block));
+        rule.closed(now, block, 20);
+        rule.hear(key(1), block, if block % 5 < 3 { 4 } else { 9 });
+        rule.hear(key(2), block, 2);
+    }
+    let now = ms(5_000);
+    assert_eq!(rule.count(now, 20), 4, "the median, whatever the largest are");
+    assert_eq!(rule.count(now, 40), 8, "as a share");
+    rule.forget(key(1));
+    assert_eq!(rule.count(now, 20), 2);
+    assert_eq!(rule.count(ms(11_000), 20), 0, "what is older than 5 s does not count");
+}
+
+#[test]
+fn first_parity_is_none_when_nobody_loses_and_never_more_than_half() {
+    let mut rule = FirstParity::new();
+    for block in 0..100_u32 {
+        rule.closed(ms(50 * u64::from(block)), block, 20);
+    }
+    assert_eq!(rule.count(ms(5_000), 20), 0);
+    for block in 0..100 {
+        assert_eq!(rule.hear(ReceiverId(1), block, 255), Some(20), "a lie about all of it");
+    }
+    assert_eq!(rule.count(ms(5_000), 20), 10);
+    assert_eq!(rule.hear(ReceiverId(1), 100, 3), None, "no such block");
+}
+
+#[test]
+fn one_machine_that_makes_all_others_pay_is_named() {
+    let mut rule = FirstParity::new();
+    for block in 0..110_u32 {
+        let now = ms(50 * u64::from(block));
+        rule.closed(now, block, 20);
+        rule.hear(ReceiverId(1), block, 1);
+        rule.hear(ReceiverId(2), block, 6);
+        assert_eq!(rule.outlier(now).is_some(), now >= ms(4_500), "{now:?}");
+    }
+    assert_eq!(rule.outlier(ms(5_450)), Some(ReceiverId(2)));
+    for block in 0..110 {
+        rule.hear(ReceiverId(3), block, 6);
+    }
+    assert_eq!(rule.outlier(ms(5_450)), None, "it is not alone");
+}
+
+#[test]
+fn parity_and_a_second_manifest_go_out_when_machines_lose() {
+    let mut protect = protect();
+    let calm = pictures(&mut protect, 0, 100, &[(1, 0)]);
+    assert_eq!((count(&calm, Kind::Parity), count(&calm, Kind::Manifest)), (0, 1));
+    // One of 550 shards: nobody is over 1 %.
+    pictures(&mut protect, 100, 1, &[(1, 1)]);
+    let lossy = pictures(&mut protect, 101, 50, &[(1, 0)]);
+    assert!(!protect.is_slicing());
+    assert_eq!((count(&lossy, Kind::Parity), count(&lossy, Kind::Manifest)), (0, 2));
+}
+
+#[test]
+fn blocks_are_slices_over_one_percent_of_loss_and_for_30_s_after() {
+    let mut protect = protect();
+    pictures(&mut protect, 0, 100, &[(1, 0)]);
+    pictures(&mut protect, 100, 1, &[(1, 5)]);
+    assert!(!protect.is_slicing(), "5 of 1,111 are not over 1 %");
+    pictures(&mut protect, 101, 20, &[(1, 1), (2, 1)]);
+    assert!(protect.is_slicing());
+    let before = protect.stats().blocks;
+    pictures(&mut protect, 121, 20, &[]);
+    let blocks = protect.stats().blocks - before;
+    assert!((8..=10).contains(&blocks), "100 ms each, not a picture each: {blocks}");
+    // The last loss leaves the window of 5 s at picture 221 or so; 30 s later it is picture 821.
+    pictures(&mut protect, 141, 640, &[]);
+    assert!(protect.is_slicing());
+    pictures(&mut protect, 781, 80, &[]);
+    assert!(!protect.is_slicing());
+}
+
+#[test]
+fn a_machine_that_left_keeps_no_slices() {
+    let mut slicing = Slicing::new();
+    assert!(!slicing.closed(ms(0), 200));
+    slicing.hear(ms(10), ReceiverId(1), 10);
+    assert!(slicing.closed(ms(20), 10) && slicing.is_slicing());
+    slicing.forget(ReceiverId(1));
+    assert!(!slicing.closed(ms(29_990), 10));
+    assert!(slicing.closed(ms(30_100), 10) && !slicing.is_slicing());
+}
+
+#[test]
+fn a_heartbeat_every_100_ms_says_where_the_streams_are() {
+    let mut protect = protect();
+    protect.push(ms(0), Lane::Video, 9, packet(1, 9, true)).unwrap();
+    let mut heard = Vec::new();
+    for at in (0..1_000).step_by(10) {
+        while let Some(sent) = protect.poll(ms(at)) {
+            heard.extend(Heartbeat::parse(&sent.datagram).ok());
+        }
+    }
+    assert_eq!(heard.len(), 10);
+    let last = heard[9].unverified();
+    assert_eq!((last.block, last.box_ms), (1, 900));
+    assert_eq!(last.next, [Next { ssrc: 1, index: 10 }]);
+}
+
+#[test]
+fn what_nobody_polls_or_takes_is_bounded() {
+    let mut protect = protect();
+    for index in 0..2_000 {
+        protect.push(ms(index), Lane::Video, index, packet(1, index, true)).unwrap();
+    }
+    assert_eq!(std::iter::from_fn(|| protect.take_closed()).count(), MAX_CLOSED);
+    assert!(std::iter::from_fn(|| protect.poll(ms(2_000))).count() <= MAX_QUEUED + 1);
+    assert!(protect.stats().overflow > 3_000);
+}

@@ -1,1 +1,280 @@
+use aws_lc_rs::signature::Ed25519KeyPair;
 
+use super::*;
+use crate::{
+    block::{Kind, Parity, Tickets},
+    feedback::Loss,
+    protect::Protect,
+    rtp::{Header, Packet},
+};
+
+const PACKETS: u64 = 10;
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn key() -> SigningKey {
+    SigningKey::new(Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap())
+}
+
+/// A box whose blocks are on air.
+struct Air {
+    protect: Protect,
+    repair: Repair,
+    index: u64,
+}
+
+impl Air {
+    fn new() -> Self {
+        let protect = Protect::new(Duration::ZERO, key(), Tickets::new(&[9; 32]));
+        Self { protect, repair: Repair::new(key()), index: 0 }
+    }
+
+    /// Sends a block of ten packets of 1,000 bytes.
+    fn block(&mut self, now: Duration) {
+        let last = self.index + PACKETS - 1;
+        for index in self.index..=last {
+            let sequence = u16::try_from(index & 0xffff).unwrap();
+            let header = Header { marker: index == last, sequence, ssrc: 1, ..Header::default() };
+            let mut datagram = Vec::new();
+            Packet { header, payload: Bytes::from(vec![5; 988]) }.write(&mut datagram);
+            self.protect.push(now, Lane::Video, index, datagram.into()).unwrap();
+        }
+        self.index = last + 1;
+        while self.protect.poll(now).is_some() {}
+        while let Some(closed) = self.protect.take_closed() {
+            self.repair.keep(now, closed);
+        }
+    }
+
+    fn ask(&mut self, now: Duration, receiver: u32, block: u32, deficit: u8) {
+        self.ask_by(now, receiver, Reach::Multicast, block, deficit);
+    }
+
+    fn ask_by(&mut self, now: Duration, receiver: u32, reach: Reach, block: u32, deficit: u8) {
+        let requests = vec![Request { block, deficit }];
+        let feedback = Feedback { requests, ..Feedback::default() };
+        self.repair.hear(now, ReceiverId(receiver), reach, &feedback);
+    }
+
+    /// To whom, and which shard; `None` is the manifest.
+    fn sent(&mut self, now: Duration) -> Vec<(To, Option<u8>)> {
+        let sent = std::iter::from_fn(|| self.repair.poll(now)).map(|transmit| {
+            let number = match Kind::of(&transmit.datagram) {
+                Some(Kind::Parity) => {
+                    Some(Parity::parse(&transmit.datagram).unwrap().unverified().number)
+                }
+                _ => None,
+            };
+            (transmit.to, number)
+        });
+        sent.collect()
+    }
+}
+
+fn to_group(shards: std::ops::Range<u8>) -> Vec<(To, Option<u8>)> {
+    shards.map(|number| (To::Group, Some(number))).collect()
+}
+
+fn to(receiver: u32, shards: std::ops::Range<u8>) -> Vec<(To, Option<u8>)> {
+    shards.map(|number| (To::Receiver(ReceiverId(receiver)), Some(number))).collect()
+}
+
+#[test]
+fn many_are_answered_once_for_all_10_ms_after_the_first() {
+    let mut air = Air::new();
+    air.block(ms(0));
+    air.ask(ms(20), 1, 0, 1);
+    air.ask(ms(25), 2, 0, 3);
+    air.ask(ms(29), 3, 0, 2);
+    assert_eq!(air.sent(ms(29)), []);
+    assert_eq!(air.repair.next_timeout(ms(29)), Some(ms(30)));
+    assert_eq!(air.sent(ms(30)), to_group(0..4), "the largest and one more");
+    assert_eq!(air.repair.next_timeout(ms(30)), None);
+}
+
+#[test]
+fn one_or_two_are_answered_alone() {
+    let mut air = Air::new();
+    air.block(ms(0));
+    air.ask(ms(20), 1, 0, 2);
+    assert_eq!(air.sent(ms(30)), to(1, 0..3));
+    air.block(ms(50));
+    air.ask(ms(70), 1, 1, 1);
+    air.ask(ms(71), 2, 1, 2);
+    assert_eq!(air.sent(ms(80)), [to(1, 0..2), to(2, 0..3)].concat());
+}
+
+#[test]
+fn machines_on_unicast_are_answered_alone_beside_the_group() {
+    let mut air = Air::new();
+    air.block(ms(0));
+    for receiver in 1..=3 {
+        air.ask(ms(20), receiver, 0, 1);
+    }
+    air.ask_by(ms(20), 4, Reach::Unicast, 0, 2);
+    let sent = air.sent(ms(30));
+    assert_eq!(sent.iter().filter(|(to, _)| *to == To::Receiver(ReceiverId(4))).count(), 3);
+    assert_eq!(sent.iter().filter(|(to, _)| *to == To::Group).count(), 2);
+    assert_eq!(sent.len(), 5);
+}
+
+#[test]
+fn each_of_three_rounds_sends_other_shards_and_one_more_and_there_is_no_fourth() {
+    let mut air = Air::new();
+    air.block(ms(0));
+    let mut round = |at, deficit| {
+        for receiver in 1..=3 {
+            air.ask(ms(at), receiver, 0, deficit);
+        }
+        air.sent(ms(at + 10))
+    };
+    assert_eq!(round(20, 2), to_group(0..3));
+    assert_eq!(round(80, 1), to_group(3..6));
+    assert_eq!(round(140, 1), to_group(6..10));
+    assert_eq!(round(200, 1), []);
+    assert_eq!(air.repair.stats().rounds, 3);
+}
+
+#[test]
+fn what_is_said_twice_is_answered_once() {
+    let mut air = Air::new();
+    air.block(ms(0));
+    air.ask(ms(20), 1, 0, 2);
+    air.ask(ms(25), 1, 0, 2);
+    assert_eq!(air.sent(ms(30)).len(), 3);
+    assert_eq!(air.repair.stats().repeated, 1);
+    assert_eq!(air.sent(ms(100)), []);
+}
+
+#[test]
+fn a_request_that_crossed_the_answer_is_answered_by_it() {
+    let mut air = Air::new();
+    air.block(ms(0));
+    for receiver in 1..=3 {
+        air.ask(ms(20), receiver, 0, 3);
+    }
+    assert_eq!(air.sent(ms(30)), to_group(0..4));
+    air.ask(ms(40), 4, 0, 3);
+    assert_eq!(air.sent(ms(50)), []);
+    air.ask(ms(41), 5, 0, 5);
+    assert_eq!(air.sent(ms(51)), to(5, 4..7), "the two that it still lacks, and one");
+    assert_eq!(air.repair.stats().crossed, 1);
+}
+
+#[test]
+fn who_cannot_tell_gets_the_manifest_and_not_the_whole_block() {
+    let mut air = Air::new();
+    air.block(ms(0));
+    air.ask(ms(20), 1, 0, 0);
+    let manifest = (To::Receiver(ReceiverId(1)), None);
+    assert_eq!(air.sent(ms(30)), [vec![manifest], to(1, 0..2)].concat());
+}
+
+/// The flood names every block ten times a millisecond and wants all of each.
+#[test]
+fn a_flood_of_requests_is_limited_and_others_are_served() {
+    let mut air = Air::new();
+    let (mut flooded, mut served, mut sources) = (0, 0, 0);
+    for block in 0..60_u32 {
+        let now = ms(50 * u64::from(block));
+        air.block(now);
+        sources += 10 * 1_028;
+        for at in 0..50 {
+            for old in block.saturating_sub(9)..=block {
+                air.ask(now + ms(at), 666, old, 65);
+            }
+            if at == 20 {
+                air.ask(now + ms(at), 1, block, 1);
+            }
+            for (to, _) in air.sent(now + ms(at)) {
+                match to {
+                    To::Receiver(ReceiverId(666)) => flooded += 1_100,
+                    To::Receiver(ReceiverId(1)) => served += 1,
+                    _ => {}
+                }
+            }
+        }
+    }
+    assert_eq!(served, 60 * 2, "each of the other's requests");
+    assert!(flooded <= sources / 4 + 32_000, "{flooded} of {sources}");
+    assert!(air.repair.limited(ReceiverId(666)) > 1_000);
+    assert_eq!(air.repair.limited(ReceiverId(1)), 0);
+    assert_eq!(air.repair.stats().dropped, 0);
+}
+
+/// Two honest machines lack one shard; a third says each time that it lacks everything.
+#[test]
+fn one_that_exaggerates_makes_the_group_pay_for_a_while_only() {
+    let mut air = Air::new();
+    let (mut group, mut sources) = (0, 0);
+    for block in 0..60_u32 {
+        let now = ms(50 * u64::from(block));
+        air.block(now);
+        sources += 10 * 1_028;
+        air.ask(now + ms(20), 666, block, 65);
+        air.ask(now + ms(20), 1, block, 1);
+        air.ask(now + ms(20), 2, block, 1);
+        let sent = air.sent(now + ms(30));
+        assert!(sent.len() >= 2, "the others go without");
+        group += 1_100 * (sent.len() - 2);
+    }
+    assert!(group <= sources / 4 + 32_000, "{group} of {sources}");
+    assert!(air.repair.limited(ReceiverId(666)) > 0);
+}
+
+/// Fifty machines that lack all of every block.
+#[test]
+fn repair_takes_no_more_than_half_of_the_stream() {
+    let mut air = Air::new();
+    let (mut repaired, mut sources) = (0, 0);
+    for block in 0..100_u32 {
+        let now = ms(50 * u64::from(block));
+        air.block(now);
+        sources += 10 * 1_028;
+        for round in 0..50 {
+            for receiver in 0..50 {
+                air.ask(now + ms(round), receiver, block, 11);
+            }
+            repaired += 1_100 * air.sent(now + ms(round)).len();
+        }
+        assert!(air.repair.waiting.len() <= MAX_WAITING);
+    }
+    assert!(repaired <= sources / 2 + 64_000, "{repaired} of {sources}");
+    assert!(air.repair.stats().dropped > 0, "what waited too long");
+}
+
+#[test]
+fn nothing_that_a_request_names_is_trusted() {
+    let mut air = Air::new();
+    air.block(ms(0));
+    air.ask(ms(20), 1, 77, 3);
+    air.ask(ms(20), 1, u32::MAX, 0);
+    assert_eq!(air.repair.stats().unknown, 2);
+    air.ask(ms(20), 2, 0, 255);
+    assert_eq!(air.sent(ms(30)), to(2, 0..12), "all eleven shards and one");
+    let losses = vec![Loss { block: 0, missing: 255 }];
+    let feedback = Feedback { losses, ..Feedback::default() };
+    air.repair.hear(ms(40), ReceiverId(2), Reach::Multicast, &feedback);
+    for receiver in 0..5_000 {
+        air.ask(ms(50), receiver, 0, 1);
+    }
+    assert!(air.repair.accounts.len() <= MAX_MACHINES);
+}
+
+#[test]
+fn blocks_are_kept_for_3_s_and_one_that_left_gets_nothing() {
+    let mut air = Air::new();
+    air.block(ms(0));
+    air.ask(ms(20), 1, 0, 1);
+    air.repair.forget(ReceiverId(1));
+    assert_eq!(air.sent(ms(30)), []);
+    assert_eq!(air.repair.since(1, 4).count(), 6 + 1, "six packets and the manifest");
+    air.ask(ms(2_990), 3, 0, 1);
+    assert_eq!(air.sent(ms(3_000)).len(), 2);
+    air.sent(ms(3_010));
+    air.ask(ms(3_020), 2, 0, 1);
+    assert_eq!(air.sent(ms(3_100)), []);
+    assert_eq!(air.repair.since(1, 0).count(), 0);
+}
