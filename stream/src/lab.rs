@@ -9,7 +9,7 @@ mod publisher;
 use std::time::Duration;
 
 pub(crate) use self::{
-    network::{Gilbert, Network, Outages, Weather},
+    network::{Gilbert, Network, Weather},
     publisher::{Made, Publisher, Style, essence},
 };
 use crate::{

@@ -22,7 +22,7 @@ use std::{
 use aws_lc_rs::signature::Ed25519KeyPair;
 use bytes::Bytes;
 
-pub(crate) use self::hostile::{Attack, Hostile};
+use self::hostile::{Attack, Hostile};
 use super::{Network, Random, Weather};
 use crate::{
     block::{Next, SigningKey, Tickets, VerifyingKey},
@@ -59,7 +59,6 @@ pub(crate) struct Plan {
     pub delay: (Duration, Duration),
     pub playout: Duration,
     pub attack: Option<Attack>,
-    pub mark: Duration,
     pub seed: u64,
 }
 
@@ -75,7 +74,6 @@ impl Default for Plan {
             delay: (Duration::from_millis(5), Duration::from_millis(20)),
             playout: Duration::from_millis(250),
             attack: None,
-            mark: Duration::ZERO,
             seed: 1,
         }
     }
@@ -104,6 +102,8 @@ pub(super) struct Machine {
     downlink: Network,
     uplink: Network,
     planned: Option<Duration>,
+    /// Bytes of candidates at the worst moment.
+    pub most_held: usize,
     /// When each of the sent packets left, and whether it was brought back.
     pub left: Vec<Option<(Duration, bool)>>,
 }
@@ -133,7 +133,6 @@ pub(crate) struct Lesson {
     numbers: HashMap<(u32, u64), usize>,
     pub(super) on_air: Vec<OnAir>,
     pub(super) feedback: usize,
-    pub(super) mark: Option<(crate::protect::Stats, crate::repair::Stats)>,
 }
 
 impl Lesson {
@@ -151,9 +150,6 @@ impl Lesson {
             if now > lesson.plan.length + Duration::from_secs(1) {
                 break;
             }
-            if now >= lesson.plan.mark && lesson.mark.is_none() {
-                lesson.mark = Some((lesson.protect.stats(), lesson.repair.stats()));
-            }
             lesson.happen(now, event);
         }
         lesson
@@ -168,7 +164,7 @@ impl Lesson {
         let streams = [Next { ssrc: VIDEO, index: next[0] }, Next { ssrc: SOUND, index: next[1] }];
         let (least, most) = plan.delay;
         let mut machine = || {
-            let mut delay = || least + random.duration(most - least + Duration::from_micros(1));
+            let mut delay = || least + random.duration(most.saturating_sub(least));
             let (down, up) = (delay(), delay());
             let downlink = Weather { delay: plan.downlink.delay + down, ..plan.downlink };
             let uplink = Weather { delay: plan.uplink.delay + up, ..plan.uplink };
@@ -183,6 +179,7 @@ impl Lesson {
                 downlink: Network::new(downlink, random.next()),
                 uplink: Network::new(uplink, random.next()),
                 planned: None,
+                most_held: 0,
                 left: Vec::new(),
             }
         };
@@ -207,7 +204,6 @@ impl Lesson {
             numbers: HashMap::new(),
             on_air: Vec::new(),
             feedback: 0,
-            mark: None,
             random,
             plan,
         }
@@ -239,7 +235,9 @@ impl Lesson {
                 self.run_machine(now, number);
             }
             Event::ToMachine(number, datagram) => {
-                self.machines[number].restore.push(now, datagram);
+                let machine = &mut self.machines[number];
+                machine.restore.push(now, datagram);
+                machine.most_held = machine.most_held.max(machine.restore.held());
                 self.run_machine(now, number);
             }
             Event::ToBox(number, feedback) => {

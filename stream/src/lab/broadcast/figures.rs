@@ -28,7 +28,7 @@ pub(crate) struct Figures {
 
 impl Lesson {
     pub(crate) fn figures(&self, from: Duration, deadline: Duration) -> Figures {
-        let until = self.plan.length - Duration::from_secs(1);
+        let until = self.plan.length.saturating_sub(Duration::from_secs(1));
         let counts = |at: Duration| at >= from && at < until;
         let mut figures = Figures { feedback: self.feedback, ..Figures::default() };
         let (mut delays, mut restored) = (Vec::new(), Vec::new());
@@ -39,7 +39,7 @@ impl Lesson {
                     continue;
                 }
                 let left = machine.left.get(number).copied().flatten();
-                let delay = left.map(|(at, _)| at - sent.at);
+                let delay = left.map(|(at, _)| at.saturating_sub(sent.at));
                 figures.packets += 1;
                 figures.lost += usize::from(left.is_none());
                 all.extend(sent.picture);
@@ -48,7 +48,7 @@ impl Lesson {
                     broken.extend(sent.picture);
                 }
                 delays.extend(delay);
-                restored.extend(left.filter(|(_, restored)| *restored).map(|(at, _)| at - sent.at));
+                restored.extend(delay.filter(|_| left.is_some_and(|(_, restored)| restored)));
             }
             figures.pictures += all.len();
             figures.broken += broken.len();
