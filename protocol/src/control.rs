@@ -6,8 +6,11 @@
 //!     │──────────── Hello / Enrol ───────────────▶│
 //!     │◀─────────── Welcome / Enrolled / Refused ─│
 //!     │◀─────────── Stage, Grant ─────────────────│ as lessons come and go
+//!     │──────────── HasEpoch ────────────────────▶│ its keys are held
 //!     │──────────── WantKept ────────────────────▶│ after the group is joined
 //!     │◀─────────── kept pictures (binary) ───────│
+//!     │◀─────────── Epoch ────────────────────────│ the next key: hourly, or when one lost trust
+//!     │──────────── HasEpoch ────────────────────▶│
 //!     │──────────── Ping, Report, Marks ─────────▶│
 //!     │◀─────────── Pong, MarksAcked ─────────────│
 //! ```
@@ -19,7 +22,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    grant::{Grant, Stage},
+    grant::{EpochKey, Grant, Stage},
     id::{BoxId, LessonId, MachineId},
     span::{Mark, Moment},
     time::Timestamp,
@@ -64,6 +67,9 @@ pub enum FromMachine {
     /// within [`FIRST_PACKET_WAIT_MS`]. The box answers with the kept pictures
     /// before them.
     WantKept { serial: u32, video_from: Option<u64>, audio_from: Option<u64> },
+    /// This machine holds the lesson's epoch of this number, by a grant or by `Epoch`: as far as it
+    /// is concerned, the box may seal with it.
+    HasEpoch { lesson: LessonId, number: u32 },
     /// How it goes; once a second while a lesson is received, and at a change.
     Report(Report),
 }
@@ -129,6 +135,11 @@ pub enum FromBox {
     Stage(Stage),
     /// How to receive it; replaces an earlier grant.
     Grant(Grant),
+    /// The key that the lesson goes on to, ahead of its first packet. Answered by `HasEpoch`.
+    Epoch {
+        lesson: LessonId,
+        epoch: EpochKey,
+    },
     /// The lesson is over for this machine: it shows its calm line again.
     Withdraw {
         lesson: LessonId,

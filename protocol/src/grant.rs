@@ -4,14 +4,20 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{id::LessonId, time::Timestamp};
+use crate::{
+    id::LessonId,
+    secret::{Secret, base64url},
+    time::Timestamp,
+};
 
 /// Everything a machine needs to receive one lesson by multicast.
 ///
-/// Ports follow from `port`: video RTP there, its RTCP on +1, sound on +2 and +3.
+/// Ports follow from `port`: video there, its RTCP on +1, sound on +2 and +3, and what repairs all
+/// of them on +4. All packets are sealed for the group (SRTP, RFC 7714); see [`Protection`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
-    /// Grows with each grant of this box; answers to a grant name it.
+    /// Grows with each grant of this box; answers to a grant name it, and so does the machine's
+    /// feedback.
     pub serial: u32,
     pub lesson: LessonId,
     pub group: Ipv4Addr,
@@ -21,6 +27,38 @@ pub struct Grant {
     /// `None` while nothing of the kind is on air.
     pub video: Option<Track>,
     pub audio: Option<Track>,
+    pub protection: Protection,
+}
+
+/// What a machine needs to open what it receives, to tell the box's own packets from those of
+/// another machine that has the same keys, and to ask for what it lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Protection {
+    /// Seals what this machine tells the box about the broadcast. Made for this grant alone: its
+    /// nonces are counted from the start.
+    pub feedback_key: Secret<16>,
+    /// The box's Ed25519 key for this lesson, the public half (RFC 8032 §5.1.5). A box that
+    /// started over has another.
+    #[serde(with = "base64url")]
+    pub signer: [u8; 32],
+    /// The present epoch, then the next one if it is granted already.
+    pub epochs: Vec<EpochKey>,
+    /// Where feedback goes: this UDP port of `source`. What is sent to this machine alone comes
+    /// from there, to the address that its feedback came from.
+    pub repair_port: u16,
+    /// How long a packet may take to be repaired: from its arrival to its showing.
+    pub playout_ms: u16,
+}
+
+/// One key of the group. Every machine of the lesson has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochKey {
+    /// Counts the epochs of one lesson. Its low 16 bits are in every packet (the MKI of RFC 3711
+    /// §3.1).
+    pub number: u32,
+    /// Master key and salt of AES-128-GCM (RFC 7714 §12).
+    pub key: Secret<16>,
+    pub salt: Secret<12>,
 }
 
 /// One unbroken RTP stream. A change of codec is a new track with a new SSRC.
@@ -82,6 +120,7 @@ pub enum Picture {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use uuid::Uuid;
 
     use super::*;
 
@@ -98,5 +137,45 @@ mod tests {
         let stage: Stage = serde_json::from_value(said.clone()).unwrap();
         assert_eq!(stage.ends_by_itself_at, None);
         assert_eq!(serde_json::to_value(&stage).unwrap(), said);
+    }
+
+    #[test]
+    fn a_grant_is_written_as_the_other_side_reads_it_and_its_keys_are_not_printed() {
+        let grant = Grant {
+            serial: 7,
+            lesson: LessonId(Uuid::nil()),
+            group: Ipv4Addr::new(239, 255, 1, 2),
+            port: 5004,
+            source: Ipv4Addr::new(10, 0, 0, 1),
+            video: None,
+            audio: None,
+            protection: Protection {
+                feedback_key: Secret::new([1; 16]),
+                signer: [2; 32],
+                epochs: vec![EpochKey {
+                    number: 3,
+                    key: Secret::new([4; 16]),
+                    salt: Secret::new([5; 12]),
+                }],
+                repair_port: 40_000,
+                playout_ms: 250,
+            },
+        };
+        let written = serde_json::to_value(&grant).unwrap();
+        assert_eq!(
+            written["protection"],
+            json!({
+                "feedback_key": "AQEBAQEBAQEBAQEBAQEBAQ",
+                "signer": "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI",
+                "epochs": [
+                    { "number": 3, "key": "BAQEBAQEBAQEBAQEBAQEBA", "salt": "BQUFBQUFBQUFBQUF" }
+                ],
+                "repair_port": 40_000,
+                "playout_ms": 250,
+            })
+        );
+        assert_eq!(serde_json::from_value::<Grant>(written).unwrap(), grant);
+        let printed = format!("{grant:?}");
+        assert!(!printed.contains("4, 4") && !printed.contains("1, 1"), "{printed}");
     }
 }
