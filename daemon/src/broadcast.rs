@@ -1,29 +1,31 @@
 //! What the teacher puts on air, and how it reaches every machine.
 //!
 //! ```text
-//!   whip ─┐                          ┌─▶ multicast ─▶ machines   (the screen)
-//!   file ─┼─▶ relay, one per slot ───┼─▶ taps ─▶ recorder, viewers
-//!   box's │   (screen, person)       └─▶ preview ─▶ pages
-//!   own  ─┘
+//!   whip ─┐                          ┌─▶ protected ─▶ multicast ─▶ machines   (the screen)
+//!   file ─┼─▶ relay, one per slot ───┤       └────◀── what they lack ◀─┘
+//!   box's │   (screen, person)       ├─▶ taps ─▶ recorder, viewers
+//!   own  ─┘                          └─▶ preview ─▶ pages
 //! ```
 //!
 //! A lesson has two slots: `screen`, the programme that machines show, and `person`, the teacher's
 //! voice, which machines do not play (thirty loudspeakers in the teacher's own room are an echo).
 //! A slot has one publication on air; the same teacher's next one takes its place at its first
 //! keyframe. One [`actor`] owns who may do what and which machine is told what; one task per slot
-//! moves packets ([`relay`]); one task owns all WHIP sessions ([`whip`]). Packets never pass the
-//! actor.
+//! moves packets ([`relay`]), seals and repairs them ([`protected`]); one task owns all WHIP
+//! sessions ([`whip`]). Packets never pass the actor.
 //!
 //! The broadcast knows lessons only as an [`Airing`]: what there is to put on air for whom. It
 //! forgets everything at a restart, and is told again.
 
 mod actor;
 mod feed;
+mod keys;
 mod multicast;
 mod own;
 mod pace;
 mod pipeline;
 mod preview;
+mod protected;
 mod receivers;
 mod relay;
 pub mod routes;
@@ -65,7 +67,9 @@ use crate::{
 };
 
 pub use self::{
+    keys::KeysError,
     pipeline::PipelineError,
+    protected::ProtectError,
     videos::{Shelf, Video},
     view::{MachineReception, MulticastAddress, PublicationState, StreamState},
     whip::OfferError,
@@ -99,6 +103,8 @@ pub enum Error {
     ReadVideos(#[source] io::Error),
     #[error("a source of the box does not begin")]
     Source(#[from] PipelineError),
+    #[error("cannot make the keys of lesson {0}")]
+    Keys(LessonId, #[source] KeysError),
     #[error("cannot read the machines of a lesson")]
     Machines(#[from] machines::Error),
     #[error("the broadcast has stopped")]
@@ -224,7 +230,7 @@ impl Broadcast {
 impl Handle {
     /// Opens a lesson's slots. Opening it again changes nothing.
     pub async fn open(&self, airing: Airing) -> Result<(), Error> {
-        self.ask(|reply| Order::Open(Box::new(airing), reply)).await
+        self.ask(|reply| Order::Open(Box::new(airing), reply)).await?
     }
 
     /// Ends everything that the lesson has on air. Its taps end.

@@ -34,7 +34,7 @@ use std::{
 
 use alfarid_protocol::{
     control::{FromBox, Report},
-    id::{MachineId, RoomId, TeacherId},
+    id::{LessonId, MachineId, RoomId, TeacherId},
     span::{Mark, Moment},
     time::Timestamp,
 };
@@ -86,6 +86,14 @@ pub enum MediaMessage {
     /// Approved and ready to be granted a lesson.
     Ready(Link),
     Gone(MachineId),
+    /// An admin took its trust away, whether it is connected or not: what it was granted must not
+    /// serve it any longer.
+    Distrusted(MachineId),
+    HasEpoch {
+        machine: MachineId,
+        lesson: LessonId,
+        number: u32,
+    },
     WantKept {
         machine: MachineId,
         serial: u32,
@@ -174,6 +182,7 @@ pub struct Handle {
     table: Arc<Mutex<Table>>,
     patience: Arc<Mutex<Patience>>,
     counts: Counts,
+    media: mpsc::Sender<MediaMessage>,
 }
 
 /// Builds the capability: what others use, what machines say, and the router of the agent port.
@@ -185,7 +194,8 @@ pub fn new(
     let (media, media_end) = mpsc::channel(MEDIA_WAITING);
     let (presence, presence_end) = mpsc::channel(PRESENCE_WAITING);
     let (table, patience) = (Arc::default(), Arc::default());
-    let handle = Handle { floor: floor.clone(), enrolment, table, patience, counts };
+    let floor = floor.clone();
+    let handle = Handle { floor, enrolment, table, patience, counts, media: media.clone() };
     let router = connection::router(handle.clone(), media, presence);
     (handle, Outlets { media: media_end, presence: presence_end }, router)
 }
@@ -227,9 +237,13 @@ impl Handle {
         change: MachineChange,
     ) -> Result<Machine, Error> {
         let is_moved = change.room.is_some() || change.is_approved.is_some();
+        let is_distrusted = change.is_approved == Some(false);
         self.enrolment.change_machine(by, machine, change).await?;
         if is_moved {
             self.table().end(machine, Ending::Changed);
+        }
+        if is_distrusted {
+            self.distrust(machine).await;
         }
         let read =
             move |c: &Connection| store::machine(c, machine)?.ok_or(Error::NoSuchMachine(machine));
@@ -242,7 +256,13 @@ impl Handle {
     pub async fn revoke(&self, by: TeacherId, machine: MachineId) -> Result<(), Error> {
         self.enrolment.revoke_machine(by, machine).await?;
         self.table().end(machine, Ending::Revoked);
+        self.distrust(machine).await;
         Ok(())
+    }
+
+    async fn distrust(&self, machine: MachineId) {
+        // An outlet without a taker: the box is stopping, and its keys end with it.
+        let _ = self.media.send(MediaMessage::Distrusted(machine)).await;
     }
 
     fn tell(&self, machine_id: MachineId, room_id: RoomId) {

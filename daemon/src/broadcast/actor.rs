@@ -1,10 +1,11 @@
 //! The one task that owns every lesson on air: who publishes, which machine is told what.
 //!
 //! It hears four things: orders from people and from lessons, messages of machines, what relays say
-//! is on air, and ends of sessions. It waits for relays and the WHIP engine only, which wait for
-//! nobody.
+//! is on air, and ends of sessions. Beside that it changes the keys of lessons in their time. It
+//! waits for relays and the WHIP engine only, which wait for nobody.
 
 mod audience;
+mod keys;
 mod publications;
 
 use std::{collections::HashMap, time::Duration};
@@ -25,6 +26,7 @@ use tracing::{Instrument, Span};
 
 use super::{
     Airing, Error, PublicationKind,
+    keys::Keys,
     multicast::Group,
     pipeline::{Input, PipelineError},
     preview,
@@ -52,7 +54,7 @@ const SECOND: Duration = Duration::from_secs(1);
 type Reply<T> = oneshot::Sender<T>;
 
 pub(super) enum Order {
-    Open(Box<Airing>, Reply<()>),
+    Open(Box<Airing>, Reply<Result<(), Error>>),
     Close(LessonId, Reply<Result<(), Error>>),
     Change(LessonId, Box<dyn FnOnce(&mut Airing) + Send>, Reply<Result<(), Error>>),
     Tap(LessonId, Reply<Result<Tap, Error>>),
@@ -156,6 +158,7 @@ impl Actor {
         let mut second = tokio::time::interval(SECOND);
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            let keys_due = tokio::time::sleep(self.until_keys());
             tokio::select! {
                 () = stopping.cancelled() => break,
                 order = self.orders.recv() => match order {
@@ -179,6 +182,7 @@ impl Actor {
                 },
                 // A preview that died is missed by nobody but the page.
                 Some(_) = self.previews.join_next() => {}
+                () = keys_due, if !self.stages.is_empty() => self.turn_keys().await,
                 _ = news.tick() => self.tell_news(),
                 _ = second.tick() => self.count(),
             }
@@ -189,8 +193,7 @@ impl Actor {
         // A reply that nobody waits for any more changes nothing.
         match order {
             Order::Open(airing, reply) => {
-                self.open(*airing).await;
-                let _ = reply.send(());
+                let _ = reply.send(self.open(*airing).await);
             }
             Order::Close(lesson, reply) => {
                 let _ = reply.send(self.close(lesson).await);
@@ -242,14 +245,16 @@ impl Actor {
         }
     }
 
-    async fn open(&mut self, airing: Airing) {
+    async fn open(&mut self, airing: Airing) -> Result<(), Error> {
         let lesson = airing.lesson;
         if self.stages.contains_key(&lesson) {
-            return;
+            return Ok(());
         }
         let group = self.free_group(lesson);
         let clock = &self.floor.clock;
-        let programme = Programme { group, machines: self.machines.clone() };
+        let made = Keys::new(clock.monotonic(), getrandom::fill);
+        let (keys, protected) = made.map_err(|error| Error::Keys(lesson, error))?;
+        let programme = Programme::new(group, protected, self.machines.clone());
         let mut relay = |kind, programme| {
             let job = Job { lesson, kind, clock: clock.clone(), random, programme };
             let relay = relay::spawn(job, &mut self.relays);
@@ -267,13 +272,14 @@ impl Actor {
         let (events, clock) = (self.floor.events.clone(), clock.clone());
         let preview_task = preview::run(lesson, source, newest, events, clock);
         self.previews.spawn(preview_task.in_current_span());
-        self.stages.insert(lesson, Stage::new(airing, group, screen, person, preview));
+        self.stages.insert(lesson, Stage::new(airing, (group, keys), screen, person, preview));
         let links: Vec<_> = self.links.values().cloned().collect();
         for link in links {
             if self.stage_for(&link) == Some(lesson) {
                 self.enter(lesson, link).await;
             }
         }
+        Ok(())
     }
 
     async fn close(&mut self, lesson: LessonId) -> Result<(), Error> {

@@ -1,29 +1,42 @@
-//! The way out: one group per lesson, each packet once on each interface that has a machine.
+//! The way out, and back: one group per lesson, each packet once on each interface that has a
+//! machine.
 //!
 //! | port | what |
 //! |---|---|
-//! | P | video RTP |
+//! | P | video |
 //! | P + 1 | its RTCP |
-//! | P + 2 | sound RTP |
+//! | P + 2 | sound |
 //! | P + 3 | its RTCP |
+//! | P + 4 | what repairs all of them |
 //!
 //! Machines take packets of the group only from the box's own address on their network, so the
-//! socket of an interface is bound to that address. A socket that cannot send loses packets of its
-//! own interface alone.
+//! socket of an interface is bound to that address. It has a port of the kernel's choice, which the
+//! machines are granted: what they lack they say there, and what is for one of them alone leaves
+//! from there. A socket that cannot send loses packets of its own interface alone.
 
 use std::{
+    collections::BTreeMap,
+    future::poll_fn,
     io,
-    net::{Ipv4Addr, SocketAddrV4},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    task::{Context, Poll},
 };
 
 use alfarid_protocol::id::{BoxId, LessonId};
+use alfarid_stream::{feedback, transmit::Lane};
+use bytes::Bytes;
 use nix::ifaddrs::getifaddrs;
 use sha2::{Digest, Sha256};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::{io::ReadBuf, net::UdpSocket};
 
 /// Two keyframes of a large screen: a burst waits here, not in the relay. Full: the packet is lost
 /// on this interface.
 const SEND_BUFFER: usize = 1 << 20;
+
+/// Datagrams read from one interface before the others, and whatever else there is to do, get
+/// their turn. Fifty machines that lost the same packet say so at once.
+const AT_ONE_GO: usize = 64;
 
 /// Where a lesson's packets go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +46,22 @@ pub(super) struct Group {
     pub(super) ttl: u8,
 }
 
-/// What kind of packet it is decides its port.
+/// From which of the box's addresses to where: the way to one machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lane {
-    Video,
-    VideoControl,
-    Audio,
-    AudioControl,
+pub(super) struct Way {
+    pub(super) local: Ipv4Addr,
+    pub(super) peer: SocketAddrV4,
 }
+
+/// A datagram from whomever.
+#[derive(Debug)]
+pub(super) struct Heard {
+    pub(super) from: Way,
+    pub(super) datagram: Bytes,
+}
+
+/// The port that each of the box's addresses sends from.
+pub(super) type Ports = BTreeMap<Ipv4Addr, u16>;
 
 impl Group {
     /// The group of a lesson, from 239.255.0.0/16 (RFC 2365 §6.1: stays at the site). `salt` makes
@@ -56,13 +77,7 @@ impl Group {
     }
 
     fn at(self, lane: Lane) -> SocketAddrV4 {
-        let offset = match lane {
-            Lane::Video => 0,
-            Lane::VideoControl => 1,
-            Lane::Audio => 2,
-            Lane::AudioControl => 3,
-        };
-        SocketAddrV4::new(self.address, self.port.wrapping_add(offset))
+        SocketAddrV4::new(self.address, self.port.wrapping_add(lane.offset()))
     }
 }
 
@@ -76,7 +91,7 @@ pub(super) struct Sender {
 #[derive(Debug)]
 struct Interface {
     local: Ipv4Addr,
-    socket: Socket,
+    socket: UdpSocket,
     /// Said once per trouble, not per packet.
     is_failing: bool,
 }
@@ -86,8 +101,9 @@ impl Sender {
         Self { group, interfaces: Vec::new() }
     }
 
-    /// Sends on the interfaces with these addresses from now on, and on no others.
-    pub(super) fn set_interfaces(&mut self, wanted: &[Ipv4Addr]) {
+    /// Sends on the interfaces with these addresses from now on, and on no others. Returns those
+    /// where that is possible. To be called in a runtime.
+    pub(super) fn set_interfaces(&mut self, wanted: &[Ipv4Addr]) -> Ports {
         self.interfaces.retain(|interface| wanted.contains(&interface.local));
         for local in wanted {
             if self.interfaces.iter().any(|interface| interface.local == *local) {
@@ -100,23 +116,40 @@ impl Sender {
                 }
             }
         }
+        let port = |interface: &Interface| {
+            let port = interface.socket.local_addr().ok()?.port();
+            Some((interface.local, port))
+        };
+        self.interfaces.iter().filter_map(port).collect()
     }
 
     /// Sends once on each interface.
     pub(super) fn send(&mut self, lane: Lane, packet: &[u8]) {
-        let to = self.group.at(lane).into();
+        let to = self.group.at(lane);
         for interface in &mut self.interfaces {
-            match interface.socket.send_to(packet, &to) {
-                Ok(_) => interface.is_failing = false,
-                Err(error) if interface.is_failing => {
-                    tracing::trace!(error = %error, "a packet was lost on {}", interface.local);
-                }
-                Err(error) => {
-                    interface.is_failing = true;
-                    tracing::warn!(error = %error, "packets are lost on {}", interface.local);
-                }
-            }
+            interface.send(to, packet);
         }
+    }
+
+    /// Sends to one machine, if its interface is still there.
+    pub(super) fn send_to(&mut self, way: Way, packet: &[u8]) {
+        let mut interfaces = self.interfaces.iter_mut();
+        if let Some(interface) = interfaces.find(|interface| interface.local == way.local) {
+            interface.send(way.peer, packet);
+        }
+    }
+
+    /// Waits for datagrams, and adds some of those that are there to `heard`. For ever without
+    /// interfaces. Cancelling it loses nothing.
+    pub(super) async fn listen(&mut self, heard: &mut Vec<Heard>) {
+        poll_fn(|context| {
+            let mut is_empty = true;
+            for interface in &self.interfaces {
+                is_empty &= interface.read(context, heard).is_pending();
+            }
+            if is_empty && heard.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
     }
 }
 
@@ -129,7 +162,42 @@ impl Interface {
         socket.set_multicast_ttl_v4(u32::from(ttl))?;
         socket.set_multicast_loop_v4(false)?;
         socket.bind(&SocketAddrV4::new(local, 0).into())?;
+        let socket = UdpSocket::from_std(socket.into())?;
         Ok(Self { local, socket, is_failing: false })
+    }
+
+    fn send(&mut self, to: SocketAddrV4, packet: &[u8]) {
+        // Past the runtime, which takes a socket for full until it has heard otherwise.
+        match SockRef::from(&self.socket).send_to(packet, &to.into()) {
+            Ok(_) => self.is_failing = false,
+            Err(error) if self.is_failing => {
+                tracing::trace!(error = %error, "a packet was lost on {}", self.local);
+            }
+            Err(error) => {
+                self.is_failing = true;
+                tracing::warn!(error = %error, "packets are lost on {}", self.local);
+            }
+        }
+    }
+
+    /// Reads until nothing is left, or [`AT_ONE_GO`] times. What is too long to be feedback is
+    /// none, and an error (a machine's port is closed) is of no datagram that is still there.
+    fn read(&self, context: &mut Context<'_>, heard: &mut Vec<Heard>) -> Poll<()> {
+        for _ in 0..AT_ONE_GO {
+            let mut buffer = [0; feedback::MAX_DATAGRAM + 1];
+            let mut buffer = ReadBuf::new(&mut buffer);
+            match self.socket.poll_recv_from(context, &mut buffer) {
+                Poll::Ready(Ok(SocketAddr::V4(peer)))
+                    if buffer.filled().len() <= feedback::MAX_DATAGRAM =>
+                {
+                    let datagram = Bytes::copy_from_slice(buffer.filled());
+                    heard.push(Heard { from: Way { local: self.local, peer }, datagram });
+                }
+                Poll::Ready(_) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(())
     }
 }
 

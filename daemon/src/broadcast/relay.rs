@@ -1,9 +1,11 @@
 //! The task of one slot: packets of its publications in, everything that goes on air out.
 //!
 //! ```text
-//!   Feed ──▶ Track (video) ─┬─▶ multicast, once per interface   (the screen only)
-//!            Track (sound) ─┼─▶ taps: recorder, ...
-//!   Order ──▶               └─▶ kept pictures, to one machine   (the screen only)
+//!   Feed ──▶ Track (video) ─┬─▶ transmitter: protected, by multicast   (the screen only)
+//!            Track (sound) ─┤     ▲ └─▶ repair
+//!                           │     └──── what machines lack
+//!   Order ──▶               ├─▶ taps: recorder, ...
+//!                           └─▶ kept pictures, to one machine          (the screen only)
 //! ```
 //!
 //! It waits for nobody: not for sockets, not for taps, not for machines. What it knows is told by
@@ -13,25 +15,30 @@
 //! its first keyframe.
 
 mod task;
+mod transmitter;
 
 use std::{
     net::Ipv4Addr,
     sync::{Arc, atomic::AtomicU64},
 };
 
-use alfarid_protocol::id::{LessonId, MachineId, PublicationId};
-use alfarid_stream::{Codec, relay::Sent};
+use alfarid_protocol::{
+    id::{LessonId, MachineId, PublicationId},
+    secret::Secret,
+};
+use alfarid_stream::{Codec, epoch::Epoch, feedback, relay::Sent, transmit::ReceiverId};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
 };
 use tracing::Instrument;
 
-use self::task::Task;
+use self::{task::Task, transmitter::Transmitter};
 use super::{
     PublicationKind,
     feed::{Asker, Feed, feed},
-    multicast::Group,
+    multicast::{Group, Ports},
+    protected::Protected,
     tap::Tapped,
     track::{Live, Random},
 };
@@ -45,8 +52,17 @@ pub(super) enum Order {
     /// A publication begins to send.
     Announce(Source),
     Withdraw(PublicationId),
-    /// Send on these interfaces and on no others.
-    Interfaces(Vec<Ipv4Addr>),
+    /// Send on these interfaces and on no others. Answered by the ports of those where it can.
+    Interfaces(Vec<Ipv4Addr>, oneshot::Sender<Ports>),
+    /// What this machine says of the broadcast is heard from now on; it was granted this key.
+    Admit {
+        receiver: ReceiverId,
+        key: Secret<{ feedback::KEY }>,
+    },
+    /// It is heard no more: it left, or has a newer grant.
+    Dismiss(ReceiverId),
+    /// Seal with this epoch from now on.
+    Switch(Epoch),
     /// A machine has joined the group and wants the pictures before `from`.
     Kept {
         machine: MachineId,
@@ -138,8 +154,14 @@ pub(super) struct Job {
 
 /// Where a screen's packets go beside the taps.
 pub(super) struct Programme {
-    pub(super) group: Group,
-    pub(super) machines: machines::Handle,
+    transmitter: Transmitter,
+    machines: machines::Handle,
+}
+
+impl Programme {
+    pub(super) fn new(group: Group, protected: Protected, machines: machines::Handle) -> Self {
+        Self { transmitter: Transmitter::new(group, protected), machines }
+    }
 }
 
 /// Starts the task among `tasks`.

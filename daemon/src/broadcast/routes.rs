@@ -172,7 +172,7 @@ impl From<Error> for Problem {
                 "video_unknown",
                 "There is no such video in the box's folder of videos.",
             ),
-            Error::ReadVideos(_) => Self::internal(&error),
+            Error::ReadVideos(_) | Error::Keys(..) => Self::internal(&error),
             Error::Source(error) => error.into(),
             Error::Machines(error) => error.into(),
             Error::Stopped => Self::unavailable("stopping", "The box is stopping."),

@@ -16,8 +16,9 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::{
-    Airing, PublicationKind,
-    multicast::{Group, Interfaces},
+    Airing, KeysError, PublicationKind,
+    keys::Keys,
+    multicast::{Group, Interfaces, Ports},
     receivers::{Cause, Reception, Reports, Verdict},
     relay,
     state::{Publication, Slot},
@@ -34,6 +35,9 @@ const FIGURES: usize = 4;
 pub(super) struct Stage {
     pub(super) airing: Airing,
     pub(super) group: Group,
+    pub(super) keys: Keys,
+    /// The addresses that the screen can be sent from, with the ports that are listened on there.
+    pub(super) ports: Ports,
     pub(super) screen: Slot,
     pub(super) person: Slot,
     pub(super) screen_relay: relay::Handle,
@@ -74,7 +78,7 @@ pub(super) struct Receiver {
 impl Stage {
     pub(super) fn new(
         airing: Airing,
-        group: Group,
+        (group, keys): (Group, Keys),
         screen_relay: relay::Handle,
         person_relay: relay::Handle,
         preview: watch::Receiver<Option<Bytes>>,
@@ -82,6 +86,8 @@ impl Stage {
         Self {
             airing,
             group,
+            keys,
+            ports: Ports::new(),
             screen: Slot::default(),
             person: Slot::default(),
             screen_relay,
@@ -196,19 +202,21 @@ impl Stage {
         now: Duration,
         machine: MachineId,
         serial: u32,
-    ) -> Option<FromBox> {
+    ) -> Result<Option<Grant>, KeysError> {
         let next = &self.screen_relay.next;
         let video = self.told.video.map(|stream| track(stream, next.video.load(Ordering::Relaxed)));
         let audio = self.told.audio.map(|stream| track(stream, next.audio.load(Ordering::Relaxed)));
-        let receiver = self.receivers.get_mut(&machine)?;
-        let source = receiver.source?;
+        let Some(receiver) = self.receivers.get_mut(&machine) else { return Ok(None) };
+        let Some(source) = receiver.source else { return Ok(None) };
+        let Some(repair_port) = self.ports.get(&source).copied() else { return Ok(None) };
         if video.is_none() && audio.is_none() {
-            return None;
+            return Ok(None);
         }
+        let protection = self.keys.grant(machine, repair_port)?;
         receiver.serial = Some(serial);
         receiver.kept_at = None;
         receiver.reports = Reports::new(now);
-        Some(FromBox::Grant(Grant {
+        Ok(Some(Grant {
             serial,
             lesson: self.airing.lesson,
             group: self.group.address,
@@ -216,7 +224,19 @@ impl Stage {
             source,
             video,
             audio,
+            protection,
         }))
+    }
+
+    /// The grant that a machine has.
+    pub(super) fn serial_of(&self, machine: MachineId) -> Option<u32> {
+        self.receivers.get(&machine)?.serial
+    }
+
+    /// Every machine that has a grant, or that has none.
+    pub(super) fn machines(&self, is_granted: bool) -> Vec<MachineId> {
+        let of = |receiver: &&Receiver| receiver.serial.is_some() == is_granted;
+        self.receivers.values().filter(of).map(|receiver| receiver.link.machine).collect()
     }
 
     /// Whether a machine may have the kept pictures: of the grant that it has, and not over and
@@ -253,7 +273,7 @@ impl Stage {
     }
 
     pub(super) fn judge(&self, now: Duration, receiver: &Receiver) -> Verdict {
-        if receiver.source.is_none() {
+        if receiver.source.is_none_or(|source| !self.ports.contains_key(&source)) {
             let (state, cause) = (Reception::Stalled, Some(Cause::NoInterface));
             return Verdict { state, cause, fps: 0.0, lost_ratio: 0.0 };
         }

@@ -3,7 +3,7 @@
 //! ```text
 //!   text ─▶ read ─┬─ Ping ───────────────▶ Pong, presence
 //!                 ├─ Marks ─▶ lane of one ─▶ presence ─▶ MarksAcked    (file)
-//!                 └─ WantKept, Report ───▶ media
+//!                 └─ WantKept, HasEpoch, Report ─▶ media
 //! ```
 //!
 //! How much of it is listened to is the business of [`patience`](super::patience). Marks wait for
@@ -35,7 +35,7 @@ const MARKS_WAITING: usize = 1;
 const REPEATED: usize = 200;
 
 /// Messages that this build knows by name. Others are a newer peer's and are passed over.
-const KNOWN: &[&str] = &["hello", "enrol", "ping", "marks", "want_kept", "report"];
+const KNOWN: &[&str] = &["hello", "enrol", "ping", "marks", "want_kept", "has_epoch", "report"];
 
 /// One text message.
 #[derive(Debug)]
@@ -136,6 +136,10 @@ impl Ears<'_> {
                     let wanted = MediaMessage::WantKept { machine, serial, video_from, audio_from };
                     let _ = deps.media.send(wanted).await;
                 }
+            }
+            FromMachine::HasEpoch { lesson, number } => {
+                let has = MediaMessage::HasEpoch { machine, lesson, number };
+                let _ = deps.media.send(has).await;
             }
             FromMachine::Report(report) => {
                 let _ = deps.media.send(MediaMessage::Report { machine, report }).await;

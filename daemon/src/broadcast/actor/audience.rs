@@ -1,6 +1,11 @@
 //! The machines of lessons: what they are told, and what they say.
 
-use alfarid_protocol::id::{LessonId, MachineId};
+use alfarid_protocol::{
+    control::FromBox,
+    id::{LessonId, MachineId},
+};
+use alfarid_stream::transmit::ReceiverId;
+use tokio::sync::oneshot;
 
 use super::Actor;
 use crate::{
@@ -10,11 +15,12 @@ use crate::{
         stage::Stage,
         track::Live,
     },
+    logging::chain,
     machines::{Link, MediaMessage},
 };
 
 impl Actor {
-    pub(super) fn tell_machines(&mut self, lesson: LessonId, on_air: OnAir) {
+    pub(super) async fn tell_machines(&mut self, lesson: LessonId, on_air: OnAir) {
         let Some(stage) = self.stages.get_mut(&lesson) else { return };
         let ssrc = |stream: Option<Live>| stream.map(|live| live.ssrc);
         let streams = |on_air: OnAir| (ssrc(on_air.video), ssrc(on_air.audio));
@@ -23,7 +29,7 @@ impl Actor {
             self.say_scene(lesson);
         }
         if streams(told) != streams(on_air) {
-            self.grant_all(lesson);
+            self.grant_all(lesson).await;
         }
     }
 
@@ -40,6 +46,14 @@ impl Actor {
             MediaMessage::Gone(machine) => {
                 self.links.remove(&machine);
                 self.leave(machine).await;
+            }
+            MediaMessage::Distrusted(machine) => {
+                self.links.remove(&machine);
+                self.leave(machine).await;
+                self.distrust(machine).await;
+            }
+            MediaMessage::HasEpoch { machine, lesson, number } => {
+                self.acknowledge(machine, lesson, number).await;
             }
             MediaMessage::WantKept { machine, serial, video_from, audio_from: _ } => {
                 let Some(stage) = self.stage_with(machine) else { return };
@@ -80,32 +94,56 @@ impl Actor {
         set_interfaces(stage).await;
         // Asked for now, a fresh keyframe is there by the time the machine has joined the group.
         let _ = stage.screen_relay.orders.send(relay::Order::Joins(machine)).await;
-        self.grant(lesson, machine);
+        // Others too, that an interface was missing for.
+        let waiting = stage.machines(false);
+        for machine in waiting {
+            self.grant(lesson, machine).await;
+        }
     }
 
     async fn leave(&mut self, machine: MachineId) {
         if let Some(stage) = self.stage_with(machine) {
-            stage.receivers.remove(&machine);
+            let receiver = stage.receivers.remove(&machine);
             stage.is_news = true;
+            stage.keys.left(machine);
+            if let Some(serial) = receiver.and_then(|receiver| receiver.serial) {
+                let dismiss = relay::Order::Dismiss(ReceiverId(serial));
+                let _ = stage.screen_relay.orders.send(dismiss).await;
+            }
             set_interfaces(stage).await;
         }
     }
 
-    fn grant(&mut self, lesson: LessonId, machine: MachineId) {
+    /// Grants a machine what is on air. The relay knows its new key before the machine does.
+    async fn grant(&mut self, lesson: LessonId, machine: MachineId) {
         let now = self.floor.clock.monotonic();
         let serial = self.last_serial.wrapping_add(1);
         let Some(stage) = self.stages.get_mut(&lesson) else { return };
-        if let Some(grant) = stage.grant(now, machine, serial) {
-            self.last_serial = serial;
-            self.machines.say(machine, grant);
+        let earlier = stage.serial_of(machine);
+        let grant = match stage.grant(now, machine, serial) {
+            Ok(Some(grant)) => grant,
+            Ok(None) => return,
+            Err(error) => {
+                let error = chain(&error);
+                tracing::error!(machine.id = %machine, error, "a machine is not granted the lesson");
+                return;
+            }
+        };
+        self.last_serial = serial;
+        let key = grant.protection.feedback_key.clone();
+        let admit = relay::Order::Admit { receiver: ReceiverId(serial), key };
+        let dismiss = earlier.map(|earlier| relay::Order::Dismiss(ReceiverId(earlier)));
+        for order in dismiss.into_iter().chain([admit]) {
+            let _ = stage.screen_relay.orders.send(order).await;
         }
+        self.machines.say(machine, FromBox::Grant(grant));
     }
 
-    fn grant_all(&mut self, lesson: LessonId) {
+    async fn grant_all(&mut self, lesson: LessonId) {
         let Some(stage) = self.stages.get(&lesson) else { return };
         let machines: Vec<_> = stage.receivers.keys().copied().collect();
         for machine in machines {
-            self.grant(lesson, machine);
+            self.grant(lesson, machine).await;
         }
     }
 
@@ -117,7 +155,10 @@ impl Actor {
     }
 }
 
-async fn set_interfaces(stage: &Stage) {
-    let order = relay::Order::Interfaces(stage.sources());
+async fn set_interfaces(stage: &mut Stage) {
+    let (reply, ports) = oneshot::channel();
+    let order = relay::Order::Interfaces(stage.sources(), reply);
     let _ = stage.screen_relay.orders.send(order).await;
+    // A relay that is gone sends nowhere.
+    stage.ports = ports.await.unwrap_or_default();
 }

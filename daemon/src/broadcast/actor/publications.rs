@@ -178,7 +178,7 @@ impl Actor {
             self.end(Place { lesson, kind, publication: old }).await;
         }
         if kind == PublicationKind::Screen {
-            self.tell_machines(lesson, on_air);
+            self.tell_machines(lesson, on_air).await;
         }
     }
 }

@@ -7,16 +7,15 @@ use alfarid_protocol::{
     kept,
     time::Timestamp,
 };
-use alfarid_stream::{Codec, relay::Sent, rtp::Packet};
+use alfarid_stream::{Codec, relay::Sent, rtp::Packet, transmit::Lane};
 use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 
-use super::{Figures, Job, OnAir, Order, Picture, Source, Told};
+use super::{Figures, Job, OnAir, Order, Picture, Programme, Source, Told};
 use crate::{
     broadcast::{
         PublicationKind,
         feed::{Arrival, codec},
-        multicast::{Lane, Sender},
         pace::Pace,
         tap::{TappedPacket, TappedTrack, TrackId, TrackKind},
         taps::Taps,
@@ -46,8 +45,6 @@ pub(super) struct Task {
     /// Those of them that nothing comes of.
     silent: Vec<PublicationId>,
     taps: Taps,
-    /// `None`: a person's slot.
-    multicast: Option<Sender>,
     pace: Pace,
     /// RTP time and index of the newest keyframe, until its last packet is sent.
     keyframe: Option<(u32, u64)>,
@@ -66,7 +63,6 @@ impl Task {
             sources: Vec::new(),
             silent: Vec::new(),
             taps: Taps::default(),
-            multicast: job.programme.as_ref().map(|programme| Sender::new(programme.group)),
             pace: Pace::new(now),
             keyframe: None,
             next_second: now + SECOND,
@@ -93,6 +89,7 @@ impl Task {
                         self.arrive(arrival);
                     }
                 }
+                () = listen(&mut self.job.programme) => self.hear(),
                 () = sleep => {}
             }
             self.run_timers();
@@ -103,8 +100,12 @@ impl Task {
 
     fn until_timeout(&self) -> Duration {
         let now = self.job.clock.monotonic();
-        [self.video.next_timeout(), self.audio.next_timeout(), Some(self.next_second)]
+        let programme = self.job.programme.as_ref();
+        let transmitter = programme.map(|programme| programme.transmitter.next_timeout(now));
+        let tracks = [self.video.next_timeout(), self.audio.next_timeout()];
+        [transmitter, Some(self.next_second)]
             .into_iter()
+            .chain(tracks)
             .flatten()
             .min()
             .map_or(SECOND, |at| at.saturating_sub(now))
@@ -126,9 +127,24 @@ impl Task {
                 self.video.withdraw(publication);
                 self.audio.withdraw(publication);
             }
-            Order::Interfaces(wanted) => {
-                if let Some(sender) = &mut self.multicast {
-                    sender.set_interfaces(&wanted);
+            Order::Interfaces(wanted, reply) => {
+                if let Some(programme) = &mut self.job.programme {
+                    let _ = reply.send(programme.transmitter.set_interfaces(&wanted));
+                }
+            }
+            Order::Admit { receiver, key } => {
+                if let Some(programme) = &mut self.job.programme {
+                    programme.transmitter.admit(receiver, &key);
+                }
+            }
+            Order::Dismiss(receiver) => {
+                if let Some(programme) = &mut self.job.programme {
+                    programme.transmitter.dismiss(receiver);
+                }
+            }
+            Order::Switch(epoch) => {
+                if let Some(programme) = &mut self.job.programme {
+                    programme.transmitter.switch(&epoch);
                 }
             }
             Order::Kept { machine, serial, from } => {
@@ -256,10 +272,11 @@ impl Task {
 
     /// Sends one packet to everybody.
     fn send(&mut self, now: Duration, sent: &Sent, is_video: bool) {
-        let bytes = write(sent);
-        if let Some(sender) = &mut self.multicast {
-            sender.send(if is_video { Lane::Video } else { Lane::Audio }, &bytes);
+        if let Some(programme) = &mut self.job.programme {
+            let lane = if is_video { Lane::Video } else { Lane::Sound };
+            programme.transmitter.send(now, lane, sent);
         }
+        let bytes = write(sent);
         let header = sent.packet.header;
         self.pace.count(bytes.len(), is_video && header.marker);
         let begins = !is_video || sent.keyframe.is_some();
@@ -295,6 +312,9 @@ impl Task {
         self.audio.poll(now, &mut happened);
         self.air(now, &mut happened, false);
         self.happened = happened;
+        if let Some(programme) = &mut self.job.programme {
+            programme.transmitter.run_timers(now);
+        }
         if now >= self.next_second {
             self.next_second = now + SECOND;
             self.report(now);
@@ -302,19 +322,27 @@ impl Task {
         }
     }
 
+    /// Hears what machines lack.
+    fn hear(&mut self) {
+        let now = self.job.clock.monotonic();
+        if let Some(programme) = &mut self.job.programme {
+            programme.transmitter.hear(now);
+        }
+    }
+
     /// Sends the sender reports that tie picture and sound together.
     fn report(&mut self, now: Duration) {
-        let Some(sender) = &mut self.multicast else { return };
+        let Some(programme) = &mut self.job.programme else { return };
         let ntp = ntp(self.job.clock.now());
         let reports = [
             (Lane::VideoControl, self.video.report(now, ntp)),
-            (Lane::AudioControl, self.audio.report(now, ntp)),
+            (Lane::SoundControl, self.audio.report(now, ntp)),
         ];
         for (lane, report) in reports {
             if let Some(report) = report {
                 let mut packet = Vec::new();
                 report.write(CNAME, &mut packet);
-                sender.send(lane, &packet);
+                programme.transmitter.report(lane, &packet);
             }
         }
     }
@@ -370,6 +398,14 @@ impl Task {
             (PublicationKind::Screen, false) => TrackKind::ScreenAudio,
             (PublicationKind::Person, _) => TrackKind::PersonAudio,
         }
+    }
+}
+
+/// Waits until machines were heard; for ever in a person's slot.
+async fn listen(programme: &mut Option<Programme>) {
+    match programme {
+        Some(programme) => programme.transmitter.listen().await,
+        None => std::future::pending().await,
     }
 }
 

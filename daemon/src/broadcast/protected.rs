@@ -1,0 +1,198 @@
+//! One lesson's broadcast, protected: packets in, sealed datagrams out, machines answered. Pure.
+//!
+//! ```text
+//!   packet ─▶ sealed ─▶ Protect ─┬─▶ group: sources, manifests, first parity, heartbeats
+//!                         ▲      └─ closed blocks ─▶ Repair ─▶ group, or one machine alone
+//!   feedback ─▶ opened ───┴──────────────────────────▲
+//! ```
+//!
+//! Only machines that were admitted are heard, each by its own key. Where a machine is answered is
+//! where its newest feedback came from: whoever has its key may have the answers sent elsewhere,
+//! and what one machine causes is bounded in [`Repair`].
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    time::Duration,
+};
+
+use alfarid_stream::{
+    block::{SigningKey, Tickets},
+    epoch::Epoch,
+    feedback::{self, Opener},
+    protect::{self, Protect},
+    relay::Sent,
+    repair::{Reach, Repair},
+    srtp::{self, Sealer},
+    transmit::{Lane, ReceiverId, To, Transmit},
+};
+use bytes::Bytes;
+use thiserror::Error;
+
+use super::multicast::Way;
+
+/// Most machines that are heard: as many as are repaired, far more than a room holds. Full: a
+/// further one is not heard.
+const MAX_SPEAKERS: usize = 1_024;
+
+/// Why something is not protected, or not heard.
+#[derive(Debug, Error)]
+pub enum ProtectError {
+    #[error("cannot seal for the group")]
+    Seal(#[source] srtp::Error),
+    #[error("cannot take a packet into a block")]
+    Protect(#[source] protect::Error),
+    #[error("no room for receiver {}", .0.0)]
+    TooMany(ReceiverId),
+    #[error("receiver {} was not admitted", .0.0)]
+    NotAdmitted(ReceiverId),
+    #[error("cannot open feedback")]
+    Feedback(#[from] feedback::Error),
+}
+
+/// A machine that may speak.
+#[derive(Debug)]
+struct Speaker {
+    opener: Opener,
+    /// `None` before it was heard.
+    way: Option<Way>,
+}
+
+/// Who gets a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Destination {
+    Group,
+    Machine(Way),
+}
+
+/// A datagram to be sent.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) to: Destination,
+    pub(super) lane: Lane,
+    pub(super) datagram: Bytes,
+}
+
+#[derive(Debug)]
+pub(super) struct Protected {
+    sealer: Sealer,
+    protect: Protect,
+    repair: Repair,
+    /// At most [`MAX_SPEAKERS`].
+    speakers: HashMap<ReceiverId, Speaker>,
+}
+
+impl Protected {
+    /// Begins with this epoch. Key and tickets are made for this lesson and this start of the box.
+    pub(super) fn new(
+        now: Duration,
+        epoch: &Epoch,
+        key: SigningKey,
+        tickets: Tickets,
+    ) -> Result<Self, ProtectError> {
+        Ok(Self {
+            sealer: Sealer::new(epoch).map_err(ProtectError::Seal)?,
+            protect: Protect::new(now, key.clone(), tickets),
+            repair: Repair::new(key),
+            speakers: HashMap::new(),
+        })
+    }
+
+    /// Hears a machine from now on. Once for each grant: a key is never used by two.
+    pub(super) fn admit(
+        &mut self,
+        receiver: ReceiverId,
+        key: &[u8; feedback::KEY],
+    ) -> Result<(), ProtectError> {
+        let is_full = self.speakers.len() == MAX_SPEAKERS;
+        match self.speakers.entry(receiver) {
+            Entry::Vacant(_) if is_full => Err(ProtectError::TooMany(receiver)),
+            entry => {
+                let opener = Opener::new(receiver.0, key)?;
+                entry.insert_entry(Speaker { opener, way: None });
+                Ok(())
+            }
+        }
+    }
+
+    /// Hears a machine no more, and forgets what it said.
+    pub(super) fn dismiss(&mut self, receiver: ReceiverId) {
+        self.speakers.remove(&receiver);
+        self.protect.forget(receiver);
+        self.repair.forget(receiver);
+    }
+
+    /// Seals with this epoch from now on.
+    pub(super) fn switch(&mut self, epoch: &Epoch) -> Result<(), ProtectError> {
+        self.sealer.switch(epoch).map_err(ProtectError::Seal)
+    }
+
+    /// Takes a packet that goes on air.
+    pub(super) fn send(
+        &mut self,
+        now: Duration,
+        lane: Lane,
+        sent: &Sent,
+    ) -> Result<(), ProtectError> {
+        let datagram = self.sealer.seal(sent.index, &sent.packet).map_err(ProtectError::Seal)?;
+        self.protect.push(now, lane, sent.index, datagram).map_err(ProtectError::Protect)
+    }
+
+    /// Seals a compound RTCP packet, which is in no block: the next one says the same.
+    pub(super) fn report(&mut self, report: &[u8]) -> Result<Bytes, ProtectError> {
+        self.sealer.seal_report(report).map_err(ProtectError::Seal)
+    }
+
+    /// Hears what a machine says, if that is what this is.
+    pub(super) fn hear(
+        &mut self,
+        now: Duration,
+        from: Way,
+        datagram: &[u8],
+    ) -> Result<(), ProtectError> {
+        let receiver = ReceiverId(feedback::receiver(datagram)?);
+        let speaker =
+            self.speakers.get_mut(&receiver).ok_or(ProtectError::NotAdmitted(receiver))?;
+        let feedback = speaker.opener.open(datagram)?;
+        speaker.way = Some(from);
+        self.protect.hear(now, receiver, &feedback);
+        self.repair.hear(now, receiver, Reach::Multicast, &feedback);
+        Ok(())
+    }
+
+    /// What is to be sent. To be called until it gives `None`, after each of the above and at each
+    /// timeout.
+    pub(super) fn poll(&mut self, now: Duration) -> Option<Outgoing> {
+        loop {
+            let Transmit { to, lane, datagram } = self.next(now)?;
+            let to = match to {
+                To::Group => Destination::Group,
+                To::Receiver(receiver) => {
+                    // Dismissed meanwhile: what it asked for goes nowhere.
+                    let speaker = self.speakers.get(&receiver);
+                    let Some(way) = speaker.and_then(|speaker| speaker.way) else { continue };
+                    Destination::Machine(way)
+                }
+            };
+            return Some(Outgoing { to, lane, datagram });
+        }
+    }
+
+    /// When to poll again even if nothing happens.
+    pub(super) fn next_timeout(&self, now: Duration) -> Duration {
+        let protect = self.protect.next_timeout();
+        self.repair.next_timeout(now).map_or(protect, |repair| repair.min(protect))
+    }
+
+    fn next(&mut self, now: Duration) -> Option<Transmit> {
+        if let Some(transmit) = self.protect.poll(now) {
+            return Some(transmit);
+        }
+        while let Some(closed) = self.protect.take_closed() {
+            self.repair.keep(now, closed);
+        }
+        self.repair.poll(now)
+    }
+}
+
+#[cfg(test)]
+mod tests;

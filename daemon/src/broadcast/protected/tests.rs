@@ -1,0 +1,174 @@
+//! What the relay protects, opened as a machine opens it.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use alfarid_protocol::{grant::Protection, id::MachineId};
+use alfarid_stream::{
+    block::{Kind, Next, VerifyingKey},
+    feedback::{Feedback, Request},
+    restore::{Config, Restore},
+    rtp::{Header, Packet},
+    srtp::Keyring,
+};
+use uuid::Uuid;
+
+use super::*;
+use crate::broadcast::keys::{Keys, Turn};
+
+const SSRC: u32 = 0xa1fa;
+const FIRST: u64 = 700;
+const MACHINE: MachineId = MachineId(Uuid::from_u128(1));
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn way(last: u8) -> Way {
+    let local = Ipv4Addr::new(10, 0, 0, 1);
+    Way { local, peer: SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, last), 40_000) }
+}
+
+fn lesson() -> (Keys, Protected) {
+    Keys::new(ms(0), getrandom::fill).unwrap()
+}
+
+/// One packet, which is a whole picture.
+fn picture(index: u64) -> Sent {
+    let header = Header {
+        marker: true,
+        payload_type: 96,
+        sequence: u16::try_from(index & 0xffff).unwrap(),
+        timestamp: u32::try_from(index).unwrap(),
+        ssrc: SSRC,
+    };
+    let payload = Bytes::from(index.to_be_bytes().repeat(20));
+    Sent { index, packet: Packet { header, payload }, keyframe: None }
+}
+
+/// Puts so many pictures on air, 30 ms apart from `FIRST` on, and gives all that goes out.
+fn air(protected: &mut Protected, pictures: u64) -> Vec<Outgoing> {
+    let mut out = Vec::new();
+    for n in 0..pictures {
+        let now = ms(n * 30);
+        protected.send(now, Lane::Video, &picture(FIRST + n)).unwrap();
+        out.extend(std::iter::from_fn(|| protected.poll(now)));
+    }
+    out
+}
+
+fn feedback(protection: &Protection, serial: u32, block: u32) -> Bytes {
+    let request = Request { block, deficit: 1 };
+    let feedback = Feedback { newest_block: block, requests: vec![request], ..Feedback::default() };
+    let key = protection.feedback_key.bytes();
+    feedback::Sealer::new(serial, key).unwrap().seal(&feedback).unwrap()
+}
+
+fn opened(protection: &Protection) -> Keyring {
+    let mut keyring = Keyring::new();
+    for epoch in &protection.epochs {
+        let (key, salt) = (*epoch.key.bytes(), *epoch.salt.bytes());
+        keyring.add(&Epoch { number: epoch.number, key, salt }).unwrap();
+    }
+    keyring
+}
+
+#[test]
+fn what_is_sent_opens_with_what_a_machine_is_granted() {
+    let (mut keys, mut protected) = lesson();
+    let protection = keys.grant(MACHINE, 40_001).unwrap();
+    let config = Config {
+        key: VerifyingKey::new(&protection.signer).unwrap(),
+        streams: vec![Next { ssrc: SSRC, index: FIRST }],
+        playout: ms(250),
+        round_trip: ms(5),
+    };
+    let (mut restore, keyring) = (Restore::new(ms(0), config), opened(&protection));
+    for outgoing in air(&mut protected, 5) {
+        assert_eq!(outgoing.to, Destination::Group);
+        restore.push(ms(150), outgoing.datagram);
+    }
+    let verified = std::iter::from_fn(|| restore.poll());
+    let packets = verified.map(|verified| {
+        assert_eq!(verified.ssrc, SSRC);
+        keyring.open(&verified.datagram, verified.index).unwrap()
+    });
+    let sent = (FIRST..FIRST + 5).map(|index| picture(index).packet);
+    assert_eq!(packets.collect::<Vec<_>>(), sent.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_machine_that_lacks_something_gets_parity_where_it_spoke_from() {
+    let (mut keys, mut protected) = lesson();
+    let protection = keys.grant(MACHINE, 40_001).unwrap();
+    protected.admit(ReceiverId(7), protection.feedback_key.bytes()).unwrap();
+    air(&mut protected, 3);
+    protected.hear(ms(80), way(21), &feedback(&protection, 7, 1)).unwrap();
+    let due = protected.next_timeout(ms(80));
+    assert!(due <= ms(100), "{due:?}");
+    let answer: Vec<_> = std::iter::from_fn(|| protected.poll(due)).collect();
+    let parity = answer.iter().filter(|out| Kind::of(&out.datagram) == Some(Kind::Parity));
+    assert_eq!(parity.count(), 2, "what it lacks, and one more");
+    let alone = |out: &&Outgoing| out.to == Destination::Machine(way(21));
+    assert_eq!(answer.iter().filter(alone).count(), 2);
+}
+
+#[test]
+fn nobody_is_answered_who_was_not_admitted_or_is_no_more() {
+    let (mut keys, mut protected) = lesson();
+    let protection = keys.grant(MACHINE, 40_001).unwrap();
+    let other = keys.grant(MACHINE, 40_001).unwrap();
+    air(&mut protected, 3);
+    let request = feedback(&protection, 7, 1);
+    let stranger = protected.hear(ms(80), way(22), &request);
+    assert!(matches!(stranger, Err(ProtectError::NotAdmitted(ReceiverId(7)))), "{stranger:?}");
+    protected.admit(ReceiverId(7), protection.feedback_key.bytes()).unwrap();
+    let forged = protected.hear(ms(80), way(22), &feedback(&other, 7, 1));
+    assert!(matches!(forged, Err(ProtectError::Feedback(feedback::Error::Forged))), "{forged:?}");
+    protected.hear(ms(80), way(21), &request).unwrap();
+    let again = protected.hear(ms(81), way(22), &request);
+    let replayed = feedback::Error::Replayed { counter: 1, newest: 1 };
+    assert!(matches!(again, Err(ProtectError::Feedback(error)) if error == replayed));
+    protected.dismiss(ReceiverId(7));
+    let answer = std::iter::from_fn(|| protected.poll(ms(200)));
+    let alone: Vec<_> = answer.filter(|out| out.to != Destination::Group).collect();
+    assert!(alone.is_empty(), "{alone:?}");
+    assert!(protected.hear(ms(201), way(21), &request).is_err());
+}
+
+#[test]
+fn after_a_loss_of_trust_what_follows_is_sealed_with_a_key_that_only_the_others_have() {
+    let (mut keys, mut protected) = lesson();
+    let robber = MachineId(Uuid::from_u128(2));
+    let (old, _) = (keys.grant(robber, 1).unwrap(), keys.grant(MACHINE, 1).unwrap());
+    keys.left(robber);
+    keys.distrusted(robber);
+    let Ok(Some(Turn::Granted(epoch))) = keys.poll(ms(10)) else { panic!("no new epoch") };
+    assert!(keys.poll(ms(10)).unwrap().is_none(), "the machine that is there may have it first");
+    keys.acknowledged(MACHINE, epoch.number);
+    let Ok(Some(Turn::Switched { epoch, late })) = keys.poll(ms(11)) else { panic!("no switch") };
+    assert!(late.is_empty());
+    protected.switch(&epoch).unwrap();
+    let present = keys.grant(MACHINE, 1).unwrap();
+    let sent = air(&mut protected, 1).remove(0);
+    assert!(opened(&old).open(&sent.datagram, FIRST).is_err());
+    assert!(opened(&present).open(&sent.datagram, FIRST).is_ok());
+}
+
+#[test]
+fn no_more_are_heard_than_there_is_room_for_and_reports_are_sealed() {
+    let (mut keys, mut protected) = lesson();
+    let protection = keys.grant(MACHINE, 1).unwrap();
+    let key = protection.feedback_key.bytes();
+    for number in 0..u32::try_from(MAX_SPEAKERS).unwrap() {
+        protected.admit(ReceiverId(number), key).unwrap();
+    }
+    let further = protected.admit(ReceiverId(u32::MAX), key);
+    assert!(matches!(further, Err(ProtectError::TooMany(_))), "{further:?}");
+    protected.dismiss(ReceiverId(3));
+    assert!(protected.admit(ReceiverId(u32::MAX), key).is_ok());
+
+    let report = [&[0x80, 200, 0, 6][..], &SSRC.to_be_bytes(), &[9; 20]].concat();
+    let sealed = protected.report(&report).unwrap();
+    let mut reports = srtp::Reports::new(SSRC);
+    assert_eq!(reports.open(&opened(&protection), &sealed).unwrap(), report);
+}

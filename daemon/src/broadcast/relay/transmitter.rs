@@ -1,0 +1,108 @@
+//! The screen's way to the machines: what is protected goes out by multicast, what machines lack
+//! comes in.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use alfarid_protocol::secret::Secret;
+use alfarid_stream::{
+    epoch::Epoch,
+    feedback,
+    relay::Sent,
+    transmit::{Lane, ReceiverId},
+};
+
+use crate::{
+    broadcast::{
+        multicast::{Group, Heard, Ports, Sender},
+        protected::{Destination, ProtectError, Protected},
+    },
+    logging::chain,
+};
+
+pub(super) struct Transmitter {
+    protected: Protected,
+    sender: Sender,
+    /// What came and was not heard yet: what [`Sender::listen`] reads at one go, and empty but for
+    /// its memory in between.
+    heard: Vec<Heard>,
+    /// Said once per trouble, not per packet.
+    is_failing: bool,
+}
+
+impl Transmitter {
+    pub(super) fn new(group: Group, protected: Protected) -> Self {
+        Self { protected, sender: Sender::new(group), heard: Vec::new(), is_failing: false }
+    }
+
+    pub(super) fn set_interfaces(&mut self, wanted: &[Ipv4Addr]) -> Ports {
+        self.sender.set_interfaces(wanted)
+    }
+
+    pub(super) fn admit(&mut self, receiver: ReceiverId, key: &Secret<{ feedback::KEY }>) {
+        if let Err(error) = self.protected.admit(receiver, key.bytes()) {
+            tracing::error!(error = %chain(&error), "a machine is not heard");
+        }
+    }
+
+    pub(super) fn dismiss(&mut self, receiver: ReceiverId) {
+        self.protected.dismiss(receiver);
+    }
+
+    pub(super) fn switch(&mut self, epoch: &Epoch) {
+        if let Err(error) = self.protected.switch(epoch) {
+            tracing::error!(error = %chain(&error), "the lesson stays with its old key");
+        }
+    }
+
+    /// Sends a packet, and what follows from it.
+    pub(super) fn send(&mut self, now: Duration, lane: Lane, sent: &Sent) {
+        match self.protected.send(now, lane, sent) {
+            Ok(()) => self.is_failing = false,
+            Err(error) => self.fail(&error),
+        }
+        self.run_timers(now);
+    }
+
+    /// Sends a compound RTCP packet.
+    pub(super) fn report(&mut self, lane: Lane, report: &[u8]) {
+        match self.protected.report(report) {
+            Ok(sealed) => self.sender.send(lane, &sealed),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// Waits until there is something to hear. Cancelling it loses nothing.
+    pub(super) async fn listen(&mut self) {
+        self.sender.listen(&mut self.heard).await;
+    }
+
+    pub(super) fn hear(&mut self, now: Duration) {
+        for Heard { from, datagram } in self.heard.drain(..) {
+            if let Err(error) = self.protected.hear(now, from, &datagram) {
+                tracing::trace!(error = %chain(&error), "something else than feedback came");
+            }
+        }
+    }
+
+    /// Sends what is due.
+    pub(super) fn run_timers(&mut self, now: Duration) {
+        while let Some(outgoing) = self.protected.poll(now) {
+            match outgoing.to {
+                Destination::Group => self.sender.send(outgoing.lane, &outgoing.datagram),
+                Destination::Machine(way) => self.sender.send_to(way, &outgoing.datagram),
+            }
+        }
+    }
+
+    pub(super) fn next_timeout(&self, now: Duration) -> Duration {
+        self.protected.next_timeout(now)
+    }
+
+    fn fail(&mut self, error: &ProtectError) {
+        if std::mem::replace(&mut self.is_failing, true) {
+            tracing::trace!(error = %chain(error), "a packet was not protected, and not sent");
+        } else {
+            tracing::error!(error = %chain(error), "packets cannot be protected, and are not sent");
+        }
+    }
+}
