@@ -319,6 +319,7 @@ impl<'a> Session<'a> {
         let order = match received {
             Received::Message(FromBox::Stage(stage)) => Order::Stage(stage),
             Received::Message(FromBox::Grant(grant)) => Order::Grant(grant),
+            Received::Message(FromBox::Epoch { lesson, epoch }) => Order::Epoch(lesson, epoch),
             Received::Message(FromBox::Withdraw { lesson }) => Order::Withdraw(lesson),
             Received::Kept(bytes) => Order::Kept(bytes),
             Received::Message(FromBox::Refused { code, detail }) => {

@@ -1,4 +1,5 @@
-//! The lesson as it arrives: groups joined, frames made whole, handed to the player, reported.
+//! The lesson as it arrives: groups joined, packets made sure of and repaired, frames made whole,
+//! handed to the player, reported.
 //!
 //! ```text
 //!   no lesson ── Stage ──▶ calm ── Grant ──▶ joined ── first packet, or 150 ms ──▶ WantKept
@@ -11,6 +12,7 @@
 //! A lost control connection changes nothing at first: the group may well go on. When the box is
 //! back and does not grant the lesson again, it is over.
 
+mod broadcast;
 mod group;
 mod lesson;
 mod track;
@@ -19,7 +21,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use alfarid_protocol::{
     control::FromMachine,
-    grant::{Grant, Stage},
+    grant::{EpochKey, Grant, Stage},
     id::LessonId,
     kept::Kept,
 };
@@ -59,6 +61,8 @@ pub enum Order {
     NotServed(Idle),
     Stage(Stage),
     Grant(Grant),
+    /// The key that the lesson goes on to.
+    Epoch(LessonId, EpochKey),
     Withdraw(LessonId),
     /// One message of `alfarid_protocol::kept`.
     Kept(Bytes),
@@ -168,6 +172,7 @@ impl Reception {
             // anew.
             let _ = self.outgoing.try_send(wanted);
         }
+        lesson.speak(now);
         while let Some(frame) = lesson.poll(now) {
             self.players.send(frame).await;
         }
@@ -200,6 +205,7 @@ impl Reception {
                 self.deadline = None;
                 self.admit(grant);
             }
+            Order::Epoch(lesson, epoch) => self.take_epoch(lesson, &epoch),
             Order::Withdraw(lesson) => {
                 self.lesson.take_if(|granted| granted.grant.lesson == lesson);
                 // Another lesson may have come to the stage meanwhile.
@@ -235,13 +241,43 @@ impl Reception {
     /// Starts to receive what `grant` says, if it is not received already.
     fn admit(&mut self, grant: Grant) {
         let now = clock::monotonic();
-        if let Some(lesson) = self.lesson.as_mut().filter(|lesson| lesson.is(&grant)) {
-            lesson.granted_again(now, grant.serial);
-        } else {
-            let shown_before = self.attached.borrow().shown;
-            self.lesson = Some(Lesson::new(grant, now, shown_before));
+        let lesson = grant.lesson;
+        let epochs: Vec<_> = grant.protection.epochs.iter().map(|epoch| epoch.number).collect();
+        let admitted = match &mut self.lesson {
+            Some(lesson) if lesson.is(&grant) => lesson.granted_again(now, grant),
+            _ => {
+                let shown_before = self.attached.borrow().shown;
+                let new = Lesson::new(grant, now, shown_before);
+                new.map(|new| self.lesson = Some(new))
+            }
+        };
+        match admitted {
+            Ok(()) => epochs.into_iter().for_each(|number| self.has_epoch(lesson, number)),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "the lesson cannot be received by its grant");
+            }
         }
         self.join_if_needed();
+    }
+
+    fn take_epoch(&mut self, lesson: LessonId, epoch: &EpochKey) {
+        let Some(granted) = self.lesson.as_mut().filter(|own| own.grant.lesson == lesson) else {
+            return;
+        };
+        match granted.take_epoch(epoch) {
+            Ok(()) => self.has_epoch(lesson, epoch.number),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "the lesson's next key cannot be used");
+            }
+        }
+    }
+
+    /// Tells the box that it need not wait for this machine. When there is no room, it does not
+    /// wait for long.
+    fn has_epoch(&self, lesson: LessonId, number: u32) {
+        let _ = self.outgoing.try_send(FromMachine::HasEpoch { lesson, number });
     }
 
     fn join_if_needed(&mut self) {

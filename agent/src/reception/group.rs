@@ -1,13 +1,13 @@
-//! The UDP socket of one port of a group.
+//! The UDP sockets of a lesson: one for each port of its group, and one of the machine's own.
 
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use thiserror::Error;
 use tokio::net::UdpSocket;
 
@@ -17,9 +17,6 @@ const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 
 /// No datagram on a LAN is larger; a longer one is cut and then refused by its contents.
 const DATAGRAM: usize = 2048;
-
-/// Datagrams are read into chunks of this size and share them.
-const CHUNK: usize = 64 * 1024;
 
 /// How many datagrams are read at one go before others get their turn.
 const AT_ONE_GO: usize = 64;
@@ -32,15 +29,15 @@ pub(super) enum GroupError {
     Join { group: SocketAddrV4, on: Ipv4Addr, source: io::Error },
 }
 
-/// A member of a group, who hears one source.
+/// An ear for one source: a member of a group, or this machine alone.
 #[derive(Debug)]
-pub(super) struct GroupSocket {
+pub(super) struct LessonSocket {
     socket: UdpSocket,
     source: Ipv4Addr,
-    buffer: BytesMut,
+    buffer: Box<[u8; DATAGRAM]>,
 }
 
-impl GroupSocket {
+impl LessonSocket {
     /// Joins `group` on the interface that has the address `on`. Leaving is closing.
     pub(super) fn join(
         group: SocketAddrV4,
@@ -56,7 +53,25 @@ impl GroupSocket {
             .or_else(|_| socket.join_multicast_v4(group.ip(), &on))
             .map_err(|source| GroupError::Join { group, on, source })?;
         let socket = UdpSocket::from_std(socket.into()).map_err(opened)?;
-        Ok(Self { socket, source, buffer: BytesMut::new() })
+        Ok(Self { socket, source, buffer: Box::new([0; DATAGRAM]) })
+    }
+
+    /// A port of this machine's own at the address `on`, to speak to `source` from and to be
+    /// answered at.
+    pub(super) fn own(source: Ipv4Addr, on: Ipv4Addr) -> Result<Self, GroupError> {
+        let at = SocketAddrV4::new(on, 0);
+        let opened = |error| GroupError::Open(at, error);
+        let socket = bound(at).map_err(opened)?;
+        let socket = UdpSocket::from_std(socket.into()).map_err(opened)?;
+        Ok(Self { socket, source, buffer: Box::new([0; DATAGRAM]) })
+    }
+
+    /// Says something to the source. What cannot be sent now is lost, as on any network.
+    pub(super) fn send(&self, datagram: &[u8], port: u16) -> io::Result<()> {
+        // Past the runtime, which takes a socket for full until it has heard otherwise.
+        let to = SocketAddrV4::new(self.source, port);
+        SockRef::from(&self.socket).send_to(datagram, &to.into())?;
+        Ok(())
     }
 
     /// Waits for datagrams of the source and gives those that are there. Cancelling it loses
@@ -66,14 +81,12 @@ impl GroupSocket {
         let _ = self.socket.readable().await;
         let mut datagrams = Vec::new();
         for _ in 0..AT_ONE_GO {
-            if self.buffer.capacity() < DATAGRAM {
-                self.buffer.reserve(CHUNK);
-            }
-            match self.socket.try_recv_buf_from(&mut self.buffer) {
-                Ok((_, SocketAddr::V4(from))) if *from.ip() == self.source => {
-                    datagrams.push(self.buffer.split().freeze());
+            match self.socket.try_recv_from(&mut self.buffer[..]) {
+                Ok((length, SocketAddr::V4(from))) if *from.ip() == self.source => {
+                    // A copy of its own: some are kept for long, and must not hold others.
+                    datagrams.push(Bytes::copy_from_slice(&self.buffer[..length]));
                 }
-                Ok(_) => self.buffer.clear(),
+                Ok(_) => {}
                 Err(_) => break,
             }
         }
@@ -113,9 +126,17 @@ fn open(group: SocketAddrV4) -> io::Result<Socket> {
     socket.set_reuse_address(true)?;
     // Otherwise the memberships of every other program on this machine would count here too.
     socket.set_multicast_all_v4(false)?;
+    // Bound to the group and not to any address: unicast to the port is not for us.
+    bind(socket, group)
+}
+
+fn bound(at: SocketAddrV4) -> io::Result<Socket> {
+    bind(Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?, at)
+}
+
+fn bind(socket: Socket, at: SocketAddrV4) -> io::Result<Socket> {
     make_room(&socket)?;
     socket.set_nonblocking(true)?;
-    // Bound to the group and not to any address: unicast to the port is not for us.
-    socket.bind(&group.into())?;
+    socket.bind(&at.into())?;
     Ok(socket)
 }

@@ -1,4 +1,14 @@
-//! One granted lesson: its groups joined, its tracks received, how it goes.
+//! One granted lesson: its groups joined, its packets made sure of, its tracks received, how it
+//! goes.
+//!
+//! ```text
+//!   video ───┐
+//!   sound ───┼─▶ broadcast ─ the box's own packets ─▶ tracks ─ whole frames ─▶ player
+//!   repair ──┤       │                                  ▲
+//!   own ─────┘       └─ what is lacking ─▶ box     kept pictures
+//! ```
+//!
+//! The control lanes of the group are not joined.
 
 use std::{
     net::{Ipv4Addr, SocketAddrV4},
@@ -7,12 +17,15 @@ use std::{
 
 use alfarid_protocol::{
     control::{FIRST_PACKET_WAIT_MS, FromMachine, Report},
-    grant::{Grant, Track},
+    grant::{EpochKey, Grant, Protection, Track},
     kept::Kept,
 };
+use alfarid_stream::transmit::Lane;
+use bytes::Bytes;
 
 use super::{
-    group::{GroupError, GroupSocket},
+    broadcast::{Broadcast, BroadcastError, playout},
+    group::{GroupError, LessonSocket},
     track::TrackReceiver,
 };
 use crate::{
@@ -23,16 +36,14 @@ use crate::{
 
 const FIRST_PACKET_WAIT: Duration = Duration::from_millis(FIRST_PACKET_WAIT_MS);
 
-/// Sound has the second pair of the grant's ports.
-const AUDIO_PORT: u16 = 2;
-
 #[derive(Debug)]
 pub(super) struct Lesson {
     pub(super) grant: Grant,
-    video: Option<Medium>,
-    audio: Option<Medium>,
-    /// The address joined on, once all sockets of the grant are.
-    joined_on: Option<Ipv4Addr>,
+    broadcast: Broadcast,
+    video: Option<TrackReceiver>,
+    audio: Option<TrackReceiver>,
+    /// `None` until all of them are there.
+    sockets: Option<Sockets>,
     /// When to ask for the kept pictures at the latest; `None` once asked.
     ask_at: Option<Duration>,
     /// The kept pictures have all come.
@@ -41,35 +52,48 @@ pub(super) struct Lesson {
     shown_before: u64,
 }
 
-/// A track and the port it comes to.
+/// The ears of one lesson.
 #[derive(Debug)]
-struct Medium {
-    track: TrackReceiver,
-    socket: Option<GroupSocket>,
+struct Sockets {
+    /// The address joined on.
+    on: Ipv4Addr,
+    video: Option<LessonSocket>,
+    audio: Option<LessonSocket>,
+    repair: LessonSocket,
+    /// Where this machine speaks from, and gets what is for it alone.
+    own: LessonSocket,
 }
 
 impl Lesson {
-    pub(super) fn new(grant: Grant, now: Duration, shown_before: u64) -> Self {
-        let medium = |track: &Option<Track>| {
-            track
-                .clone()
-                .map(|track| Medium { track: TrackReceiver::new(track, now), socket: None })
+    pub(super) fn new(
+        grant: Grant,
+        now: Duration,
+        shown_before: u64,
+    ) -> Result<Self, BroadcastError> {
+        let track = |track: &Option<Track>| {
+            track.clone().map(|track| TrackReceiver::new(track, playout(&grant), now))
         };
-        Self {
-            video: medium(&grant.video),
-            audio: medium(&grant.audio),
+        Ok(Self {
+            broadcast: Broadcast::new(&grant, now)?,
+            video: track(&grant.video),
+            audio: track(&grant.audio),
             grant,
-            joined_on: None,
+            sockets: None,
             ask_at: Some(now + FIRST_PACKET_WAIT),
             caught_up: false,
             shown_before,
-        }
+        })
     }
 
     /// Whether `grant` is the one that is received already, perhaps said later and by another
-    /// connection.
+    /// connection: with other keys, but for that of the signatures.
     pub(super) fn is(&self, grant: &Grant) -> bool {
-        let mut earlier = Grant { serial: self.grant.serial, ..grant.clone() };
+        let signer = grant.protection.signer;
+        let mut earlier = Grant {
+            serial: self.grant.serial,
+            protection: Protection { signer, ..self.grant.protection.clone() },
+            ..grant.clone()
+        };
         for (track, own) in
             [(&mut earlier.video, &self.grant.video), (&mut earlier.audio, &self.grant.audio)]
         {
@@ -80,39 +104,61 @@ impl Lesson {
         earlier == self.grant
     }
 
-    /// The same grant was said again, as on a new connection: what is said to the box names the
-    /// newer one from now on. Kept pictures that have not come yet will not come any more, so they
-    /// are asked for anew.
-    pub(super) fn granted_again(&mut self, now: Duration, serial: u32) {
-        self.grant.serial = serial;
+    /// The same grant was said again, as on a new connection: its keys hold and what is said to the
+    /// box names the newer one from now on. Kept pictures that have not come yet will not come any
+    /// more, so they are asked for anew.
+    pub(super) fn granted_again(
+        &mut self,
+        now: Duration,
+        grant: Grant,
+    ) -> Result<(), BroadcastError> {
+        self.broadcast.granted_again(&grant)?;
+        self.grant = grant;
         if !self.caught_up {
             self.ask_at = Some(now);
         }
+        Ok(())
     }
 
-    /// Joins on the address `on` what is not joined there yet.
+    /// Takes the key that the lesson goes on to.
+    pub(super) fn take_epoch(&mut self, epoch: &EpochKey) -> Result<(), BroadcastError> {
+        self.broadcast.take_epoch(epoch)
+    }
+
+    /// Joins on the address `on`, if that is not done yet.
     pub(super) fn join(&mut self, on: Ipv4Addr) -> Result<(), GroupError> {
-        if self.joined_on == Some(on) {
-            return Ok(());
+        if self.sockets.as_ref().is_none_or(|sockets| sockets.on != on) {
+            self.sockets = Some(Sockets::join(&self.grant, on)?);
         }
-        let Grant { group, port, source, .. } = self.grant;
-        let ports = [(&mut self.video, port), (&mut self.audio, port.wrapping_add(AUDIO_PORT))];
-        for (medium, port) in ports {
-            if let Some(medium) = medium {
-                let socket = GroupSocket::join(SocketAddrV4::new(group, port), source, on)?;
-                medium.socket = Some(socket);
-            }
-        }
-        self.joined_on = Some(on);
         Ok(())
     }
 
     /// Waits until something arrives, and takes it in. For ever, while nothing is joined.
     /// Cancelling it loses nothing.
     pub(super) async fn take_in(&mut self) {
-        tokio::select! {
-            () = take_in(&mut self.video) => {}
-            () = take_in(&mut self.audio) => {}
+        let Some(sockets) = &mut self.sockets else { return std::future::pending().await };
+        let datagrams = sockets.receive().await;
+        let now = clock::monotonic();
+        for datagram in datagrams {
+            self.broadcast.push(now, datagram);
+        }
+        while let Some((index, packet)) = self.broadcast.poll() {
+            let ssrc = packet.header.ssrc;
+            let mut tracks = self.video.iter_mut().chain(&mut self.audio);
+            if let Some(track) = tracks.find(|track| track.ssrc() == ssrc) {
+                track.live(now, index, packet);
+            }
+        }
+    }
+
+    /// Says to the box what is lacking.
+    pub(super) fn speak(&mut self, now: Duration) {
+        while let Some(feedback) = self.broadcast.feedback(now) {
+            // While nothing is joined nothing can be said, nor does it help.
+            let Some(sockets) = &self.sockets else { continue };
+            if let Err(error) = sockets.own.send(&feedback, self.grant.protection.repair_port) {
+                tracing::debug!(%error, "what is lacking could not be said: {error}");
+            }
         }
     }
 
@@ -122,18 +168,18 @@ impl Lesson {
             return;
         };
         for (index, packet) in &kept.packets {
-            video.track.kept(now, *index, packet);
+            video.kept(now, *index, packet);
         }
         if kept.last {
-            video.track.kept_ended();
+            video.kept_ended();
             self.caught_up = true;
         }
     }
 
     /// The next whole frame for the player, until there is none.
     pub(super) fn poll(&mut self, now: Duration) -> Option<ToPlayer> {
-        let frame = |medium: &mut Option<Medium>| -> Option<Frame> {
-            medium.as_mut().and_then(|medium| medium.track.poll(now))
+        let frame = |track: &mut Option<TrackReceiver>| -> Option<Frame> {
+            track.as_mut().and_then(|track| track.poll(now))
         };
         frame(&mut self.video)
             .map(ToPlayer::Video)
@@ -143,9 +189,9 @@ impl Lesson {
     /// Asks for the kept pictures, once, when the first packet is here or the wait is over. After
     /// joining and not before: a packet that comes between must not fall into a gap.
     pub(super) fn want_kept(&mut self, now: Duration) -> Option<FromMachine> {
-        self.joined_on?;
+        self.sockets.as_ref()?;
         let first_live =
-            |medium: &Option<Medium>| medium.as_ref().and_then(|m| m.track.first_live());
+            |track: &Option<TrackReceiver>| track.as_ref().and_then(TrackReceiver::first_live);
         let (video_from, audio_from) = (first_live(&self.video), first_live(&self.audio));
         self.ask_at.take_if(|at| *at <= now || video_from.is_some())?;
         Some(FromMachine::WantKept { serial: self.grant.serial, video_from, audio_from })
@@ -153,24 +199,24 @@ impl Lesson {
 
     /// When to look again even if nothing arrives.
     pub(super) fn next_timeout(&self) -> Option<Duration> {
-        let ask_at = self.ask_at.filter(|_| self.joined_on.is_some());
-        self.media().filter_map(|medium| medium.track.next_timeout()).chain(ask_at).min()
+        let ask_at = self.ask_at.filter(|_| self.sockets.is_some());
+        let tracks = self.video.iter().chain(&self.audio);
+        let frames = tracks.filter_map(TrackReceiver::next_timeout);
+        frames.chain(self.broadcast.next_timeout()).chain(ask_at).min()
     }
 
-    /// Packets of all tracks.
+    /// Packets that the box sent, those that were brought back among them.
     pub(super) fn received(&self) -> u64 {
-        self.media().map(|medium| medium.track.stats().received).sum()
+        let stats = self.broadcast.stats();
+        stats.received + stats.restored
     }
 
     pub(super) fn report(&self, attached: Attached) -> Report {
-        let stats = |medium: &Option<Medium>| {
-            medium.as_ref().map(|medium| medium.track.stats()).unwrap_or_default()
-        };
-        let (video, audio) = (stats(&self.video), stats(&self.audio));
+        let video = self.video.as_ref().map(TrackReceiver::stats).unwrap_or_default();
         Report {
             serial: self.grant.serial,
             packets_received: self.received(),
-            packets_lost: video.lost + audio.lost,
+            packets_lost: self.broadcast.stats().lost,
             frames_whole: video.frames,
             frames_dropped: video.dropped,
             frames_shown: attached.shown.saturating_sub(self.shown_before),
@@ -180,21 +226,40 @@ impl Lesson {
     }
 
     pub(super) fn wants_keyframe(&self) -> bool {
-        self.video.as_ref().is_some_and(|video| video.track.wants_keyframe())
-    }
-
-    fn media(&self) -> impl Iterator<Item = &Medium> {
-        self.video.iter().chain(&self.audio)
+        self.video.as_ref().is_some_and(TrackReceiver::wants_keyframe)
     }
 }
 
-async fn take_in(medium: &mut Option<Medium>) {
-    let Some(Medium { track, socket: Some(socket) }) = medium else {
-        return std::future::pending().await;
-    };
-    let datagrams = socket.receive().await;
-    let now = clock::monotonic();
-    for datagram in &datagrams {
-        track.live(now, datagram);
+impl Sockets {
+    fn join(grant: &Grant, on: Ipv4Addr) -> Result<Self, GroupError> {
+        let Grant { group, port, source, .. } = *grant;
+        let lane = |lane: Lane| {
+            let port = port.wrapping_add(lane.offset());
+            LessonSocket::join(SocketAddrV4::new(group, port), source, on)
+        };
+        Ok(Self {
+            on,
+            video: grant.video.as_ref().map(|_| lane(Lane::Video)).transpose()?,
+            audio: grant.audio.as_ref().map(|_| lane(Lane::Sound)).transpose()?,
+            repair: lane(Lane::Repair)?,
+            own: LessonSocket::own(source, on)?,
+        })
+    }
+
+    /// Waits for datagrams. Cancelling it loses nothing.
+    async fn receive(&mut self) -> Vec<Bytes> {
+        tokio::select! {
+            datagrams = receive(&mut self.video) => datagrams,
+            datagrams = receive(&mut self.audio) => datagrams,
+            datagrams = self.repair.receive() => datagrams,
+            datagrams = self.own.receive() => datagrams,
+        }
+    }
+}
+
+async fn receive(socket: &mut Option<LessonSocket>) -> Vec<Bytes> {
+    match socket {
+        Some(socket) => socket.receive().await,
+        None => std::future::pending().await,
     }
 }

@@ -1,11 +1,11 @@
-//! One track of a grant: datagrams in, whole frames for the player out. Pure: time is handed in.
+//! One track of a grant: packets in, whole frames for the player out. Pure: time is handed in.
 
 use std::time::Duration;
 
 use alfarid_protocol::grant::{Codec, Track};
 use alfarid_stream::{
-    assemble::{Assembler, Config, KEPT_WAIT, Origin, REORDER_WAIT, Stats},
-    index::{Sequence, nearest},
+    assemble::{Assembler, Config, KEPT_WAIT, Origin, Stats},
+    index::nearest,
     rtp::Packet,
 };
 use bytes::Bytes;
@@ -15,7 +15,6 @@ use crate::feed::Frame;
 #[derive(Debug)]
 pub(super) struct TrackReceiver {
     track: Track,
-    sequence: Sequence,
     assembler: Assembler,
     first_live: Option<u64>,
     /// Of another stream than the grant's: a late packet of the one before, or noise.
@@ -23,23 +22,17 @@ pub(super) struct TrackReceiver {
 }
 
 impl TrackReceiver {
-    pub(super) fn new(track: Track, now: Duration) -> Self {
+    /// A packet that is missing may be repaired within the `playout` delay.
+    pub(super) fn new(track: Track, playout: Duration, now: Duration) -> Self {
         let codec = stream_codec(track.codec);
         let config =
-            Config { reorder_wait: REORDER_WAIT, kept_wait: codec.is_video().then_some(KEPT_WAIT) };
-        Self {
-            sequence: Sequence::near(track.next_index),
-            assembler: Assembler::new(codec, config, now),
-            track,
-            first_live: None,
-            foreign: 0,
-        }
+            Config { reorder_wait: playout, kept_wait: codec.is_video().then_some(KEPT_WAIT) };
+        Self { assembler: Assembler::new(codec, config, now), track, first_live: None, foreign: 0 }
     }
 
-    /// Takes in what came on the group.
-    pub(super) fn live(&mut self, now: Duration, datagram: &Bytes) {
-        let Some(packet) = self.own_packet(datagram) else { return };
-        if let Some(index) = self.sequence.index(packet.header.sequence) {
+    /// Takes in what the box sent to the group, if it is of this track.
+    pub(super) fn live(&mut self, now: Duration, index: u64, packet: Packet) {
+        if let Some(packet) = self.own(packet) {
             self.first_live.get_or_insert(index);
             self.assembler.push(now, index, packet, Origin::Live);
         }
@@ -48,21 +41,22 @@ impl TrackReceiver {
     /// Takes in one of the kept packets.
     pub(super) fn kept(&mut self, now: Duration, index: u64, packet: &[u8]) {
         let datagram = Bytes::copy_from_slice(packet);
-        let Some(packet) = self.own_packet(&datagram) else { return };
+        let packet = Packet::parse(&datagram).ok();
+        let Some(packet) = packet.and_then(|packet| self.own(packet)) else { return };
         if nearest(index, packet.header.sequence) == index {
             self.assembler.push(now, index, packet, Origin::Kept);
         }
     }
 
-    fn own_packet(&mut self, datagram: &Bytes) -> Option<Packet> {
-        let packet = Packet::parse(datagram).ok().filter(|packet| {
-            packet.header.ssrc == self.track.ssrc
-                && packet.header.payload_type == self.track.payload_type
-        });
-        if packet.is_none() {
-            self.foreign += 1;
-        }
-        packet
+    fn own(&mut self, packet: Packet) -> Option<Packet> {
+        let Track { ssrc, payload_type, .. } = self.track;
+        let is_own = packet.header.ssrc == ssrc && packet.header.payload_type == payload_type;
+        self.foreign += u64::from(!is_own);
+        is_own.then_some(packet)
+    }
+
+    pub(super) fn ssrc(&self) -> u32 {
+        self.track.ssrc
     }
 
     pub(super) fn kept_ended(&mut self) {
@@ -87,7 +81,7 @@ impl TrackReceiver {
         self.assembler.next_timeout()
     }
 
-    /// The first index heard on the group.
+    /// The first index that came from the group.
     pub(super) fn first_live(&self) -> Option<u64> {
         self.first_live
     }

@@ -1,17 +1,17 @@
-//! A lesson from the wire to the screen: real RTP by multicast on the loopback interface, the real
-//! service, the real player.
+//! A lesson from the wire to the screen: real packets by multicast on the loopback interface, the
+//! real service, the real player.
 
-use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use alfarid_protocol::{
     control::{FromBox, FromMachine, Report},
     grant::{Codec, Grant, Track},
     kept,
 };
-use socket2::SockRef;
 use tokio::time::{Duration, interval};
 
 use crate::{
+    air::{self, Air},
     enrolled::Enrolled,
     media::{self, PLACES, read_trace},
     player::stage,
@@ -23,33 +23,16 @@ const BOX: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const SSRC: u32 = 0xa1fa;
 /// Near the wrap of the sequence number, which must go unnoticed.
 const FIRST_INDEX: u64 = 0x7_ffd0;
+const STREAM: (u32, u64) = (SSRC, FIRST_INDEX);
 
-/// The box's sender.
-struct Wire {
-    socket: UdpSocket,
-    group: SocketAddrV4,
-}
-
-impl Wire {
-    /// A group of this test's own, sent to from `source`.
-    fn from(source: Ipv4Addr, group: SocketAddrV4) -> Self {
-        let socket = UdpSocket::bind(SocketAddrV4::new(source, 0)).unwrap();
-        SockRef::from(&socket).set_multicast_if_v4(&source).unwrap();
-        Self { socket, group }
-    }
-
-    fn send(&self, packets: impl IntoIterator<Item = impl AsRef<[u8]>>) {
-        for packet in packets {
-            self.socket.send_to(packet.as_ref(), self.group).unwrap();
-        }
-    }
-}
+/// The stream of tests that have a second one.
+const SECOND: (u32, u64) = (SSRC + 1, 0x1_0000 + 100);
 
 /// A machine in a lesson: granted, and its player attached.
 struct Lesson {
     machine: Enrolled,
     connection: Connection,
-    wire: Wire,
+    air: Air,
     /// The packets of each picture.
     frames: Vec<Vec<Vec<u8>>>,
     grant: Grant,
@@ -79,6 +62,7 @@ impl Lesson {
             clock_rate: 90_000,
             next_index: FIRST_INDEX,
         };
+        let air = Air::new(BOX, group, &[STREAM, SECOND]);
         let grant = Grant {
             serial: 3,
             lesson: stage().lesson,
@@ -87,12 +71,12 @@ impl Lesson {
             source: BOX,
             video: Some(track),
             audio: None,
+            protection: air.protection(3),
         };
         connection.send(&FromBox::Stage(stage())).await;
         let first = u16::try_from(FIRST_INDEX & 0xffff).unwrap();
         let frames = media::rtp(codec, pictures, SSRC, first);
-        let wire = Wire::from(BOX, group);
-        Self { machine, connection, wire, frames, grant, _agent: agent, _player: player }
+        Self { machine, connection, air, frames, grant, _agent: agent, _player: player }
     }
 
     /// Grants the lesson as if the first `sent` pictures had been sent before.
@@ -108,6 +92,16 @@ impl Lesson {
         self.connection
             .receive_if("the wish for kept pictures", |message| match message {
                 FromMachine::WantKept { serial: 3, video_from, .. } => Some(video_from),
+                _ => None,
+            })
+            .await
+    }
+
+    async fn has_epoch(&mut self) -> u32 {
+        let granted = self.grant.lesson;
+        self.connection
+            .receive_if("word that a key is there", |message| match message {
+                FromMachine::HasEpoch { lesson, number } if lesson == granted => Some(number),
                 _ => None,
             })
             .await
@@ -140,7 +134,7 @@ impl Lesson {
 }
 
 fn group(n: u8) -> SocketAddrV4 {
-    SocketAddrV4::new(Ipv4Addr::new(239, 255, 77, n), 25_000 + u16::from(n) * 4)
+    SocketAddrV4::new(Ipv4Addr::new(239, 255, 77, n), 25_000 + u16::from(n) * 5)
 }
 
 fn pictures(range: std::ops::Range<usize>) -> Vec<usize> {
@@ -159,13 +153,9 @@ async fn who_joins_on_a_still_screen_sees_it_and_then_what_moves() {
         lesson.report_when("the still picture", |report| report.frames_shown == 1).await;
 
         // Somebody else sends to the group what looks like the lesson.
-        let stranger = Wire::from(Ipv4Addr::new(127, 0, 0, 2), group(n));
-        stranger.send(lesson.frames[8..12].iter().flatten().map(|packet| {
-            let mut forged = packet.clone();
-            forged[20..].fill(0);
-            forged
-        }));
-        lesson.wire.send(lesson.frames[8..].iter().flatten());
+        let forged = air::forged(lesson.frames[8..12].iter().flatten(), STREAM);
+        air::send_as(Ipv4Addr::new(127, 0, 0, 2), group(n), forged).await;
+        lesson.air.send(lesson.frames[8..].iter().flatten());
         let report = lesson.report_when("all pictures", |report| report.frames_shown == 23).await;
         assert_eq!(lesson.on_show(), pictures(7..30), "{codec:?}");
         assert_eq!((report.frames_whole, report.frames_dropped, report.packets_lost), (30, 0, 0));
@@ -186,13 +176,13 @@ async fn who_joins_a_moving_screen_catches_up_unseen() {
             from = lesson.want_kept() => break from.expect("live packets were there"),
             _ = pace.tick() => {
                 assert!(sent < 50, "the machine never asked");
-                lesson.wire.send(&lesson.frames[sent]);
+                lesson.air.send(&lesson.frames[sent]);
                 sent += 1;
             }
         }
     };
     lesson.send_kept(sent, Some(from)).await;
-    lesson.wire.send(lesson.frames[sent..].iter().flatten());
+    lesson.air.send(lesson.frames[sent..].iter().flatten());
     let last = *pictures(59..60).first().unwrap();
     let report = lesson
         .report_when("the last picture", |report| {
@@ -206,7 +196,66 @@ async fn who_joins_a_moving_screen_catches_up_unseen() {
     assert_eq!(on_show, pictures(60 - on_show.len()..60), "no gap and nothing twice");
 }
 
-/// A lost packet costs the pictures up to the next keyframe and no more; the box is told.
+/// On a network that loses packets every picture still comes, each once and in its place.
+#[tokio::test]
+async fn what_the_network_loses_is_repaired() {
+    for (n, codec) in [(8, Codec::H264), (9, Codec::Vp8)] {
+        let mut lesson = Lesson::begin(codec, group(n), 60).await;
+        lesson.grant(0).await;
+        assert_eq!(lesson.want_kept().await, None);
+        lesson.send_kept(0, None).await;
+        lesson.air.lose_every(7);
+        let mut pace = interval(Duration::from_millis(30));
+        for frame in &lesson.frames {
+            pace.tick().await;
+            lesson.air.send(frame);
+        }
+        let all = |report: &Report| report.frames_shown == 60;
+        let report = lesson.report_when("every picture", all).await;
+        assert_eq!((report.frames_whole, report.packets_lost), (60, 0), "{codec:?}");
+        assert_eq!(lesson.on_show(), pictures(0..60), "{codec:?}");
+    }
+}
+
+/// Another machine of the lesson has the group's key, and can send from the box's address. What it
+/// makes opens like the box's own; but the box did not sign it.
+#[tokio::test]
+async fn what_another_machine_forged_with_the_groups_key_is_not_shown() {
+    let mut lesson = Lesson::begin(Codec::H264, group(10), 30).await;
+    lesson.grant(0).await;
+    assert_eq!(lesson.want_kept().await, None);
+    lesson.send_kept(0, None).await;
+    lesson.air.send(lesson.frames[..10].iter().flatten());
+    lesson.report_when("the first pictures", |report| report.frames_shown == 10).await;
+    let forged = air::forged(lesson.frames[10..20].iter().flatten(), STREAM);
+    air::send_as(BOX, group(10), forged).await;
+    lesson.air.send(lesson.frames[10..].iter().flatten());
+    let report = lesson.report_when("the true ones", |report| report.frames_shown == 30).await;
+    assert_eq!((report.frames_whole, report.frames_dropped, report.packets_lost), (30, 0, 0));
+    assert_eq!(lesson.on_show(), pictures(0..30));
+}
+
+/// The box goes on to another key: the machine says that it has it, and nothing is seen of it.
+#[tokio::test]
+async fn a_lesson_goes_on_under_its_next_key() {
+    let mut lesson = Lesson::begin(Codec::H264, group(11), 20).await;
+    lesson.grant(0).await;
+    assert_eq!(lesson.has_epoch().await, 0);
+    lesson.want_kept().await;
+    lesson.send_kept(0, None).await;
+    lesson.air.send(lesson.frames[..8].iter().flatten());
+    let next = FromBox::Epoch { lesson: lesson.grant.lesson, epoch: air::epoch_key(1) };
+    lesson.connection.send(&next).await;
+    assert_eq!(lesson.has_epoch().await, 1);
+    lesson.air.switch(1);
+    lesson.air.send(lesson.frames[8..].iter().flatten());
+    let report = lesson.report_when("all pictures", |report| report.frames_shown == 20).await;
+    assert_eq!(report.packets_lost, 0);
+    assert_eq!(lesson.on_show(), pictures(0..20));
+}
+
+/// A packet that nothing brings back costs the pictures up to the next keyframe and no more; the
+/// box is told.
 #[tokio::test]
 async fn a_lost_packet_costs_the_pictures_up_to_the_next_keyframe() {
     let mut lesson = Lesson::begin(Codec::H264, group(4), 40).await;
@@ -214,13 +263,13 @@ async fn a_lost_packet_costs_the_pictures_up_to_the_next_keyframe() {
     assert_eq!(lesson.want_kept().await, None);
     lesson.send_kept(0, None).await;
     let lost: usize = 13;
-    lesson.wire.send(lesson.frames[..lost].iter().flatten());
-    lesson.wire.send(lesson.frames[lost].iter().skip(1));
-    lesson.wire.send(lesson.frames[lost + 1..18].iter().flatten());
+    lesson.air.send(lesson.frames[..lost].iter().flatten());
+    lesson.air.send(lesson.frames[lost].iter().skip(1));
+    lesson.air.send(lesson.frames[lost + 1..18].iter().flatten());
     let wish = |report: &Report| report.wants_keyframe && report.frames_shown == 13;
     let report = lesson.report_when("the wish for a keyframe", wish).await;
     assert_eq!(report.packets_lost, 1);
-    lesson.wire.send(lesson.frames[18..].iter().flatten());
+    lesson.air.send(lesson.frames[18..].iter().flatten());
     let report = lesson.report_when("the rest", |report| report.frames_shown == 33).await;
     assert!(!report.wants_keyframe);
     assert_eq!(lesson.on_show(), [pictures(0..13), pictures(20..40)].concat());
@@ -233,10 +282,10 @@ async fn a_lost_picture_is_told_at_once() {
     lesson.grant(0).await;
     lesson.want_kept().await;
     lesson.send_kept(0, None).await;
-    lesson.wire.send(lesson.frames[..3].iter().flatten());
+    lesson.air.send(lesson.frames[..3].iter().flatten());
     lesson.report_when("a regular report", |report| report.frames_shown == 3).await;
-    lesson.wire.send(lesson.frames[3].iter().skip(1));
-    lesson.wire.send(lesson.frames[4..6].iter().flatten());
+    lesson.air.send(lesson.frames[3].iter().skip(1));
+    lesson.air.send(lesson.frames[4..6].iter().flatten());
     // Regular ones are a second apart, and one has just come.
     let told = lesson.report_when("the wish", |report| report.wants_keyframe);
     assert!(tokio::time::timeout(Duration::from_millis(700), told).await.is_ok());
@@ -250,11 +299,12 @@ async fn a_lesson_that_is_granted_again_goes_on_without_a_gap() {
     lesson.grant(0).await;
     lesson.want_kept().await;
     lesson.send_kept(0, None).await;
-    lesson.wire.send(lesson.frames[..7].iter().flatten());
+    lesson.air.send(lesson.frames[..7].iter().flatten());
     lesson.report_when("the first pictures", |report| report.frames_shown == 7).await;
-    lesson.grant = Grant { serial: 9, ..lesson.grant.clone() };
+    let protection = lesson.air.protection(9);
+    lesson.grant = Grant { serial: 9, protection, ..lesson.grant.clone() };
     lesson.grant(7).await;
-    lesson.wire.send(lesson.frames[7..].iter().flatten());
+    lesson.air.send(lesson.frames[7..].iter().flatten());
     let all = |report: &Report| report.serial == 9 && report.frames_shown == 20;
     lesson.report_when("the rest", all).await;
     assert_eq!(lesson.on_show(), pictures(0..20));
@@ -267,18 +317,19 @@ async fn a_new_grant_replaces_the_old_and_a_withdrawn_lesson_is_left() {
     lesson.grant(0).await;
     lesson.want_kept().await;
     lesson.send_kept(0, None).await;
-    lesson.wire.send(lesson.frames.iter().flatten());
+    lesson.air.send(lesson.frames.iter().flatten());
     lesson.report_when("the first stream", |report| report.frames_shown == 10).await;
 
-    let vp8 = media::rtp(Codec::Vp8, 10, SSRC + 1, 100);
+    let vp8 = media::rtp(Codec::Vp8, 10, SECOND.0, 100);
     let track = Track {
         codec: Codec::Vp8,
-        ssrc: SSRC + 1,
+        ssrc: SECOND.0,
         payload_type: 96,
         clock_rate: 90_000,
-        next_index: 0x1_0000 + 100,
+        next_index: SECOND.1,
     };
-    lesson.grant = Grant { serial: 4, video: Some(track), ..lesson.grant.clone() };
+    let protection = lesson.air.protection(4);
+    lesson.grant = Grant { serial: 4, video: Some(track), protection, ..lesson.grant.clone() };
     let grant = FromBox::Grant(lesson.grant.clone());
     lesson.connection.send(&grant).await;
     lesson
@@ -290,7 +341,7 @@ async fn a_new_grant_replaces_the_old_and_a_withdrawn_lesson_is_left() {
     for message in kept::encode(4, []) {
         lesson.connection.send_kept(message).await;
     }
-    lesson.wire.send(vp8.iter().flatten());
+    lesson.air.send(vp8.iter().flatten());
     lesson
         .report_when("the second", |report| report.serial == 4 && report.frames_shown == 10)
         .await;

@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    air,
     enrolled::{Enrolled, player_socket},
     player::{Feed, stage},
     process::Process,
@@ -124,6 +125,7 @@ async fn granted(connection: &mut Connection, serial: u32) {
         source: Ipv4Addr::LOCALHOST,
         video: Some(track),
         audio: None,
+        protection: air::silence(serial),
     };
     connection.send(&FromBox::Stage(stage())).await;
     connection.send(&FromBox::Grant(grant)).await;
