@@ -117,8 +117,8 @@ fn video(packet: &Packet<'_>) -> Option<u32> {
     if packet.direction != Direction::Sent || !is_group || !is_video {
         return None;
     }
-    let bytes = bytes::Bytes::copy_from_slice(packet.payload);
-    Some(rtp::Packet::parse(&bytes).ok()?.header.timestamp)
+    // The header is not sealed.
+    Some(rtp::Header::parse(packet.payload).ok()?.timestamp)
 }
 
 fn note(frames: &mut BTreeMap<u32, Frame>, timestamp: u32, packet: &Packet<'_>) {

@@ -175,6 +175,11 @@ impl Seat {
     pub fn trace_path(&self) -> PathBuf {
         trace_path(&self.host)
     }
+
+    /// Where its agent keeps who it is.
+    pub fn agent_state(&self) -> PathBuf {
+        agent_state(&self.host)
+    }
 }
 
 fn web_address(classroom: &Classroom) -> std::net::SocketAddr {

@@ -3,6 +3,7 @@
 
 mod browsers;
 mod fanout;
+mod peer;
 mod relay;
 mod seat;
 mod source;

@@ -10,7 +10,6 @@ use std::{
 
 use alfarid_stream::rtp;
 use anyhow::{Result, ensure};
-use bytes::Bytes;
 use classroom::{
     air::{OnAir, VIDEO_PORT},
     host::Host,
@@ -128,8 +127,9 @@ fn note(seen: &mut Seen, packet: &Packet<'_>, publisher: Ipv4Addr) {
     if !is_media {
         return;
     }
-    let Ok(rtp) = rtp::Packet::parse(&Bytes::copy_from_slice(packet.payload)) else { return };
-    let (time, ssrc) = (rtp.header.timestamp, rtp.header.ssrc);
+    let Ok(rtp::Header { timestamp: time, ssrc, .. }) = rtp::Header::parse(packet.payload) else {
+        return;
+    };
     match packet.direction {
         Direction::Received if packet.source.ip() == IpAddr::V4(publisher) => {
             seen.incoming.entry(ssrc).or_default().entry(time).or_default().push(packet.at);

@@ -1,18 +1,17 @@
 //! One machine in a lesson at 1080p30: what it takes, beside GStreamer's own player of the same
 //! stream, and how soon it is in.
 
-use std::{net::SocketAddr, process::Command, time::Duration};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use classroom::{
-    air::{OnAir, VIDEO_PORT},
-    network::INTERFACE,
+    air::OnAir,
     school::{Options, School, Seat},
     trace::Trace,
 };
 
 use super::{
-    now, school, small_lesson,
+    now, peer, school, small_lesson,
     source::{self, Rates},
 };
 use crate::{
@@ -22,7 +21,7 @@ use crate::{
 
 const HD: (u32, u32) = (1920, 1080);
 const WINDOW: Duration = Duration::from_secs(20);
-const LIMIT: Duration = Duration::from_mins(1);
+pub(super) const LIMIT: Duration = Duration::from_mins(1);
 const SETTLED: Duration = Duration::from_secs(1);
 const JOINS: usize = 50;
 /// In pictures, between two joins: as long as the longest stretch without a keyframe.
@@ -42,16 +41,19 @@ pub(super) async fn measure(report: &mut Report, rates: &mut Rates) -> Result<()
     school.classroom.close()
 }
 
-/// Neither writes pictures down: that would cost more than to decode them.
+/// Neither writes pictures down: that would cost more than to decode them. Each is on a machine of
+/// its own.
 async fn beside_gstreamer(report: &mut Report, rates: &mut Rates) -> Result<()> {
     let options = Options { without_traces: true, ..Options::default() };
-    let school = school(1, &options).await?;
+    let school = school(2, &options).await?;
     let lesson = small_lesson(&school).await?;
     let _publisher = source::on_air(&school, &lesson, HD).await?;
-    let seat = school.seats.first().context("a seat")?;
+    let [seat, other] = &school.seats[..] else { bail!("two seats") };
     let player = seat.player.as_ref().context("a player")?;
     player.wait_for_line(is_on_show, LIMIT).await?;
-    let peer = seat.host.spawn("gst-launch", gstreamer(group(&school)?))?;
+    other.player.as_ref().context("a player")?.kill().await?;
+    let grant = peer::granted(&school, other).await?;
+    let peer = other.host.spawn("gst-launch", peer::player(&grant)?)?;
     let before = (usage::cpu(player)? + usage::cpu(&seat.agent)?, usage::cpu(&peer)?);
     let on_air = OnAir::watch(school.classroom.the_box())?;
     on_air.wait_for(WINDOW, LIMIT).await?;
@@ -72,30 +74,6 @@ async fn beside_gstreamer(report: &mut Report, rates: &mut Rates) -> Result<()> 
 /// Whether a player that counts says that it shows more than a first picture.
 fn is_on_show(line: &str) -> bool {
     line.strip_prefix("shown ").and_then(|count| count.parse().ok()).is_some_and(|n: u64| n >= 30)
-}
-
-/// The lesson's group, as it is on the wire.
-fn group(school: &School) -> Result<SocketAddr> {
-    let traffic = school.classroom.the_box().count_traffic()?;
-    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-    let _watch = school.classroom.the_box().watch_packets(move |packet| {
-        if packet.destination.port() == VIDEO_PORT {
-            let _ = sender.try_send(packet.destination);
-        }
-    })?;
-    let found = receiver.recv_timeout(LIMIT);
-    drop(traffic);
-    found.context("a multicast stream")
-}
-
-fn gstreamer(group: SocketAddr) -> Command {
-    let mut command = Command::new("gst-launch-1.0");
-    command.args(["-q", "udpsrc"]).arg(format!("address={}", group.ip()));
-    command.arg(format!("port={}", group.port())).arg(format!("multicast-iface={INTERFACE}"));
-    command.arg("caps=application/x-rtp,media=video,clock-rate=90000,encoding-name=H264");
-    command.args(["!", "rtpjitterbuffer", "!", "rtph264depay", "!", "h264parse"]);
-    command.args(["!", "avdec_h264", "!", "fakesink", "sync=false"]);
-    command
 }
 
 /// A machine whose service starts in mid-lesson, at a random time: anywhere between two keyframes,
