@@ -305,7 +305,8 @@ impl Reception {
     fn report(&mut self) {
         let attached = *self.attached.borrow();
         self.reported_player = attached.user.is_some();
-        let Some(lesson) = &self.lesson else { return };
+        let Some(lesson) = &mut self.lesson else { return };
+        lesson.tell_refused(clock::monotonic());
         let report = lesson.report(attached);
         self.reported_wish = report.wants_keyframe;
         let _ = self.outgoing.try_send(FromMachine::Report(report));

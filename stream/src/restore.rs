@@ -127,6 +127,8 @@ pub struct Stats {
     pub checked: u64,
     /// Dropped: what the box sent has another digest or ticket, or contradicts what it signed.
     pub forged: u64,
+    /// Dropped: nothing said in time whether the box had sent it.
+    pub unsure: u64,
     /// Dropped: not signed by the box.
     pub bad_signature: u64,
     /// Dropped: of the past.
@@ -511,8 +513,14 @@ impl Restore {
                 }
                 self.losses.push_back(Loss { block, missing });
             }
-            for (ssrc, index) in pieces.entries().into_iter().flat_map(Entries::packets) {
-                self.stats.forged += self.candidates.take(ssrc, index).len() as u64;
+            let candidates = &mut self.candidates;
+            let packets = pieces.entries().into_iter().flat_map(Entries::packets);
+            let left: usize = packets.map(|(ssrc, index)| candidates.take(ssrc, index).len()).sum();
+            // Without the manifest, what the box sent is there as well.
+            if pieces.is_listed() {
+                self.stats.forged += left as u64;
+            } else {
+                self.stats.unsure += left as u64;
             }
         }
         for (entries, undelivered) in self.blocks.pass() {

@@ -31,6 +31,9 @@ use thiserror::Error;
 /// To the box and back, on the worst of a school's wires: its Wi-Fi.
 const ROUND_TRIP: Duration = Duration::from_millis(10);
 
+/// How often it may be said that somebody else sent something.
+const WORD: Duration = Duration::from_mins(1);
+
 /// Why a grant cannot be used.
 #[derive(Debug, Error)]
 pub(super) enum BroadcastError {
@@ -51,6 +54,10 @@ pub(super) struct Broadcast {
     feedback_key: Secret<{ feedback::KEY }>,
     /// Said once per trouble, not per packet.
     is_failing: bool,
+    /// What was known when it was last said that somebody else sent something, and when it may be
+    /// said again.
+    told: Stats,
+    next_word: Duration,
 }
 
 impl Broadcast {
@@ -68,6 +75,8 @@ impl Broadcast {
             sealer: sealer(grant)?,
             feedback_key: feedback_key.clone(),
             is_failing: false,
+            told: Stats::default(),
+            next_word: now,
         };
         broadcast.take_epochs(grant)?;
         Ok(broadcast)
@@ -130,6 +139,30 @@ impl Broadcast {
                 None
             }
         }
+    }
+
+    /// Says what came that the box had not sent, if it is time for that. Whoever sends such a thing
+    /// may send very much of it, so nothing is said of a single one.
+    pub(super) fn tell_refused(&mut self, now: Duration) {
+        let stats = self.restore.stats();
+        let grown = |of: fn(&Stats) -> u64| of(&stats) - of(&self.told);
+        let forged = grown(|stats| stats.forged + stats.failed_decodes);
+        let bad_signature = grown(|stats| stats.bad_signature);
+        if now < self.next_word || forged + bad_signature == 0 {
+            return;
+        }
+        tracing::warn!(
+            lesson.forged = forged,
+            lesson.bad_signature = bad_signature,
+            lesson.replayed = grown(|stats| stats.replayed),
+            lesson.over_limits = grown(|stats| stats.over_limits),
+            lesson.malformed = grown(|stats| stats.malformed),
+            lesson.foreign = grown(|stats| stats.foreign),
+            "somebody else than the box sends to the lesson: {forged} packets are not as the box \
+             signed them, {bad_signature} signatures are not the box's",
+        );
+        self.told = stats;
+        self.next_word = now + WORD;
     }
 
     /// When to look for feedback again even if nothing arrives.

@@ -162,6 +162,11 @@ impl Lesson {
         }
     }
 
+    /// Says what came that the box had not sent, now and then.
+    pub(super) fn tell_refused(&mut self, now: Duration) {
+        self.broadcast.tell_refused(now);
+    }
+
     /// Takes in one message of the kept pictures.
     pub(super) fn take_kept(&mut self, now: Duration, kept: &Kept<'_>) {
         let Some(video) = self.video.as_mut().filter(|_| kept.serial == self.grant.serial) else {

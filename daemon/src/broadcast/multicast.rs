@@ -180,16 +180,15 @@ impl Interface {
         }
     }
 
-    /// Reads until nothing is left, or [`AT_ONE_GO`] times. What is too long to be feedback is
-    /// none, and an error (a machine's port is closed) is of no datagram that is still there.
+    /// Reads until nothing is left, or [`AT_ONE_GO`] times. What is too long to be feedback is cut
+    /// to what is still too long, and an error (a machine's port is closed) is of no datagram that
+    /// is still there.
     fn read(&self, context: &mut Context<'_>, heard: &mut Vec<Heard>) -> Poll<()> {
         for _ in 0..AT_ONE_GO {
             let mut buffer = [0; feedback::MAX_DATAGRAM + 1];
             let mut buffer = ReadBuf::new(&mut buffer);
             match self.socket.poll_recv_from(context, &mut buffer) {
-                Poll::Ready(Ok(SocketAddr::V4(peer)))
-                    if buffer.filled().len() <= feedback::MAX_DATAGRAM =>
-                {
+                Poll::Ready(Ok(SocketAddr::V4(peer))) => {
                     let datagram = Bytes::copy_from_slice(buffer.filled());
                     heard.push(Heard { from: Way { local: self.local, peer }, datagram });
                 }

@@ -8,7 +8,9 @@
 //!
 //! Only machines that were admitted are heard, each by its own key. Where a machine is answered is
 //! where its newest feedback came from: whoever has its key may have the answers sent elsewhere,
-//! and what one machine causes is bounded in [`Repair`].
+//! and what one machine causes is bounded in [`Repair`]. What is not heard is counted by kind.
+
+mod unheard;
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -28,6 +30,7 @@ use alfarid_stream::{
 use bytes::Bytes;
 use thiserror::Error;
 
+pub(super) use self::unheard::Unheard;
 use super::multicast::Way;
 
 /// Most machines that are heard: as many as are repaired, far more than a room holds. Full: a
@@ -79,6 +82,7 @@ pub(super) struct Protected {
     repair: Repair,
     /// At most [`MAX_SPEAKERS`].
     speakers: HashMap<ReceiverId, Speaker>,
+    unheard: Unheard,
 }
 
 impl Protected {
@@ -94,6 +98,7 @@ impl Protected {
             protect: Protect::new(now, key.clone(), tickets),
             repair: Repair::new(key),
             speakers: HashMap::new(),
+            unheard: Unheard::default(),
         })
     }
 
@@ -142,13 +147,26 @@ impl Protected {
         self.sealer.seal_report(report).map_err(ProtectError::Seal)
     }
 
-    /// Hears what a machine says, if that is what this is.
+    /// Hears what a machine says, if that is what this is. What is not heard is counted.
     pub(super) fn hear(
         &mut self,
         now: Duration,
         from: Way,
         datagram: &[u8],
     ) -> Result<(), ProtectError> {
+        let heard = self.take_in(now, from, datagram);
+        if let Err(error) = &heard {
+            self.unheard.count(error);
+        }
+        heard
+    }
+
+    /// What was not heard since this was asked last.
+    pub(super) fn take_unheard(&mut self) -> Unheard {
+        std::mem::take(&mut self.unheard)
+    }
+
+    fn take_in(&mut self, now: Duration, from: Way, datagram: &[u8]) -> Result<(), ProtectError> {
         let receiver = ReceiverId(feedback::receiver(datagram)?);
         let speaker =
             self.speakers.get_mut(&receiver).ok_or(ProtectError::NotAdmitted(receiver))?;

@@ -319,6 +319,9 @@ impl Task {
             self.next_second = now + SECOND;
             self.report(now);
             self.count(now);
+            if let Some(programme) = &mut self.job.programme {
+                programme.transmitter.tell_unheard(now);
+            }
         }
     }
 

@@ -14,10 +14,13 @@ use alfarid_stream::{
 use crate::{
     broadcast::{
         multicast::{Group, Heard, Ports, Sender},
-        protected::{Destination, ProtectError, Protected},
+        protected::{Destination, ProtectError, Protected, Unheard},
     },
     logging::chain,
 };
+
+/// How often it may be said that something was not heard.
+const WORD: Duration = Duration::from_mins(1);
 
 pub(super) struct Transmitter {
     protected: Protected,
@@ -27,11 +30,19 @@ pub(super) struct Transmitter {
     heard: Vec<Heard>,
     /// Said once per trouble, not per packet.
     is_failing: bool,
+    /// When it may be said again that something was not heard.
+    next_word: Duration,
 }
 
 impl Transmitter {
     pub(super) fn new(group: Group, protected: Protected) -> Self {
-        Self { protected, sender: Sender::new(group), heard: Vec::new(), is_failing: false }
+        Self {
+            protected,
+            sender: Sender::new(group),
+            heard: Vec::new(),
+            is_failing: false,
+            next_word: Duration::ZERO,
+        }
     }
 
     pub(super) fn set_interfaces(&mut self, wanted: &[Ipv4Addr]) -> Ports {
@@ -78,9 +89,37 @@ impl Transmitter {
 
     pub(super) fn hear(&mut self, now: Duration) {
         for Heard { from, datagram } in self.heard.drain(..) {
-            if let Err(error) = self.protected.hear(now, from, &datagram) {
-                tracing::trace!(error = %chain(&error), "something else than feedback came");
-            }
+            // What is not heard is counted.
+            let _ = self.protected.hear(now, from, &datagram);
+        }
+    }
+
+    /// Says what was not heard, if it is time for that.
+    pub(super) fn tell_unheard(&mut self, now: Duration) {
+        if now < self.next_word {
+            return;
+        }
+        let unheard = self.protected.take_unheard();
+        if unheard == Unheard::default() {
+            return;
+        }
+        self.next_word = now + WORD;
+        let Unheard { forged, replayed, strangers, malformed } = unheard;
+        if forged > 0 {
+            tracing::warn!(
+                feedback.forged = forged,
+                feedback.replayed = replayed,
+                feedback.strangers = strangers,
+                feedback.malformed = malformed,
+                "somebody spoke {forged} times in the name of a machine without its key",
+            );
+        } else {
+            tracing::debug!(
+                feedback.replayed = replayed,
+                feedback.strangers = strangers,
+                feedback.malformed = malformed,
+                "not heard: {replayed} replayed, {strangers} of strangers, {malformed} malformed",
+            );
         }
     }
 
