@@ -1,3 +1,5 @@
+//! Blocks written and read, signed, forged and cut short.
+
 use aws_lc_rs::signature::Ed25519KeyPair;
 use bytes::Bytes;
 use proptest::prelude::*;

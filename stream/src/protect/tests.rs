@@ -1,3 +1,5 @@
+//! What goes on air, when, and how much of it unasked.
+
 use aws_lc_rs::signature::Ed25519KeyPair;
 
 use super::*;

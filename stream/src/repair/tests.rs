@@ -1,3 +1,5 @@
+//! What machines ask for and get, and what one of them may cause.
+
 use aws_lc_rs::signature::Ed25519KeyPair;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The broadcast held to its figures, on networks that lose and beside a machine that lies.
+
 use std::{sync::OnceLock, time::Duration};
 
 use aws_lc_rs::signature::Ed25519KeyPair;
