@@ -15,9 +15,10 @@
 //!
 //!   Manifest   1 │ block u32 │ ticket 8 │ next tickets' commitments 2 × 8 │ entries │ digests │ sig 64
 //!   Parity     2 │ block u32 │ entries │ number u8 │ shard                                  │ sig 64
-//!   Heartbeat  3 │ block u32 │ commitment 8 │ box_ms u64 │ n u8 │ n × ( ssrc u32, next u48 ) │ sig 64
+//!   Heartbeat  3 │ block u32 │ commitment 8 │ box_ms u64 │ playout_ms u16 │ streams           │ sig 64
 //!
 //!   entries:   n u8 │ n × ( ssrc u32, first u48, count u8 )
+//!   streams:   n u8 │ n × ( ssrc u32, next u48, timestamp u32 )
 //! ```
 //!
 //! All integers are big-endian, an index has 48 bits, a digest is the first 16 bytes of a SHA-256
@@ -45,7 +46,7 @@ pub(crate) use self::ticket::commitment;
 pub use self::{
     code::{Decoder, Encoder, parity_of},
     entries::{Entries, Entry},
-    heartbeat::{Heartbeat, Next},
+    heartbeat::{Heartbeat, Next, Stream},
     manifest::Manifest,
     parity::Parity,
     signature::{Claim, SigningKey, VerifyingKey},

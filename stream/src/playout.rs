@@ -23,7 +23,8 @@
 //! does, over one network, from the first packet on. So **the box takes the envelope, once**, and
 //! says it: at this box time, that timestamp is due ([`Pair`]). What is left to a machine is one
 //! clock, and what the machines differ by is what their copies of box time differ by
-//! ([`BoxClock::uncertainty`]). The price is a pair every 100 ms, four bytes in each heartbeat.
+//! ([`BoxClock::uncertainty`]). The price is a pair every 100 ms: four bytes for each stream in each
+//! [`Heartbeat`](crate::block::Heartbeat), which has a moment of box time anyway. D takes two more.
 //!
 //! The pair travels with the *heartbeat*, which the box signs, and not in the RTCP sender report,
 //! which is sealed with a key that every student's machine has: who forges reports could move
@@ -180,7 +181,7 @@ impl Playout {
 
 impl Pair {
     /// The same line at another moment.
-    fn at(self, codec: Codec, box_time: Duration) -> Self {
+    pub(crate) fn at(self, codec: Codec, box_time: Duration) -> Self {
         let timestamp = if box_time >= self.box_time {
             self.timestamp.wrapping_add(codec.ticks(box_time.saturating_sub(self.box_time)))
         } else {

@@ -19,7 +19,8 @@
 //!   (see [`FirstParity`]). What is missing still is asked for, see [`repair`](crate::repair).
 //! - **The manifest is repeated** last, while anybody loses anything: where it comes last, a machine
 //!   knows that nothing follows. On a good wire once is enough, and saves 2 % of all bytes.
-//! - **A heartbeat** every [`HEARTBEAT`] says where the streams are.
+//! - **A heartbeat** every [`HEARTBEAT`] says where the streams are, and when what is in them shows
+//!   (see [`playout`](crate::playout)).
 //!
 //! What machines tell counts only if they are on multicast: the caller hands in no others'. A closed
 //! block goes to [`Repair`](crate::repair::Repair) by [`Protect::take_closed`].
@@ -30,6 +31,7 @@
 mod closed;
 mod first_parity;
 mod slicing;
+mod streams;
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -37,10 +39,12 @@ use bytes::Bytes;
 use thiserror::Error;
 
 pub(crate) use self::closed::on_air;
+use self::streams::Streams;
 pub use self::{closed::Closed, first_parity::FirstParity, slicing::Slicing};
 use crate::{
-    block::{Encoder, Entries, Heartbeat, MAX_DATAGRAM, MAX_ENTRIES, Next, SigningKey, Tickets},
+    block::{Encoder, Entries, Heartbeat, MAX_DATAGRAM, SigningKey, Tickets},
     feedback::Feedback,
+    playout::{MAX_DELAY, Medium},
     rtp,
     transmit::{Lane, ReceiverId, To, Transmit},
 };
@@ -112,9 +116,8 @@ pub struct Protect {
     key: SigningKey,
     tickets: Tickets,
     encoder: Encoder,
-    /// What was on air last comes last. At most [`MAX_ENTRIES`]; full: the first one is not in
-    /// heartbeats any more.
-    streams: Vec<Next>,
+    streams: Streams,
+    playout: Duration,
     /// The block that is open, or will be.
     number: u32,
     open: Option<Open>,
@@ -135,7 +138,8 @@ impl Protect {
             key,
             tickets,
             encoder: Encoder::new(),
-            streams: Vec::with_capacity(MAX_ENTRIES),
+            streams: Streams::new(),
+            playout: MAX_DELAY,
             number: 0,
             open: None,
             next_heartbeat: now,
@@ -167,7 +171,8 @@ impl Protect {
         if datagram.len() > MAX_DATAGRAM {
             return Err(Error::Length(datagram.len()));
         }
-        self.go_on(ssrc, index)?;
+        let medium = if lane == Lane::Sound { Medium::Sound } else { Medium::Picture };
+        self.streams.go_on(now, medium, (ssrc, index, header.timestamp))?;
         self.close_if_due(now);
         self.add(now, Source { ssrc, index, lane, datagram: datagram.clone() });
         self.send(lane, datagram);
@@ -178,6 +183,22 @@ impl Protect {
             self.close(now);
         }
         Ok(())
+    }
+
+    /// Says D from now on; before, it is the largest.
+    pub fn set_playout(&mut self, playout: Duration) {
+        self.playout = playout;
+    }
+
+    /// The publisher's sender report: at its time `ntp` the stream of this medium is at
+    /// `timestamp`, as the relay numbers it.
+    pub fn reported(&mut self, medium: Medium, ntp: u64, timestamp: u32) {
+        self.streams.reported(medium, ntp, timestamp);
+    }
+
+    /// Another source goes on with the same streams: its packets take another way.
+    pub fn taken_over(&mut self) {
+        self.streams.taken_over();
     }
 
     /// Hears what a machine on multicast says.
@@ -238,21 +259,6 @@ impl Protect {
         self.stats
     }
 
-    /// The stream is at this index now.
-    fn go_on(&mut self, ssrc: u32, index: u64) -> Result<(), Error> {
-        let known = self.streams.iter().position(|stream| stream.ssrc == ssrc);
-        match known.map(|at| self.streams[at].index) {
-            Some(next) if index < next => return Err(Error::Index { ssrc, index, next }),
-            None if self.streams.len() == MAX_ENTRIES => {
-                self.streams.remove(0);
-            }
-            Some(_) | None => {}
-        }
-        self.streams.retain(|stream| stream.ssrc != ssrc);
-        self.streams.push(Next { ssrc, index: index + 1 });
-        Ok(())
-    }
-
     fn add(&mut self, now: Duration, source: Source) {
         let (ssrc, index) = (source.ssrc, source.index);
         if self.open.as_mut().is_some_and(|open| !open.entries.push(ssrc, index)) {
@@ -305,11 +311,14 @@ impl Protect {
     }
 
     fn heartbeat(&mut self, now: Duration) {
+        let box_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let heartbeat = Heartbeat {
             block: self.number,
             commitment: self.tickets.commitment(self.number),
-            box_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
-            next: self.streams.clone(),
+            box_ms,
+            playout_ms: u16::try_from(self.playout.as_millis()).unwrap_or(u16::MAX),
+            // At the moment that is said, not a fraction of a millisecond later.
+            streams: self.streams.said(Duration::from_millis(box_ms)),
         };
         let datagram = heartbeat.sign(&self.key);
         self.stats.heartbeats += 1;

@@ -96,7 +96,7 @@ pub struct Config {
     pub key: VerifyingKey,
     /// The streams and where they are. Those that begin later come by signed heartbeats.
     pub streams: Vec<Next>,
-    /// From a packet's arrival to the showing of what is in it.
+    /// From a packet's arrival to the showing of what is in it, until a heartbeat says it.
     pub playout: Duration,
     /// To the box and back.
     pub round_trip: Duration,
@@ -192,7 +192,7 @@ impl Restore {
         }
     }
 
-    /// Follows the lesson's playout delay.
+    /// Takes the playout delay of a new grant. The next heartbeat says the newest.
     pub fn set_playout(&mut self, playout: Duration) {
         self.playout = playout;
     }
@@ -264,9 +264,9 @@ impl Restore {
         self.last_sign
     }
 
-    /// The box's time, as the newest heartbeat says it.
-    pub fn box_ms(&self) -> Option<u64> {
-        self.heartbeat.as_ref().map(|heartbeat| heartbeat.box_ms)
+    /// The newest heartbeat: the box's time, that of each stream, and D.
+    pub fn heartbeat(&self) -> Option<&Heartbeat> {
+        self.heartbeat.as_ref()
     }
 
     pub fn stats(&self) -> Stats {
@@ -390,9 +390,10 @@ impl Restore {
             return;
         }
         let Ok(heartbeat) = claim.verify(&self.key) else { return self.stats.bad_signature += 1 };
-        for next in &heartbeat.next {
-            self.learn(next.ssrc, next.index);
+        for stream in &heartbeat.streams {
+            self.learn(stream.ssrc, stream.next);
         }
+        self.playout = heartbeat.playout();
         self.tickets.learn(heartbeat.block, heartbeat.commitment);
         self.last_sign = Some(now);
         let settled = self.blocks.closed(now, heartbeat.block, heartbeat.block);
@@ -582,8 +583,8 @@ impl Restore {
             let start = self.blocks.end_before(number, ssrc).or(self.streams.passed(ssrc));
             let end = after.and_then(|entries| entries.start_of(ssrc));
             let end = end.or_else(|| {
-                let next = heartbeat?.next.iter().find(|next| next.ssrc == ssrc)?;
-                Some(next.index)
+                let stream = heartbeat?.streams.iter().find(|stream| stream.ssrc == ssrc)?;
+                Some(stream.next)
             });
             if let (Some(start), Some(end)) = (start, end) {
                 lacking += self.candidates.lacking(ssrc, start, end, MAX_SHARDS);

@@ -6,7 +6,8 @@
 //!                   └─ short ─▶ sealed feedback
 //! ```
 //!
-//! Packets do not leave in their order: what was lost and brought back comes later.
+//! Packets do not leave in their order: what was lost and brought back comes later. How long that is
+//! waited for is D, as the box's newest heartbeat says it, and as the grant says it before the first.
 //!
 //! Invariant: one [`Sealer`] for one feedback key, whatever is granted how often: its nonces are
 //! counted from the start.
@@ -235,8 +236,13 @@ mod tests {
     /// What the machine says the next time that it reports, after a heartbeat.
     fn said(broadcast: &mut Broadcast, second: u64) -> Bytes {
         let commitment = Tickets::new(&[9; 32]).commitment(1);
-        let heartbeat =
-            Heartbeat { block: 1, commitment, box_ms: second * 1_000, next: Vec::new() };
+        let heartbeat = Heartbeat {
+            block: 1,
+            commitment,
+            box_ms: second * 1_000,
+            playout_ms: 100,
+            streams: Vec::new(),
+        };
         let now = Duration::from_secs(second);
         broadcast.push(now, heartbeat.sign(&signing()));
         broadcast.feedback(now).expect("feedback is due")

@@ -76,7 +76,8 @@ impl Keys {
         let signer = key.public().map_err(KeysError::Public)?;
         let tickets = Tickets::new(&*secret(random)?);
         let epoch = Epoch { number: 0, key: *secret(random)?, salt: *secret(random)? };
-        let protected = Protected::new(now, &epoch, key, tickets)?;
+        let mut protected = Protected::new(now, &epoch, key, tickets)?;
+        protected.set_playout(Duration::from_millis(PLAYOUT_MS.into()));
         let schedule = Schedule::new(now, epoch);
         let keys =
             Self { random, signer, schedule, holders: HashSet::new(), rest_until: Duration::ZERO };

@@ -131,6 +131,16 @@ impl Protected {
         self.sealer.switch(epoch).map_err(ProtectError::Seal)
     }
 
+    /// Says from now on how long after it is due everything is shown.
+    pub(super) fn set_playout(&mut self, playout: Duration) {
+        self.protect.set_playout(playout);
+    }
+
+    /// Another publication goes on with the same streams.
+    pub(super) fn taken_over(&mut self) {
+        self.protect.taken_over();
+    }
+
     /// Takes a packet that goes on air.
     pub(super) fn send(
         &mut self,

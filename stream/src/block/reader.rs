@@ -34,6 +34,10 @@ impl Reader {
         self.take().map(u8::from_be_bytes)
     }
 
+    pub(super) fn u16(&mut self) -> Result<u16, Error> {
+        self.take().map(u16::from_be_bytes)
+    }
+
     pub(super) fn u32(&mut self) -> Result<u32, Error> {
         self.take().map(u32::from_be_bytes)
     }

@@ -5,7 +5,10 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::index::MAX_INDEX;
+use crate::{
+    index::MAX_INDEX,
+    playout::{MAX_DELAY, MIN_DELAY, Pair},
+};
 
 fn keys() -> (SigningKey, VerifyingKey) {
     let key = SigningKey::new(Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap());
@@ -37,8 +40,11 @@ fn parity() -> Parity {
 }
 
 fn heartbeat() -> Heartbeat {
-    let next = vec![Next { ssrc: 1, index: 65_533 }, Next { ssrc: 2, index: MAX_INDEX }];
-    Heartbeat { block: 9, commitment: [1; 8], box_ms: 1 << 40, next }
+    let streams = vec![
+        Stream { ssrc: 1, next: 65_533, timestamp: 0x0102_0304 },
+        Stream { ssrc: 2, next: MAX_INDEX, timestamp: u32::MAX },
+    ];
+    Heartbeat { block: 9, commitment: [1; 8], box_ms: 1 << 40, playout_ms: 250, streams }
 }
 
 #[test]
@@ -78,9 +84,9 @@ fn the_wire_is_as_written_down() {
 
     let bytes = heartbeat().sign(&key);
     assert_eq!(bytes[..13], [3, 0, 0, 0, 9, 1, 1, 1, 1, 1, 1, 1, 1]);
-    assert_eq!(bytes[13..22], [0, 0, 1, 0, 0, 0, 0, 0, 2]);
-    assert_eq!(bytes[22..32], [0, 0, 0, 1, 0, 0, 0, 0, 0xff, 0xfd]);
-    assert_eq!(bytes.len(), 42 + 64);
+    assert_eq!(bytes[13..24], [0, 0, 1, 0, 0, 0, 0, 0, 0, 250, 2]);
+    assert_eq!(bytes[24..38], [0, 0, 0, 1, 0, 0, 0, 0, 0xff, 0xfd, 1, 2, 3, 4]);
+    assert_eq!(bytes.len(), 52 + 64);
 }
 
 #[test]
@@ -99,6 +105,17 @@ fn a_single_changed_bit_is_noticed() {
             assert_eq!(believed, [false; 3], "byte {at}");
         }
     }
+}
+
+#[test]
+fn a_heartbeat_says_the_time_of_each_stream_and_a_delay_within_its_limits() {
+    let box_time = std::time::Duration::from_millis(1 << 40);
+    let pair = Pair { timestamp: 0x0102_0304, box_time };
+    assert_eq!((heartbeat().pair(1), heartbeat().pair(3)), (Some(pair), None));
+    assert_eq!(heartbeat().playout(), MAX_DELAY);
+    assert_eq!(Heartbeat { playout_ms: 100, ..heartbeat() }.playout().as_millis(), 100);
+    assert_eq!(Heartbeat { playout_ms: u16::MAX, ..heartbeat() }.playout(), MAX_DELAY);
+    assert_eq!(Heartbeat { playout_ms: 0, ..heartbeat() }.playout(), MIN_DELAY);
 }
 
 #[test]

@@ -189,10 +189,12 @@ impl Lesson {
             let networks = machines.iter().map(|_| Network::new(wire, random.next())).collect();
             (Hostile::new(attack, random.next()), networks)
         });
+        let mut protect = Protect::new(Duration::ZERO, key.clone(), Tickets::new(&[9; 32]));
+        protect.set_playout(plan.playout);
         Self {
             events: BTreeMap::new(),
             planned: 0,
-            protect: Protect::new(Duration::ZERO, key.clone(), Tickets::new(&[9; 32])),
+            protect,
             repair: Repair::new(key),
             box_planned: None,
             machines,

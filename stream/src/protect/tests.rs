@@ -4,7 +4,7 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 
 use super::*;
 use crate::{
-    block::{Kind, Manifest},
+    block::{Kind, Manifest, Stream},
     feedback::Loss,
     rtp::{Header, Packet},
 };
@@ -208,8 +208,63 @@ fn a_heartbeat_every_100_ms_says_where_the_streams_are() {
     }
     assert_eq!(heard.len(), 10);
     let last = heard[9].unverified();
-    assert_eq!((last.block, last.box_ms), (1, 900));
-    assert_eq!(last.next, [Next { ssrc: 1, index: 10 }]);
+    assert_eq!((last.block, last.box_ms, last.playout_ms), (1, 900, 250));
+    assert_eq!(last.streams, [Stream { ssrc: 1, next: 10, timestamp: 900 * 90 }]);
+}
+
+/// The newest heartbeat within 100 ms of `now`.
+fn said(protect: &mut Protect, now: Duration) -> Heartbeat {
+    let mut newest = None;
+    for at in [now, now + HEARTBEAT] {
+        while let Some(sent) = protect.poll(at) {
+            newest = Heartbeat::parse(&sent.datagram).ok().or(newest);
+        }
+    }
+    newest.unwrap().unverified().clone()
+}
+
+/// A packet of the stream that has this RTP time.
+fn timed(ssrc: u32, index: u64, timestamp: u32) -> Bytes {
+    let sequence = u16::try_from(index & 0xffff).unwrap();
+    let header = Header { marker: true, sequence, timestamp, ssrc, ..Header::default() };
+    let mut datagram = Vec::new();
+    Packet { header, payload: Bytes::from(vec![5; 100]) }.write(&mut datagram);
+    datagram.into()
+}
+
+/// The picture is late by 30 ms, each second packet by 20 more, and the sound by 10.
+#[test]
+fn a_heartbeat_says_what_is_due_in_each_stream_at_its_moment() {
+    let mut protect = protect();
+    protect.set_playout(ms(120));
+    for n in 0..50_u32 {
+        let (made, index) = (40 * u64::from(n), u64::from(n));
+        let sound = timed(2, index, 77 + n * 40 * 48);
+        protect.push(ms(made + 10), Lane::Sound, index, sound).unwrap();
+        let late = 30 + 20 * u64::from(n % 2);
+        let picture = timed(1, index, 9_000 + n * 40 * 90);
+        protect.push(ms(made + late), Lane::Video, index, picture).unwrap();
+    }
+    let heard = said(&mut protect, ms(2_100));
+    assert_eq!((heard.box_ms, heard.playout_ms), (2_200, 120));
+    let due = |ssrc| heard.pair(ssrc).unwrap().timestamp;
+    assert_eq!((due(1), due(2)), (9_000 + 2_170 * 90, 77 + 2_190 * 48));
+}
+
+/// A change of codec: another stream, whose numbers have nothing to do with those of the last.
+#[test]
+fn a_stream_that_ended_goes_on_in_time_and_the_new_one_begins_at_its_own() {
+    let mut protect = protect();
+    for n in 0..10 {
+        let packet = timed(1, u64::from(n), n * 40 * 90);
+        protect.push(ms(40 * u64::from(n)), Lane::Video, n.into(), packet).unwrap();
+    }
+    let before = said(&mut protect, ms(400)).pair(1).unwrap().timestamp;
+    assert_eq!(before, 500 * 90);
+    protect.push(ms(600), Lane::Video, 7, timed(3, 7, 4_000_000_000)).unwrap();
+    let heard = said(&mut protect, ms(600));
+    assert_eq!(heard.pair(1).unwrap().timestamp, 700 * 90);
+    assert_eq!(heard.pair(3).unwrap().timestamp, 4_000_000_000 + 100 * 90);
 }
 
 #[test]

@@ -224,6 +224,9 @@ impl Task {
                 Happened::Ended { ssrc } => self.taps.end(TrackId(ssrc)),
                 Happened::TookOver { ssrc, publication } => {
                     self.taps.taken_over(TrackId(ssrc), publication);
+                    if let Some(programme) = &mut self.job.programme {
+                        programme.transmitter.taken_over();
+                    }
                     if is_video {
                         self.bring_sound(now, publication);
                     }

@@ -65,6 +65,11 @@ impl Transmitter {
         }
     }
 
+    /// Another publication goes on with the same streams.
+    pub(super) fn taken_over(&mut self) {
+        self.protected.taken_over();
+    }
+
     /// Sends a packet, and what follows from it.
     pub(super) fn send(&mut self, now: Duration, lane: Lane, sent: &Sent) {
         match self.protected.send(now, lane, sent) {

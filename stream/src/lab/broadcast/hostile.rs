@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::{HEADERS, SOUND, VIDEO};
 use crate::{
     block::{
-        Claim, Commitment, Entries, Entry, Heartbeat, Kind, Manifest, Next, Parity, digest_of,
+        Claim, Commitment, Entries, Entry, Heartbeat, Kind, Manifest, Parity, Stream, digest_of,
     },
     lab::Random,
     rtp::Header,
@@ -187,8 +187,14 @@ impl Hostile {
         let mut heartbeat = self.heartbeat.clone()?;
         heartbeat.box_ms = u64::try_from(now.as_millis()).unwrap() + 1_000;
         heartbeat.block += 1_000;
-        heartbeat.next =
-            [VIDEO, SOUND].map(|ssrc| Next { ssrc, index: self.random.below(1 << 30) }).to_vec();
+        heartbeat.playout_ms = 0;
+        let mut below = |end| self.random.below(end);
+        heartbeat.streams = [VIDEO, SOUND]
+            .map(|ssrc| {
+                let timestamp = u32::try_from(below(1 << 32)).unwrap();
+                Stream { ssrc, next: below(1 << 30), timestamp }
+            })
+            .to_vec();
         Some(self.sign(&heartbeat.sign(&super::tests::other_key())))
     }
 
