@@ -598,3 +598,6 @@ impl Restore {
 fn low(count: u64) -> u32 {
     (count & 0xffff_ffff) as u32
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+//! What a machine lets in, asks for and keeps, at its limits.
+
+use aws_lc_rs::signature::Ed25519KeyPair;
+
+use super::*;
+use crate::{
+    block::{Commitment, Entry, SigningKey, Stream},
+    protect::Protect,
+    rtp::{Header, Packet},
+    transmit::Lane,
+};
+
+const SSRC: u32 = 1;
+const FIRST: u64 = 1_000;
+const PACKETS: u64 = 10;
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn signing(seed: u8) -> SigningKey {
+    SigningKey::new(Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap())
+}
+
+/// The box's key.
+fn key() -> SigningKey {
+    signing(7)
+}
+
+/// A key that everybody has: not the box's.
+fn other_key() -> SigningKey {
+    signing(8)
+}
+
+fn machine() -> Restore {
+    let config = Config {
+        key: VerifyingKey::new(&key().public().unwrap()).unwrap(),
+        streams: vec![Next { ssrc: SSRC, index: FIRST }],
+        playout: ms(250),
+        round_trip: ms(5),
+    };
+    Restore::new(Duration::ZERO, config)
+}
+
+/// A packet of about a thousand bytes; what is in it is named.
+fn source(ssrc: u32, index: u64, name: u64) -> Bytes {
+    let sequence = u16::try_from(index & 0xffff).unwrap();
+    let header = Header { sequence, ssrc, ..Header::default() };
+    let mut datagram = Vec::new();
+    Packet { header, payload: Bytes::from(name.to_be_bytes().repeat(125)) }.write(&mut datagram);
+    datagram.into()
+}
+
+/// A box.
+struct Air {
+    protect: Protect,
+    index: u64,
+}
+
+impl Air {
+    fn new() -> Self {
+        let tickets = crate::block::Tickets::new(&[9; 32]);
+        Self { protect: Protect::new(Duration::ZERO, key(), tickets), index: FIRST }
+    }
+
+    /// A block: its sources, and what follows them, the manifest first.
+    fn block(&mut self, now: Duration) -> (Vec<Bytes>, Vec<Bytes>) {
+        for index in self.index..self.index + PACKETS {
+            self.protect.push(now, Lane::Video, index, source(SSRC, index, 0)).unwrap();
+        }
+        self.index += PACKETS;
+        let mut sent = Vec::new();
+        for at in [now, now + ms(40)] {
+            sent.extend(std::iter::from_fn(|| self.protect.poll(at)).map(|sent| sent.datagram));
+        }
+        let (sources, others): (Vec<_>, Vec<_>) =
+            sent.into_iter().partition(|datagram| Kind::of(datagram).is_none());
+        // A first heartbeat before the manifest would say that the block does not matter.
+        let (manifests, heartbeats): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|datagram| Kind::of(datagram) == Some(Kind::Manifest));
+        (sources, [manifests, heartbeats].concat())
+    }
+}
+
+fn push_all(restore: &mut Restore, now: Duration, datagrams: &[Bytes]) {
+    for datagram in datagrams {
+        restore.push(now, datagram.clone());
+    }
+}
+
+fn left(restore: &mut Restore) -> Vec<Bytes> {
+    std::iter::from_fn(|| restore.poll()).map(|verified| verified.datagram).collect()
+}
+
+/// When something is asked for, of each millisecond from and to, and for how many shards.
+fn asked(restore: &mut Restore, from: u64, to: u64) -> Vec<(u64, u8)> {
+    let mut asked = Vec::new();
+    for at in from..to {
+        while let Some(feedback) = restore.feedback(ms(at)) {
+            asked.extend(feedback.requests.iter().map(|request| (at, request.deficit)));
+        }
+    }
+    asked
+}
+
+/// Each of the three is said twice: see [`Asks`].
+#[test]
+fn a_block_that_is_short_is_asked_for_5_ms_after_it_closed_and_three_times_at_most() {
+    let (mut restore, mut air) = (machine(), Air::new());
+    let (sources, follow) = air.block(ms(0));
+    push_all(&mut restore, ms(1), &sources[2..]);
+    push_all(&mut restore, ms(10), &follow);
+    let asks = asked(&mut restore, 10, 400);
+    assert_eq!(asks, [15, 20, 45, 50, 75, 80].map(|at| (at, 2)));
+}
+
+#[test]
+fn what_came_after_all_is_not_asked_for() {
+    let (mut restore, mut air) = (machine(), Air::new());
+    let (sources, follow) = air.block(ms(0));
+    push_all(&mut restore, ms(1), &sources[1..]);
+    push_all(&mut restore, ms(10), &follow);
+    assert_eq!(asked(&mut restore, 10, 16), [(15, 1)]);
+    push_all(&mut restore, ms(16), &sources[..1]);
+    assert_eq!(asked(&mut restore, 16, 400), []);
+}
+
+/// The last ask would be at 75 ms, long after the first packet is shown.
+#[test]
+fn what_can_no_longer_be_shown_is_not_asked_for() {
+    let (mut restore, mut air) = (machine(), Air::new());
+    air.protect.set_playout(ms(60));
+    let (sources, follow) = air.block(ms(0));
+    push_all(&mut restore, ms(1), &sources[1..]);
+    push_all(&mut restore, ms(10), &follow);
+    assert_eq!(asked(&mut restore, 10, 400), [15, 20, 45, 50].map(|at| (at, 1)));
+}
+
+/// Forged packets before the true ones and after, and a manifest that lists them.
+#[test]
+fn nothing_leaves_that_the_box_did_not_sign() {
+    let (mut restore, mut air) = (machine(), Air::new());
+    let (sources, follow) = air.block(ms(0));
+    let forged: Vec<_> = (FIRST..FIRST + PACKETS).map(|index| source(SSRC, index, 666)).collect();
+    push_all(&mut restore, ms(1), &forged);
+    push_all(&mut restore, ms(1), &sources);
+    let entries = vec![Entry { ssrc: SSRC, first: FIRST, count: u8::try_from(PACKETS).unwrap() }];
+    let manifest = Manifest {
+        block: 0,
+        ticket: [0; 8],
+        commitments: [Commitment::default(); 2],
+        entries: Entries::new(entries).unwrap(),
+        digests: forged.iter().map(|datagram| digest_of(datagram)).collect(),
+    };
+    restore.push(ms(1), manifest.sign(&other_key()));
+    assert_eq!(left(&mut restore), [] as [Bytes; 0], "nothing signed came yet");
+    assert_eq!(restore.stats().bad_signature, 1);
+    push_all(&mut restore, ms(2), &follow);
+    push_all(&mut restore, ms(3), &forged);
+    assert_eq!(left(&mut restore), sources);
+    assert_eq!(restore.stats().forged, 2 * PACKETS);
+    push_all(&mut restore, ms(4), &sources);
+    assert_eq!(left(&mut restore), [] as [Bytes; 0], "each leaves once");
+}
+
+/// Twenty thousand at indices that are not on air yet.
+#[test]
+fn candidates_are_bounded_and_a_flood_of_them_costs_no_true_packet() {
+    let (mut restore, mut air) = (machine(), Air::new());
+    for name in 0..20_000 {
+        restore.push(ms(1), source(SSRC, FIRST + 100 + name % 1_500, 1 + name));
+        assert!(restore.held() <= candidates::MAX_BYTES);
+    }
+    assert!(restore.stats().over_limits > 0);
+    let held = restore.held();
+    restore.push(ms(1), source(SSRC, FIRST + AHEAD, 1));
+    restore.push(ms(1), source(SSRC + 1, FIRST, 1));
+    assert_eq!((restore.held(), restore.stats().foreign), (held, 1), "too far, or of nobody");
+    let (sources, follow) = air.block(ms(2));
+    push_all(&mut restore, ms(2), &sources);
+    push_all(&mut restore, ms(2), &follow);
+    assert_eq!(left(&mut restore), sources);
+}
+
+/// One forged datagram of each signed kind every tenth of a millisecond. What the box committed to
+/// is checked all the same.
+#[test]
+fn no_flood_makes_more_than_two_thousand_signature_checks_a_second() {
+    let (mut restore, mut air) = (machine(), Air::new());
+    let (sources, follow) = air.block(ms(0));
+    push_all(&mut restore, ms(0), &[sources, follow].concat());
+    left(&mut restore);
+    let entries = Entries::new(vec![Entry { ssrc: SSRC, first: 5_000, count: 3 }]).unwrap();
+    let parity = |length| {
+        let (entries, shard) = (entries.clone(), Bytes::from(vec![5; length]));
+        Parity { block: 900, entries, number: 1, shard }.sign(&other_key())
+    };
+    let manifest = Manifest {
+        block: 900,
+        ticket: [0; 8],
+        commitments: [Commitment::default(); 2],
+        entries: entries.clone(),
+        digests: vec![[0; 16]; 3],
+    };
+    let streams = vec![Stream { ssrc: SSRC, next: 1 << 40, timestamp: 0 }];
+    let (commitment, box_ms, playout_ms) = ([0; 8], 1 << 40, 250);
+    let heartbeat = Heartbeat { block: 900, commitment, box_ms, playout_ms, streams };
+    let flood =
+        [manifest.sign(&other_key()), heartbeat.sign(&other_key()), parity(1_200), parity(20)];
+    for second in 1..3 {
+        let before = restore.stats().checked;
+        for tick in 0..10_000 {
+            push_all(&mut restore, ms(1_000 * second) + Duration::from_micros(100 * tick), &flood);
+        }
+        let checked = restore.stats().checked - before;
+        assert!((1_000..=2_000).contains(&checked), "{checked}");
+    }
+    let (sources, follow) = air.block(ms(3_000));
+    push_all(&mut restore, ms(3_000), &sources);
+    restore.push(ms(3_000), follow[0].clone());
+    assert_eq!(left(&mut restore), sources);
+}
+
+/// A heartbeat after a long sleep, and then a lesson that nobody polls.
+#[test]
+fn whatever_comes_memory_and_feedback_are_bounded() {
+    let (mut restore, mut air) = (machine(), Air::new());
+    let streams = vec![Stream { ssrc: SSRC, next: FIRST, timestamp: 0 }];
+    let heartbeat = Heartbeat { block: 0, commitment: [0; 8], box_ms: 1, playout_ms: 250, streams };
+    restore.push(ms(0), heartbeat.sign(&key()));
+    let later = Heartbeat { block: 1_000_000, box_ms: 2, ..heartbeat };
+    restore.push(ms(1), later.sign(&key()));
+    assert_eq!(restore.blocks.open().count(), blocks::MAX_BLOCKS);
+    for at in 1..1_000 {
+        while let Some(feedback) = restore.feedback(ms(at)) {
+            assert!(feedback.requests.len() <= MAX_ENTRIES);
+            assert!(feedback.losses.len() <= MAX_ENTRIES);
+        }
+    }
+    assert_eq!(restore.blocks.open().count(), 0, "given up");
+
+    let mut restore = machine();
+    for block in 0..450 {
+        let now = ms(50 * block);
+        let (sources, follow) = air.block(now);
+        push_all(&mut restore, now, &sources);
+        push_all(&mut restore, now, &follow);
+    }
+    let stats = restore.stats();
+    assert_eq!(stats.received, 450 * PACKETS);
+    assert_eq!(stats.overflow, 450 * PACKETS - MAX_VERIFIED as u64);
+    assert_eq!(left(&mut restore).len(), MAX_VERIFIED);
+    assert!(restore.losses.len() <= MAX_ENTRIES && restore.held() == 0);
+}
