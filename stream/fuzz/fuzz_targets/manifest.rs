@@ -1,0 +1,22 @@
+//! Any datagram is read or refused, and has one reading; it is believed only as the box signs it.
+#![no_main]
+
+mod signed;
+
+use alfarid_stream::block::{MAX_SOURCES, Manifest, SIGNATURE};
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let datagram = Bytes::copy_from_slice(bytes);
+    let Ok(claim) = Manifest::parse(&datagram) else { return };
+    let read = claim.unverified().clone();
+    assert!((1..=MAX_SOURCES).contains(&read.digests.len()));
+    assert_eq!(read.digests.len(), read.entries.sources());
+    let signed = read.sign(&signed::key());
+    assert_eq!(signed.len(), datagram.len());
+    assert_eq!(signed[..signed.len() - SIGNATURE], datagram[..datagram.len() - SIGNATURE]);
+    assert_eq!(claim.verify(&signed::public()).is_ok(), signed == datagram);
+    let again = Manifest::parse(&signed).expect("it was read once");
+    assert_eq!(again.verify(&signed::public()), Ok(read));
+});
