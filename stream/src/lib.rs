@@ -6,10 +6,11 @@
 //! goes back.
 //!
 //! ```text
-//!              box                                             machine
-//!   publisher ─▶ reorder ─▶ relay ─┬─────── multicast ────────▶ assemble ─▶ player
-//!                  ▲               ├─▶ gop ─ kept pictures, TLS ──▲
-//!       keyframes ─┘ asks          └─▶ recording, browsers
+//!               box                                                    machine
+//!   publisher ─▶ reorder ─▶ relay ─┬─▶ srtp ─▶ protect ─ multicast ─▶ restore ─▶ assemble ─▶ player
+//!                  ▲               │              └▶ repair ◀ feedback ─┘           ▲
+//!       keyframes ─┘ asks          ├─▶ gop ─ kept pictures, TLS ────────────────────┘
+//!                                  └─▶ recording, browsers
 //! ```
 //!
 //! - [`reorder`] puts one publisher's packets in order and gives up those that never come.
@@ -17,8 +18,11 @@
 //!   keyframes.
 //! - [`gop`] keeps what a late joiner needs; [`keyframes`] says when to ask for a new start.
 //! - [`srtp`] seals what goes to the group and opens it again; [`epoch`] says when the key changes.
-//! - [`pace`] spreads a keyframe over a frame time.
+//! - [`protect`] cuts what goes on air into blocks, each with its signed manifest and parity
+//!   ([`block`]); [`repair`] sends more parity to those who ask.
+//! - [`restore`] brings back what was lost, lets nothing through but what the box signed, and asks.
 //! - [`feedback`] is what each machine tells the box, sealed for the two of them.
+//! - [`pace`] spreads a keyframe over a frame time.
 //! - [`rung`] is how one machine climbs and falls between multicast, unicast and the tunnel, and
 //!   why; [`egress`] what the publisher is asked for when the lower rungs cost too much.
 //! - [`querier`] keeps switches from forgetting who is in a group.
@@ -26,6 +30,7 @@
 //! - [`playout`] says when a frame is shown, on all machines at the same moment.
 //! - [`rtp`], [`rtcp`], [`h264`] and [`vp8`] read and write the formats; [`index`] unwraps their
 //!   numbers. They never panic and never allocate more than their input, whatever the bytes.
+//!   [`transmit`] says which datagram goes where.
 //!
 //! # Use
 //! The four stages are driven alike: hand something in, then poll until nothing more comes, and

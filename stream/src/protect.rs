@@ -30,6 +30,7 @@
 
 mod closed;
 mod first_parity;
+mod open;
 mod slicing;
 mod streams;
 
@@ -39,10 +40,10 @@ use bytes::Bytes;
 use thiserror::Error;
 
 pub(crate) use self::closed::on_air;
-use self::streams::Streams;
 pub use self::{closed::Closed, first_parity::FirstParity, slicing::Slicing};
+use self::{open::Open, streams::Streams};
 use crate::{
-    block::{Encoder, Entries, Heartbeat, MAX_DATAGRAM, SigningKey, Tickets},
+    block::{Encoder, Heartbeat, MAX_DATAGRAM, SigningKey, Tickets},
     feedback::Feedback,
     playout::{MAX_DELAY, Medium},
     rtp,
@@ -57,9 +58,6 @@ pub const SOUND_ALONE: Duration = Duration::from_millis(40);
 pub const SLICE: Duration = Duration::from_millis(100);
 /// How often the box says that it is there.
 pub const HEARTBEAT: Duration = Duration::from_millis(100);
-
-/// With so much parity behind it, or more, the manifest is not repeated.
-const FEW: usize = 3;
 
 /// Most datagrams that wait to be polled: four blocks with parity. Full: the oldest is dropped.
 const MAX_QUEUED: usize = 512;
@@ -99,15 +97,6 @@ pub(crate) struct Source {
     pub index: u64,
     pub lane: Lane,
     pub datagram: Bytes,
-}
-
-/// `sources` are those of `entries`, in the order of time.
-#[derive(Debug)]
-struct Open {
-    since: Duration,
-    is_slice: bool,
-    entries: Entries,
-    sources: Vec<Source>,
 }
 
 /// The box's side of one lesson.
@@ -257,57 +246,6 @@ impl Protect {
 
     pub fn stats(&self) -> Stats {
         self.stats
-    }
-
-    fn add(&mut self, now: Duration, source: Source) {
-        let (ssrc, index) = (source.ssrc, source.index);
-        if self.open.as_mut().is_some_and(|open| !open.entries.push(ssrc, index)) {
-            self.close(now);
-        }
-        let is_slice = self.slicing.is_slicing();
-        let entries = Entries::begin(ssrc, index);
-        let begun = || Open { since: now, is_slice, entries, sources: Vec::new() };
-        self.open.get_or_insert_with(begun).sources.push(source);
-    }
-
-    fn closes_at(&self) -> Option<Duration> {
-        let length = if self.slicing.is_slicing() { SLICE } else { SOUND_ALONE };
-        self.open.as_ref().map(|open| open.since + length)
-    }
-
-    fn close_if_due(&mut self, now: Duration) {
-        if self.closes_at().is_some_and(|at| at <= now) {
-            self.close(now);
-        }
-    }
-
-    fn close(&mut self, now: Duration) {
-        let Some(open) = self.open.take() else { return };
-        let block = self.number;
-        self.number = self.number.wrapping_add(1);
-        let shards = open.entries.shards();
-        let mut closed = Closed::new(now, block, open, &self.key, &self.tickets);
-        let manifest = closed.manifest().clone();
-        self.send(Lane::Repair, manifest.clone());
-        let count = self.first_parity.count(now, shards);
-        for datagram in closed.parity(count, &mut self.encoder, &self.key) {
-            self.stats.parity += 1;
-            self.send(Lane::Repair, datagram);
-        }
-        if count < FEW && self.first_parity.is_lossy(now) {
-            self.send(Lane::Repair, manifest);
-        }
-        self.stats.blocks += 1;
-        self.first_parity.closed(now, block, shards);
-        if self.slicing.closed(now, shards) {
-            // Counts of pictures say nothing about slices.
-            self.first_parity = FirstParity::new();
-        }
-        if self.closed.len() == MAX_CLOSED {
-            self.closed.pop_front();
-            self.stats.overflow += 1;
-        }
-        self.closed.push_back(closed);
     }
 
     fn heartbeat(&mut self, now: Duration) {

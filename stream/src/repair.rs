@@ -28,6 +28,7 @@
 //! trusts a request beyond that: it may name any block and any number.
 
 mod account;
+mod answer;
 mod kept;
 
 use std::{
@@ -46,7 +47,7 @@ use crate::{
     block::{Encoder, SigningKey},
     feedback::{Feedback, Request},
     protect::{Closed, on_air},
-    transmit::{Lane, ReceiverId, To, Transmit},
+    transmit::{Lane, ReceiverId, Transmit},
     window::Window,
 };
 
@@ -58,11 +59,6 @@ pub const GATHER: Duration = Duration::from_millis(10);
 pub const ROUNDS: u8 = 3;
 /// How long an answer waits for the budget.
 pub const PATIENCE: Duration = Duration::from_millis(50);
-/// So many machines at most are answered alone...
-const ALONE: usize = 2;
-/// ... and so many while blocks are slices: then the wire loses, what two lack is much the same, and
-/// sending it twice would cost another 2 % of the stream (simulated).
-const ALONE_OF_SLICES: usize = 1;
 /// A first request so soon after an answer to all was on its way before that arrived: the longest
 /// round trip that repair within 250 ms is good for.
 const CROSSING: Duration = Duration::from_millis(40);
@@ -260,91 +256,6 @@ impl Repair {
         asked.last = Some(now);
         let round = asked.rounds;
         block.ask(now + GATHER, Ask { receiver, reach, deficit, wants_manifest, round });
-    }
-
-    /// Answers what was asked for a block.
-    fn answer(&mut self, now: Duration, number: u32) {
-        let Some(block) = self.kept.get_mut(number) else { return };
-        let asks = block.take_asks();
-        let (group, alone): (Vec<Ask>, Vec<Ask>) =
-            asks.into_iter().partition(|ask| ask.reach == Reach::Multicast);
-        let few = if block.closed.is_slice() { ALONE_OF_SLICES } else { ALONE };
-        if group.len() <= few {
-            self.answer_alone(now, number, group.iter().chain(&alone));
-        } else {
-            self.answer_alone(now, number, alone.iter());
-            self.answer_all(now, number, group.iter().collect());
-        }
-    }
-
-    fn answer_all(&mut self, now: Duration, number: u32, mut asks: Vec<&Ask>) {
-        let bearable = self.budget(now) / 2;
-        let Some(block) = self.kept.get_mut(number) else { return };
-        if block.rounds == ROUNDS {
-            self.stats.dropped += 1;
-            return;
-        }
-        asks.sort_by_key(|ask| std::cmp::Reverse(ask.deficit));
-        let (Some(first), Some(second)) = (asks.first(), asks.get(1)) else { return };
-        let shard = block.closed.parity_bytes();
-        let alone = u64::from(first.deficit - second.deficit) * shard;
-        let account = self.accounts.get_mut(&first.receiver);
-        let mut deficit = first.deficit;
-        if account.is_some_and(|account| !account.may_cause(now, alone, bearable)) {
-            // The others must not pay for it, nor go without.
-            self.stats.limited += 1;
-            deficit = second.deficit;
-        }
-        block.rounds += 1;
-        block.answered = Some((now, deficit));
-        self.stats.rounds += 1;
-        let manifest = block.closed.manifest().clone();
-        let mut datagrams =
-            block.closed.parity(usize::from(deficit + block.rounds), &mut self.encoder, &self.key);
-        if asks.iter().any(|ask| ask.wants_manifest) {
-            datagrams.insert(0, manifest);
-        }
-        self.wait(now, To::Group, datagrams);
-        self.kept.recount(number);
-    }
-
-    fn answer_alone<'a>(
-        &mut self,
-        now: Duration,
-        number: u32,
-        asks: impl Iterator<Item = &'a Ask> + Clone,
-    ) {
-        let bearable = self.budget(now) / 2;
-        let Some(block) = self.kept.get_mut(number) else { return };
-        let Some(most) = asks.clone().map(|ask| ask.shards()).max() else { return };
-        let shard = block.closed.parity_bytes();
-        let manifest = block.closed.manifest().clone();
-        let parity = block.closed.parity(most, &mut self.encoder, &self.key);
-        for ask in asks {
-            let count = ask.shards();
-            let account = self.accounts.get_mut(&ask.receiver);
-            if account.is_none_or(|account| !account.may_cause(now, count as u64 * shard, bearable))
-            {
-                self.stats.limited += 1;
-                continue;
-            }
-            self.stats.alone += 1;
-            let manifest = ask.wants_manifest.then(|| manifest.clone());
-            let datagrams = manifest.into_iter().chain(parity.iter().take(count).cloned());
-            self.wait(now, To::Receiver(ask.receiver), datagrams.collect());
-        }
-        self.kept.recount(number);
-    }
-
-    fn wait(&mut self, now: Duration, to: To, datagrams: Vec<Bytes>) {
-        for datagram in datagrams {
-            if self.waiting.len() == MAX_WAITING {
-                self.stats.dropped += 1;
-                continue;
-            }
-            let transmit = Transmit { to, lane: Lane::Repair, datagram };
-            self.waiting.push_back(Waiting { until: now + PATIENCE, transmit });
-        }
     }
 }
 

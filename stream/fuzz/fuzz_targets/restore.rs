@@ -1,5 +1,5 @@
-//! Whatever comes between what the box sent, or instead of it: only what it sent leaves, each packet
-//! once; and what is asked for is bounded.
+//! Whatever comes between what the box sent, or instead of it: only what it sent leaves, each
+//! packet once; and what is asked for is bounded.
 #![no_main]
 
 mod signed;

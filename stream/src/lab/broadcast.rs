@@ -12,6 +12,8 @@
 
 mod figures;
 mod hostile;
+mod media;
+mod plan;
 mod tests;
 
 use std::{
@@ -22,7 +24,10 @@ use std::{
 use aws_lc_rs::signature::Ed25519KeyPair;
 use bytes::Bytes;
 
-use self::hostile::{Attack, Hostile};
+use self::{
+    hostile::{Attack, Hostile},
+    plan::Plan,
+};
 use super::{Network, Random, Weather};
 use crate::{
     block::{Next, SigningKey, Tickets, VerifyingKey},
@@ -30,54 +35,14 @@ use crate::{
     protect::Protect,
     repair::{Reach, Repair},
     restore::{Config, Restore, Verified},
-    rtp::{Header, Packet},
+    rtp::Header,
     transmit::{Lane, ReceiverId, To, Transmit},
 };
 
 pub(super) const VIDEO: u32 = 0x0051_dead;
 pub(super) const SOUND: u32 = 0x0050_bead;
-/// What sealing adds: tag and MKI.
-const SEAL: usize = 18;
-/// Payload of a video packet.
-const PAYLOAD: usize = 1_180;
 /// IPv4 and UDP.
 pub(super) const HEADERS: usize = 28;
-
-/// What a lesson is like.
-#[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    pub receivers: u32,
-    pub length: Duration,
-    /// Bits a second of video, at 30 pictures a second.
-    pub video: usize,
-    /// Bytes of each packet of sound, 50 a second; 0 is none.
-    pub sound: usize,
-    /// To each machine; its delay is what it has more than the shortest of these two.
-    pub downlink: Weather,
-    pub uplink: Weather,
-    /// Each way, from and to: every machine has its own.
-    pub delay: (Duration, Duration),
-    pub playout: Duration,
-    pub attack: Option<Attack>,
-    pub seed: u64,
-}
-
-impl Default for Plan {
-    fn default() -> Self {
-        Self {
-            receivers: 10,
-            length: Duration::from_secs(6),
-            video: 4_000_000,
-            sound: 160,
-            downlink: Weather::default(),
-            uplink: Weather::default(),
-            delay: (Duration::from_millis(5), Duration::from_millis(20)),
-            playout: Duration::from_millis(250),
-            attack: None,
-            seed: 1,
-        }
-    }
-}
 
 enum Event {
     Picture,
@@ -251,55 +216,6 @@ impl Lesson {
             }
             Event::Attack => self.attack(now),
         }
-    }
-
-    /// A picture every 30th of a second, every 120th a large one.
-    fn picture(&mut self, now: Duration) {
-        let usual = self.plan.video / 8 / 30;
-        let varied = usual / 2 + usize::try_from(self.random.below(usual as u64)).unwrap();
-        let bytes = if self.pictures.is_multiple_of(120) { usual * 6 } else { varied * 115 / 120 };
-        let packets = bytes.div_ceil(PAYLOAD).max(1);
-        for number in 0..packets {
-            let header = Header {
-                ssrc: VIDEO,
-                marker: number + 1 == packets,
-                payload_type: 96,
-                timestamp: u32::try_from(self.pictures).unwrap() * 3_000,
-                ..Header::default()
-            };
-            // Paced: a large one takes its time.
-            let at = now + Duration::from_micros(250) * u32::try_from(number).unwrap();
-            self.plan_at(at, Event::Packet(Lane::Video, bytes / packets, header));
-        }
-        self.pictures += 1;
-        if now < self.plan.length {
-            let next = Duration::from_micros(33_333) * u32::try_from(self.pictures).unwrap();
-            self.plan_at(next, Event::Picture);
-        }
-    }
-
-    fn packet(&mut self, now: Duration, lane: Lane, size: usize, header: Header) {
-        let stream = usize::from(lane == Lane::Sound);
-        let index = self.next[stream];
-        self.next[stream] += 1;
-        let sequence = u16::try_from(index & 0xffff).unwrap();
-        let sealed: Vec<u8> =
-            (0..(size + SEAL).div_ceil(8)).flat_map(|_| self.random.next().to_be_bytes()).collect();
-        let payload = Bytes::from(sealed).slice(..size + SEAL);
-        let packet = Packet { header: Header { sequence, ..header }, payload };
-        let mut datagram = Vec::new();
-        packet.write(&mut datagram);
-        let datagram = Bytes::from(datagram);
-        self.numbers.insert((header.ssrc, index), self.sent.len());
-        let picture = (lane == Lane::Video).then(|| self.pictures - 1);
-        self.sent.push(Sent { at: now, picture, datagram: datagram.clone() });
-        let plain = datagram.len() - SEAL + HEADERS;
-        self.on_air.push(OnAir { at: now, bytes: 0, plain });
-        if let Some((hostile, _)) = &mut self.hostile {
-            hostile.earn(plain);
-        }
-        self.protect.push(now, lane, index, datagram).unwrap();
-        self.run_box(now);
     }
 
     fn run_box(&mut self, now: Duration) {

@@ -104,7 +104,8 @@ fn what_is_not_as_it_is_said_to_be_is_not_sent() {
     assert_eq!(protect.stats().sources, 1);
 }
 
-/// Six of ten pictures' worst machine lacks one shard of eleven: not even a tenth of blocks of ten.
+/// Of three blocks in five the worst machine lacks 4 shards of 20, of the others 9; the other
+/// machine lacks 2 of each.
 #[test]
 fn first_parity_is_the_median_of_what_the_worst_machine_lacks() {
     let key = ReceiverId;

@@ -8,6 +8,7 @@ use crate::{
     feedback::Loss,
     protect::Protect,
     rtp::{Header, Packet},
+    transmit::To,
 };
 
 const PACKETS: u64 = 10;

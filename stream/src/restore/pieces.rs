@@ -1,18 +1,17 @@
 //! One block, as far as it is there.
 
+mod decode;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 
+use self::decode::singles;
 use super::{ASKS, Asks, candidates::Candidates};
 use crate::{
-    block::{Decoder, Digest, Entries, MAX_SOURCES, Manifest, Parity, digest_of},
+    block::{Digest, Entries, MAX_SOURCES, Manifest, Parity},
     protect::SLICE,
 };
-
-/// How often a block is decoded without its manifest: each wrong guess costs as much as checking
-/// five signatures.
-const MAX_GUESSES: u8 = 4;
 
 /// How long after it is known to be closed a block that is whole waits for what comes late: until
 /// then what parity brought back sooner is not lost.
@@ -199,61 +198,6 @@ impl Pieces {
         }
     }
 
-    /// Decodes what is missing, if there is enough, and gives it. The manifest must be there.
-    pub(super) fn decode(&mut self, decoder: &mut Decoder) -> Vec<(u32, u64, Bytes)> {
-        let (Some(entries), Some(list)) = (&self.entries, &self.list) else { return Vec::new() };
-        let shards = entries.shards();
-        let present = self.present().chain([(shards - 1, &list.datagram)]);
-        let lacking = shards - present.clone().count();
-        if lacking == 0 || self.parity.len() < lacking {
-            return Vec::new();
-        }
-        let parity = self.parity.iter().take(lacking).map(|(number, shard)| (*number, shard));
-        let restored = decoder.restore(shards, present, parity).unwrap_or_default();
-        let packets: Vec<(u32, u64)> = entries.packets().collect();
-        let mut given = Vec::with_capacity(lacking);
-        for (place, datagram) in restored {
-            let Some(&(ssrc, index)) = packets.get(place) else { continue };
-            if self.add(ssrc, index, digest_of(&datagram), &datagram, None) == Added::New {
-                given.push((ssrc, index, datagram));
-            }
-        }
-        if given.len() < lacking {
-            // The box signed parity that is none of this. It will not become better.
-            self.parity.clear();
-        }
-        given
-    }
-
-    /// Decodes the block from parity and candidates that nothing contradicts, and gives what should
-    /// be its manifest. `None` if there is not enough, or nothing new since the last guess.
-    pub(super) fn guess(
-        &mut self,
-        decoder: &mut Decoder,
-        candidates: &Candidates,
-    ) -> Option<Bytes> {
-        let entries = self.entries.as_ref()?;
-        let shards = entries.shards();
-        let singles: Vec<(usize, &Bytes)> = singles(entries, candidates).collect();
-        let have = (singles.len(), self.parity.len());
-        let lacking = shards.saturating_sub(self.parity.len());
-        if singles.len() < lacking
-            || self.parity.is_empty()
-            || have == self.guessed
-            || self.guesses == MAX_GUESSES
-        {
-            return None;
-        }
-        // As few unverified ones as possible, others each time.
-        let skip = usize::from(self.guesses) * lacking;
-        self.guesses += 1;
-        self.guessed = have;
-        let present = singles.iter().copied().cycle().skip(skip).take(lacking);
-        let parity = self.parity.iter().take(shards).map(|(number, shard)| (*number, shard));
-        let restored = decoder.restore(shards, present, parity).ok()?;
-        restored.into_iter().find(|(place, _)| *place == shards - 1).map(|(_, datagram)| datagram)
-    }
-
     /// Shards that it lacks; 0 when the manifest is needed: only it can tell, for some packet came in
     /// two versions or was a forged one; or there is no more time to bring it back by the others.
     /// [`Pieces::entries`] must be known.
@@ -299,13 +243,4 @@ impl Pieces {
         let sources = self.sources.iter().enumerate();
         sources.filter_map(|(place, source)| Some((place, source.datagram.as_ref()?)))
     }
-}
-
-/// The candidates that nothing contradicts, by place.
-fn singles<'a>(
-    entries: &'a Entries,
-    candidates: &'a Candidates,
-) -> impl Iterator<Item = (usize, &'a Bytes)> {
-    let packets = entries.packets().enumerate();
-    packets.filter_map(|(place, (ssrc, index))| Some((place, candidates.single(ssrc, index)?)))
 }

@@ -4,7 +4,7 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 
 use super::*;
 use crate::{
-    block::{Commitment, Entry, SigningKey, Stream},
+    block::{Commitment, Entries, Entry, Manifest, Parity, SigningKey, Stream, digest_of},
     protect::Protect,
     rtp::{Header, Packet},
     transmit::Lane,

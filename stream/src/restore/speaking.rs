@@ -1,0 +1,117 @@
+//! What is said to the box: which blocks are short, and how it goes.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use super::{MAX_ENTRIES, MAX_SHARDS, Restore, blocks::Place};
+use crate::feedback::{Feedback, Request};
+
+/// The shortest time between them.
+const ASK_AGAIN: Duration = Duration::from_millis(30);
+/// What the box waits before it answers, how long it sends, and the network's jitter.
+const ANSWERING: Duration = Duration::from_millis(20);
+/// How often feedback comes when something was lost...
+const AFTER_LOSS: Duration = Duration::from_millis(500);
+/// ... and when nothing was.
+const WITHOUT_LOSS: Duration = Duration::from_secs(2);
+
+impl Restore {
+    /// What is to be told to the box now. To be called until it gives `None`, after each push and
+    /// at each timeout.
+    ///
+    /// A block that is short is asked for [`SETTLING`](super::SETTLING) after it is known to be
+    /// closed, again when the answer should have come, [`ASKS`](super::ASKS) times at most, and
+    /// never after the time when its first packet is shown. What was lost is told every 500 ms; that
+    /// nothing was, every 2 s.
+    pub fn feedback(&mut self, now: Duration) -> Option<Feedback> {
+        self.expire(now);
+        let newest_block = self.blocks.newest()?;
+        let requests = self.requests(now);
+        if requests.is_empty() && now < self.next_report() {
+            return None;
+        }
+        self.last_feedback = now;
+        self.stats.requests += requests.len() as u64;
+        Some(Feedback {
+            newest_block,
+            requests,
+            losses: self.losses.drain(..).collect(),
+            received: low(self.stats.received),
+            lost: low(self.stats.lost),
+        })
+    }
+
+    /// When to call [`Restore::feedback`] and [`Restore::poll`] even if nothing arrives; `None`
+    /// before anything signed did.
+    pub fn next_timeout(&self) -> Option<Duration> {
+        self.blocks.newest()?;
+        let times = self.blocks.open().flat_map(|(_, pieces)| {
+            let ask = pieces.next_ask().filter(|&at| at < pieces.since() + self.playout);
+            ask.into_iter().chain([pieces.settled_at(self.playout)])
+        });
+        times.chain([self.next_report()]).min()
+    }
+
+    fn next_report(&self) -> Duration {
+        match self.losses.len() {
+            0 => self.last_feedback + WITHOUT_LOSS,
+            MAX_ENTRIES => self.last_feedback,
+            _ => self.last_feedback + AFTER_LOSS,
+        }
+    }
+
+    fn requests(&mut self, now: Duration) -> Vec<Request> {
+        let again = ASK_AGAIN.max(self.round_trip + ANSWERING);
+        let due = self.blocks.open().filter(|(_, pieces)| {
+            pieces.next_ask().is_some_and(|at| at <= now) && now < pieces.since() + self.playout
+        });
+        let due: Vec<u32> = due.map(|(number, _)| number).take(MAX_ENTRIES).collect();
+        let mut requests = Vec::with_capacity(due.len());
+        for block in due {
+            let deficit = self.deficit(block);
+            if let Place::Open(pieces) = self.blocks.place(block) {
+                pieces.asks().asked(now, now + again);
+                requests.push(Request { block, deficit });
+            }
+        }
+        requests
+    }
+
+    /// Shards that the block lacks; 0 if nothing is known of it.
+    fn deficit(&mut self, number: u32) -> u8 {
+        let deficit = match self.blocks.place(number) {
+            Place::Open(pieces) if pieces.entries().is_some() => pieces.deficit(&self.candidates),
+            _ => self.guess_deficit(number).unwrap_or_default(),
+        };
+        u8::try_from(deficit.min(MAX_SHARDS)).unwrap_or_default()
+    }
+
+    /// Of a block of which nothing came: its packets lie between those of its neighbours, and some
+    /// of them may be here. `None` if a neighbour is as unknown.
+    fn guess_deficit(&self, number: u32) -> Option<usize> {
+        let before = self.blocks.entries(number.checked_sub(1)?);
+        let after = self.blocks.entries(number.saturating_add(1));
+        let heartbeat = self.heartbeat.as_ref().filter(|last| last.block == number + 1);
+        if before.is_none() || (after.is_none() && heartbeat.is_none()) {
+            return None;
+        }
+        let mut lacking = 1;
+        let ssrcs: BTreeSet<u32> = self.streams.all().collect();
+        for ssrc in ssrcs {
+            let start = self.blocks.end_before(number, ssrc).or(self.streams.passed(ssrc));
+            let end = after.and_then(|entries| entries.start_of(ssrc));
+            let end = end.or_else(|| {
+                let stream = heartbeat?.streams.iter().find(|stream| stream.ssrc == ssrc)?;
+                Some(stream.next)
+            });
+            if let (Some(start), Some(end)) = (start, end) {
+                lacking += self.candidates.lacking(ssrc, start, end, MAX_SHARDS);
+            }
+        }
+        Some(lacking)
+    }
+}
+
+/// The low 32 bits, as feedback has room for.
+fn low(count: u64) -> u32 {
+    (count & 0xffff_ffff) as u32
+}
