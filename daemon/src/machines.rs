@@ -229,21 +229,23 @@ impl Handle {
     }
 
     /// Changes a machine. One whose room or approval changed is disconnected and dials in again
-    /// to what holds now.
+    /// to what holds now. One that was moved or kept out has keys of a lesson that is none of its
+    /// business any more: that lesson goes on to others.
     pub async fn change(
         &self,
         by: TeacherId,
         machine: MachineId,
         change: MachineChange,
     ) -> Result<Machine, Error> {
-        let is_moved = change.room.is_some() || change.is_approved.is_some();
-        let is_distrusted = change.is_approved == Some(false);
+        let is_distrusted = change.room.is_some() || change.is_approved == Some(false);
+        let is_changed = is_distrusted || change.is_approved.is_some();
         self.enrolment.change_machine(by, machine, change).await?;
-        if is_moved {
-            self.table().end(machine, Ending::Changed);
-        }
         if is_distrusted {
+            // Before it can be back, in another room: that new link is to stay.
             self.distrust(machine).await;
+        }
+        if is_changed {
+            self.table().end(machine, Ending::Changed);
         }
         let read =
             move |c: &Connection| store::machine(c, machine)?.ok_or(Error::NoSuchMachine(machine));

@@ -16,12 +16,14 @@ use alfarid_daemon::{
         Airing, Limits,
         tap::{Tap, Tapped, TappedTrack, TrackId, TrackKind},
     },
+    enrolment::MachineChange,
     events::Event,
+    machines,
 };
 use alfarid_protocol::{
     control::{FromBox, FromMachine, Report},
     grant::{Codec, Picture},
-    id::LessonId,
+    id::{LessonId, MachineId},
 };
 use alfarid_stream::{
     feedback::Sealer,
@@ -38,7 +40,7 @@ use serde_json::json;
 
 use publisher::{ALL, Codecs, Offer, Publisher, encoder::Spec};
 use reception::{Reception, join, own};
-use stage::{Answer, PATIENCE, Stage};
+use stage::{Answer, PATIENCE, Stage, machine::Machine};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_teacher_shares_reaches_the_group_without_a_gap() {
@@ -296,20 +298,42 @@ async fn who_was_not_granted_the_lesson_is_not_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_that_is_revoked_cannot_open_what_follows_and_the_others_miss_nothing() {
     let stage = Stage::new().await;
-    let (mut robbed, mut machine) = (stage.machine().await, stage.machine().await);
-    let _teacher = share(&stage, "teacher", Spec::H264).await;
-    let old = Reception::video(&robbed.grant().await).keyring;
-    let grant = machine.grant().await;
-    let mut reception = Reception::begin(&mut machine, &grant).await;
+    let robbed = stage.machine().await;
+    shut_out(&stage, robbed, async |id| stage.machines.revoke(stage.teacher, id).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_is_moved_to_another_room_cannot_open_what_follows() {
+    let stage = Stage::new().await;
+    let moved = stage.machine().await;
+    let change = MachineChange { room: Some(stage.other_room().await), ..MachineChange::default() };
+    shut_out(&stage, moved, async |id| {
+        stage.machines.change(stage.teacher, id, change).await.map(drop)
+    })
+    .await;
+}
+
+/// What is on air when `act` is done to this machine is soon closed to it; another one that is there
+/// misses nothing.
+async fn shut_out(
+    stage: &Stage,
+    mut machine: Machine,
+    act: impl AsyncFnOnce(MachineId) -> Result<(), machines::Error>,
+) {
+    let mut other = stage.machine().await;
+    let _teacher = share(stage, "teacher", Spec::H264).await;
+    let old = Reception::video(&machine.grant().await).keyring;
+    let grant = other.grant().await;
+    let mut reception = Reception::begin(&mut other, &grant).await;
     reception.frames(5).await;
-    stage.machines.revoke(stage.teacher, robbed.id).await.unwrap();
+    act(machine.id).await.unwrap();
     let next = |message| match message {
         FromBox::Epoch { lesson, epoch } => (lesson == stage.lesson).then_some(epoch),
         _ => None,
     };
-    let epoch = machine.until("the next key", next).await;
+    let epoch = other.until("the next key", next).await;
     reception.take_epoch(&epoch);
-    machine.say(&FromMachine::HasEpoch { lesson: stage.lesson, number: epoch.number }).await;
+    other.say(&FromMachine::HasEpoch { lesson: stage.lesson, number: epoch.number }).await;
     let opens = |keyring: &Keyring, reception: &Reception| {
         let heard = reception.heard.as_ref().unwrap();
         keyring.open(&heard.datagram, heard.index).is_ok()

@@ -123,6 +123,18 @@ impl Stage {
         }
     }
 
+    /// A room without a lesson.
+    pub(crate) async fn other_room(&self) -> RoomId {
+        let room: RoomId = self.floor.clock.id();
+        let sql = "INSERT INTO rooms VALUES (?1, 'Room 13', 0, 0)";
+        let insert = move |tx: &rusqlite::Transaction<'_>| {
+            tx.execute(sql, [room.to_string()])?;
+            Ok::<_, DbError>(())
+        };
+        self.floor.db.write(insert).await.unwrap();
+        room
+    }
+
     pub(crate) fn airing(&self) -> Airing {
         Airing {
             lesson: self.lesson,
