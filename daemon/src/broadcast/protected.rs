@@ -9,6 +9,9 @@
 //! Only machines that were admitted are heard, each by its own key. Where a machine is answered is
 //! where its newest feedback came from: whoever has its key may have the answers sent elsewhere,
 //! and what one machine causes is bounded in [`Repair`]. What is not heard is counted by kind.
+//!
+//! A machine that alone makes all others get more parity than they need is set apart for a while: it
+//! gets what it lacks alone, and nothing is sent to the group because of it.
 
 mod unheard;
 
@@ -37,6 +40,14 @@ use super::multicast::Way;
 /// further one is not heard.
 const MAX_SPEAKERS: usize = 1_024;
 
+/// How long a machine is set apart: as long as a machine on unicast waits before it tries multicast
+/// again.
+const APART: Duration = Duration::from_secs(30);
+/// How often it is looked for.
+const LOOK: Duration = Duration::from_secs(1);
+/// Of fewer machines none pays for another's loss that would not be sent alone anyway.
+const CROWD: usize = 3;
+
 /// Why something is not protected, or not heard.
 #[derive(Debug, Error)]
 pub enum ProtectError {
@@ -58,6 +69,8 @@ struct Speaker {
     opener: Opener,
     /// `None` before it was heard.
     way: Option<Way>,
+    /// Until then it is set apart.
+    apart_until: Option<Duration>,
 }
 
 /// Who gets a datagram.
@@ -82,6 +95,7 @@ pub(super) struct Protected {
     repair: Repair,
     /// At most [`MAX_SPEAKERS`].
     speakers: HashMap<ReceiverId, Speaker>,
+    next_look: Duration,
     unheard: Unheard,
 }
 
@@ -98,6 +112,7 @@ impl Protected {
             protect: Protect::new(now, key.clone(), tickets),
             repair: Repair::new(key),
             speakers: HashMap::new(),
+            next_look: now,
             unheard: Unheard::default(),
         })
     }
@@ -113,7 +128,7 @@ impl Protected {
             Entry::Vacant(_) if is_full => Err(ProtectError::TooMany(receiver)),
             entry => {
                 let opener = Opener::new(receiver.0, key)?;
-                entry.insert_entry(Speaker { opener, way: None });
+                entry.insert_entry(Speaker { opener, way: None, apart_until: None });
                 Ok(())
             }
         }
@@ -182,9 +197,33 @@ impl Protected {
             self.speakers.get_mut(&receiver).ok_or(ProtectError::NotAdmitted(receiver))?;
         let feedback = speaker.opener.open(datagram)?;
         speaker.way = Some(from);
-        self.protect.hear(now, receiver, &feedback);
-        self.repair.hear(now, receiver, Reach::Multicast, &feedback);
+        if speaker.apart_until.is_some_and(|until| now < until) {
+            self.repair.hear(now, receiver, Reach::Unicast, &feedback);
+        } else {
+            self.protect.hear(now, receiver, &feedback);
+            self.repair.hear(now, receiver, Reach::Multicast, &feedback);
+            self.set_apart(now);
+        }
         Ok(())
+    }
+
+    /// Sets a machine apart that all others pay for, if there is one.
+    fn set_apart(&mut self, now: Duration) {
+        if now < self.next_look || self.speakers.len() < CROWD {
+            return;
+        }
+        self.next_look = now + LOOK;
+        let Some(receiver) = self.protect.outlier(now) else { return };
+        let Some(speaker) = self.speakers.get_mut(&receiver) else { return };
+        speaker.apart_until = Some(now + APART);
+        self.protect.forget(receiver);
+        let seconds = APART.as_secs();
+        tracing::info!(
+            receiver = receiver.0,
+            "receiver {} alone loses so much that all others pay for it: it is answered alone for \
+             {seconds} s",
+            receiver.0,
+        );
     }
 
     /// What is to be sent. To be called until it gives `None`, after each of the above and at each

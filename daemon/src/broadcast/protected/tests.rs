@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use alfarid_protocol::{grant::Protection, id::MachineId};
 use alfarid_stream::{
-    block::{Kind, Next, VerifyingKey},
-    feedback::{Feedback, Request},
+    block::{Kind, Manifest, Next, VerifyingKey},
+    feedback::{Feedback, Loss, Request},
     restore::{Config, Restore},
     rtp::{Header, Packet},
     srtp::Keyring,
@@ -175,4 +175,34 @@ fn no_more_are_heard_than_there_is_room_for_and_reports_are_sealed() {
     let sealed = protected.report(&report).unwrap();
     let mut reports = srtp::Reports::new(SSRC);
     assert_eq!(reports.open(&opened(&protection), &sealed).unwrap(), report);
+}
+
+/// Three machines; the third lacks a shard of every block and the others none.
+#[test]
+fn a_machine_that_all_others_pay_for_is_set_apart_for_a_while() {
+    let (mut keys, mut protected) = lesson();
+    let mut admit = |serial: u32| {
+        let protection = keys.grant(MachineId(Uuid::from_u128(serial.into())), 1).unwrap();
+        let key = protection.feedback_key.bytes();
+        protected.admit(ReceiverId(serial), key).unwrap();
+        feedback::Sealer::new(serial, key).unwrap()
+    };
+    let mut sealers = [1, 2, 3].map(&mut admit);
+    // How much parity went to the group, of each second.
+    let mut parity = [0; 25];
+    for n in 0..25 * 32 {
+        let now = ms(n * 125 / 4);
+        protected.send(now, Lane::Video, &picture(FIRST + n)).unwrap();
+        while let Some(out) = protected.poll(now) {
+            let second = usize::try_from(now.as_secs()).unwrap();
+            let is_parity = Kind::of(&out.datagram) == Some(Kind::Parity);
+            parity[second] += usize::from(is_parity && out.to == Destination::Group);
+            let Ok(manifest) = Manifest::parse(&out.datagram) else { continue };
+            let losses = vec![Loss { block: manifest.unverified().block, missing: 1 }];
+            let feedback = Feedback { losses, ..Feedback::default() };
+            protected.hear(now, way(3), &sealers[2].seal(&feedback).unwrap()).unwrap();
+        }
+    }
+    assert!(parity[3] > 5, "{parity:?}");
+    assert!(parity[12..].iter().all(|&sent| sent == 0), "{parity:?}");
 }
