@@ -44,6 +44,11 @@ impl Asks {
         }
     }
 
+    /// No answer would be there in time any more.
+    pub(super) fn stop(&mut self) {
+        self.left = 0;
+    }
+
     /// Something came; more of it may be behind.
     pub(super) fn came(&mut self, now: Duration) {
         self.next = self.next.max(now + SETTLING);

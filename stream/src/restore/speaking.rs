@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{MAX_ENTRIES, MAX_SHARDS, Restore, blocks::Place};
+use super::{MAX_ENTRIES, MAX_SHARDS, Restore, blocks::Place, pieces::Pieces};
 use crate::feedback::{Feedback, Request};
 
 /// The shortest time between them.
@@ -61,12 +61,22 @@ impl Restore {
 
     fn requests(&mut self, now: Duration) -> Vec<Request> {
         let again = ASK_AGAIN.max(self.round_trip + ANSWERING);
-        let due = self.blocks.open().filter(|(_, pieces)| {
-            pieces.next_ask().is_some_and(|at| at <= now) && now < pieces.since() + self.playout
-        });
-        let due: Vec<u32> = due.map(|(number, _)| number).take(MAX_ENTRIES).collect();
-        let mut requests = Vec::with_capacity(due.len());
-        for block in due {
+        let is_due = |pieces: &Pieces| pieces.next_ask().is_some_and(|at| at <= now);
+        let due = self.blocks.open().filter(|(_, pieces)| is_due(pieces));
+        let due: Vec<(u32, bool)> =
+            due.map(|(number, pieces)| (number, now < pieces.since() + self.playout)).collect();
+        let mut requests = Vec::new();
+        for (block, is_in_time) in due {
+            if !is_in_time {
+                // This machine slept over it.
+                if let Place::Open(pieces) = self.blocks.place(block) {
+                    pieces.asks().stop();
+                }
+                continue;
+            }
+            if requests.len() == MAX_ENTRIES {
+                break;
+            }
             let deficit = self.deficit(block);
             if let Place::Open(pieces) = self.blocks.place(block) {
                 pieces.asks().asked(now, now + again);

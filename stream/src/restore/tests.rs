@@ -137,6 +137,19 @@ fn what_can_no_longer_be_shown_is_not_asked_for() {
 }
 
 /// Forged packets before the true ones and after, and a manifest that lists them.
+/// Its own timers would find nothing to do, over and over.
+#[test]
+fn a_machine_that_slept_over_its_requests_is_not_woken_for_them() {
+    for slept in [260, 300, 340] {
+        let (mut restore, mut air) = (machine(), Air::new());
+        let (sources, manifests) = air.block(ms(0));
+        push_all(&mut restore, ms(40), &sources[3..]);
+        push_all(&mut restore, ms(40), &manifests);
+        while restore.feedback(ms(slept)).is_some() {}
+        assert!(restore.next_timeout().unwrap() > ms(slept), "slept for {slept} ms");
+    }
+}
+
 #[test]
 fn nothing_leaves_that_the_box_did_not_sign() {
     let (mut restore, mut air) = (machine(), Air::new());
