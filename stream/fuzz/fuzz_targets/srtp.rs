@@ -34,8 +34,17 @@ fuzz_target!(|input: Input| {
         keyring.add(&epoch(number)).expect("memory");
     }
     let mut reports = Reports::new(input.ssrc);
-    assert!(keyring.open(input.foreign, input.index).is_err(), "nobody guesses a tag");
-    assert!(reports.open(&keyring, input.foreign).is_err());
+    // The fuzzer sees what a tag is compared with, and learns to write it: what opens then is what
+    // somebody with the key would have sealed.
+    if let Ok(opened) = keyring.open(input.foreign, input.index) {
+        let index = input.index & MAX_INDEX;
+        let is_sealed = |number: &u8| {
+            let mut sealer = Sealer::new(&epoch(*number)).expect("memory");
+            sealer.seal(index, &opened).is_ok_and(|sealed| sealed == input.foreign)
+        };
+        assert!([0, 1, 0x80].iter().any(is_sealed), "nobody with the key sealed it");
+    }
+    let _ = reports.open(&keyring, input.foreign);
 
     let number = [0, 1, 0x80][usize::from(input.epoch % 3)];
     let mut sealer = Sealer::new(&epoch(number)).expect("memory");
@@ -51,6 +60,7 @@ fuzz_target!(|input: Input| {
         Err(_) => assert_ne!(changed, sealed),
     }
 
+    let mut reports = Reports::new(input.ssrc);
     let (ntp, timestamp, packets, octets) = (input.index, 1, 2, 3);
     let report = SenderReport { ssrc: input.ssrc, ntp, timestamp, packets, octets };
     let mut plain = Vec::new();
