@@ -1,8 +1,9 @@
-//! How a wire breaks: rules of `nft` at a host's own interface.
+//! How a wire breaks: rules of `nft` at a host's own interface, and at the switch's end of its
+//! cable.
 //!
 //! What comes in is hit before the host's sockets see it, and after [`crate::traffic`] has counted
-//! it: that counts what came down the wire. One rule hits all sockets of the host alike, so a host
-//! is one receiver.
+//! it: that counts what came down the wire. What goes out is lost at the far end, after it was
+//! counted as well. One rule hits all sockets of the host alike, so a host is one receiver.
 
 use std::fmt::Write;
 
@@ -13,7 +14,7 @@ use crate::network::INTERFACE;
 /// What is wrong with one host's wire. All of it at once, if so set.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Faults {
-    /// Of a thousand incoming IP packets, whatever they carry.
+    /// Of a thousand IP packets either way, whatever they carry.
     pub loss_permille: u16,
     /// No multicast comes in.
     pub is_multicast_cut: bool,
@@ -22,7 +23,7 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// The whole rule set, which replaces the one before it in one transaction.
+    /// The whole rule set of the host, which replaces the one before it in one transaction.
     pub(crate) fn rules(self) -> Result<String> {
         // `add` before `delete`: deleting a table that is not there is an error.
         let mut rules = String::from("add table netdev faults\ndelete table netdev faults\n");
@@ -48,6 +49,20 @@ impl Faults {
         rules.push_str("}\n");
         Ok(rules)
     }
+
+    /// The same for the switch, which calls its end of the cable `port`.
+    pub(crate) fn rules_of_switch(self, port: &str) -> Result<String> {
+        let mut rules =
+            format!("add table netdev faults_{port}\ndelete table netdev faults_{port}\n");
+        if self.loss_permille > 0 {
+            let lost = self.loss_permille;
+            writeln!(rules, "table netdev faults_{port} {{\n chain ingress {{")?;
+            writeln!(rules, "  type filter hook ingress device \"{port}\" priority 0;")?;
+            writeln!(rules, "  meta protocol ip numgen random mod 1000 < {lost} drop")?;
+            rules.push_str(" }\n}\n");
+        }
+        Ok(rules)
+    }
 }
 
 #[cfg(test)]
@@ -57,13 +72,17 @@ mod tests {
     #[test]
     fn a_whole_wire_has_no_table() {
         assert!(!Faults::default().rules().unwrap().contains("chain"));
+        assert!(!Faults::default().rules_of_switch("seat-1").unwrap().contains("chain"));
     }
 
     #[test]
     fn faults_add_up() {
         let faults = Faults { loss_permille: 50, is_multicast_cut: true, is_udp_cut: false };
         let rules = faults.rules().unwrap();
+        let of_switch = faults.rules_of_switch("seat-1").unwrap();
 
+        assert!(of_switch.contains("device \"seat-1\""), "{of_switch}");
+        assert!(of_switch.contains("random mod 1000 < 50 drop"), "{of_switch}");
         assert!(rules.contains("random mod 1000 < 50 drop"), "{rules}");
         assert!(rules.contains("ip daddr 224.0.0.0/4 drop"), "{rules}");
         assert!(!rules.contains("udp"), "{rules}");

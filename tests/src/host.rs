@@ -162,7 +162,7 @@ impl Host {
         Traffic::count(self.runtime())
     }
 
-    /// Loses that share of all incoming IP packets, at random.
+    /// Loses that share of all IP packets, in and out, at random.
     pub fn lose_percent(&self, percent: f64) -> Result<()> {
         ensure!((0.0..=100.0).contains(&percent), "{percent} is no percentage");
         #[expect(
@@ -257,8 +257,15 @@ impl Host {
     fn change_faults(&self, change: impl FnOnce(&mut Faults)) -> Result<()> {
         let mut faults = self.0.faults.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut faults);
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", self.name(), "nft", "-f", "-"]);
-        self.0.lab.command(command, &faults.rules()?).map(drop)
+        let ends = [
+            (self.name(), faults.rules()?),
+            (network::SWITCH, faults.rules_of_switch(self.name())?),
+        ];
+        for (end, rules) in ends {
+            let mut command = Command::new("ip");
+            command.args(["netns", "exec", end, "nft", "-f", "-"]);
+            self.0.lab.command(command, &rules)?;
+        }
+        Ok(())
     }
 }
