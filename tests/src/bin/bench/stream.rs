@@ -14,6 +14,7 @@ mod ears;
 mod judge;
 mod line;
 mod machine;
+mod peers;
 mod run;
 mod weather;
 mod witness;
@@ -56,6 +57,7 @@ pub(crate) async fn measure(report: &mut Report, part: Option<&str>) -> Result<(
         report.figure("keyframes_per_min", run.keyframes_per_min(), Worst::Print, about);
         let about = "of a core: relay, keys, repair, recording, at 5 % loss";
         report.figure("cpu_core_50", run.core(run.cpu), Worst::AtMost(0.10), about);
+        peers::measure(report, &run, Climate::IID5)?;
     }
     if wanted("burst5") {
         let run = Run::hold(&school, &class, MACHINES, Climate::BURST5).await?;
