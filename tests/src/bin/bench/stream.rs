@@ -8,6 +8,7 @@
 //! A picture counts as shown when it is whole, verified and there D after it was due at the box;
 //! one that depends on a lost one is lost too, for peers as well.
 
+mod changes;
 mod class;
 mod crowd;
 mod ears;
@@ -26,7 +27,10 @@ use classroom::{
 };
 
 use self::{class::Class, run::Run, weather::Climate};
-use crate::report::{Report, Worst};
+use crate::{
+    lesson::{relay, seat, source::Rates},
+    report::{Report, Worst},
+};
 
 /// Machines of the class.
 const MACHINES: usize = 50;
@@ -34,14 +38,17 @@ const MACHINES: usize = 50;
 /// Measures all of it, or only the run of this name.
 pub(crate) async fn measure(report: &mut Report, part: Option<&str>) -> Result<()> {
     let wanted = |name: &str| part.is_none_or(|part| part == name);
-    let known = ["calm", "iid5", "burst5", "iid20"];
+    let known = ["calm", "changes", "iid5", "burst5", "iid20", "wifi", "ways"];
     ensure!(part.is_none_or(|part| known.contains(&part)), "one of {}", known.join(", "));
     let options = Options { without_players: true, without_agents: true, ..Options::default() };
     let classroom = Classroom::new().students(1).teacher().switch(Switch::Snooping);
     let school = School::open(classroom, &options).await?;
-    let class = Class::enrol(&school, MACHINES).await?;
+    let class = Class::enrol(&school, MACHINES + 1).await?;
     if wanted("calm") {
         calm(report, &school, &class).await?;
+    }
+    if wanted("changes") {
+        changes::measure(report, &school, &class).await?;
     }
     if wanted("iid5") {
         let run = Run::hold(&school, &class, MACHINES, Climate::IID5).await?;
@@ -71,7 +78,29 @@ pub(crate) async fn measure(report: &mut Report, part: Option<&str>) -> Result<(
         report.figure("undecodable_iid20", run.undecodable(), Worst::AtMost(0.001), run.about());
         report.figure("overhead_iid20", run.overhead(), Worst::AtMost(0.60), run.bytes());
     }
-    school.classroom.close()
+    if wanted("wifi") {
+        let run = Run::hold(&school, &class, MACHINES, Climate::WIFI).await?;
+        run.tell(report);
+        let about = format!("{}, all of them by multicast", run.about());
+        report.figure("undecodable_wifi", run.undecodable(), Worst::AtMost(0.002), about);
+        report.figure("overhead_wifi", run.overhead(), Worst::Print, run.bytes());
+    }
+    school.classroom.close()?;
+    if wanted("ways") {
+        ways(report).await?;
+    }
+    Ok(())
+}
+
+/// What a packet and a machine's joining take: as in the bench `lesson`, by what is asked of the
+/// broadcast.
+async fn ways(report: &mut Report) -> Result<()> {
+    let mut rates = Rates::default();
+    let (p99, about) = relay::p99_ms(&mut rates).await?;
+    report.figure("relay_p99_ms", p99, Worst::AtMost(1.0), about);
+    let (p95, about) = seat::join_p95_ms().await?;
+    report.figure("join_p95_ms", p95, Worst::AtMost(300.0), about);
+    Ok(())
 }
 
 /// On a perfect wire: what protection costs, and that a class costs what one machine does.

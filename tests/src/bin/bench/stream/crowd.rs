@@ -10,7 +10,7 @@
 //! The control connections are tasks beside it (see [`line`](super::line)).
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -41,8 +41,8 @@ const HEARS: usize = 1_024;
 /// What one machine says waits here for its connection. Full: dropped, as its agent does; the next
 /// report says the same.
 const SAYS: usize = 64;
-/// The agenda is looked at in steps: the machines' clocks would be as coarse.
-const STEP: Duration = Duration::from_micros(200);
+/// The agenda is looked at in steps: the timers of a machine are no finer.
+const STEP: Duration = Duration::from_micros(500);
 /// Grants are waited for at least so often.
 const LONGEST_WAIT: Duration = Duration::from_millis(5);
 const LIMIT: Duration = Duration::from_secs(30);
@@ -202,7 +202,7 @@ impl Hall {
                 }
             }
             Heard::ToOne { number, datagram } => {
-                for at in self.machine(number)?.carry(now, None) {
+                for at in self.machine(number)?.carry_alone(now) {
                     self.plan(at, Event::Arrive(number, datagram.clone()));
                 }
             }
@@ -215,25 +215,27 @@ impl Hall {
         self.agenda.insert((at, self.planned), event);
     }
 
+    /// Each machine takes in all that has arrived, and then does what follows from it.
     fn keep_agenda(&mut self) -> Result<()> {
+        let now = now();
+        let mut awake = BTreeSet::new();
         while let Some(entry) = self.agenda.first_entry() {
-            let now = now();
             if entry.key().0 > now + STEP {
                 break;
             }
             match entry.remove() {
                 Event::Arrive(number, datagram) => {
                     self.machine(number)?.push(now, datagram);
-                    self.run(now, number)?;
+                    awake.insert(number);
                 }
                 Event::Reach(number, datagram) => self.ears.speak(number, &datagram)?,
                 Event::Look(number) => {
                     self.machine(number)?.planned.take_if(|at| *at <= now + STEP);
-                    self.run(now, number)?;
+                    awake.insert(number);
                 }
             }
         }
-        Ok(())
+        awake.into_iter().try_for_each(|number| self.run(now, number))
     }
 
     fn run(&mut self, now: Duration, number: usize) -> Result<()> {

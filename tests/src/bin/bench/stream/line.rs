@@ -10,7 +10,7 @@ use alfarid_agent::{
     identity::Identity,
 };
 use alfarid_protocol::{
-    control::{FromBox, FromMachine, PING_EVERY_MS},
+    control::{FromBox, FromMachine, PING_EVERY_MS, RefusalCode},
     grant::{EpochKey, Grant},
     id::LessonId,
     version,
@@ -61,6 +61,10 @@ pub(super) async fn hold(
             received = channel.receive() => match received? {
                 Received::Message(FromBox::Grant(grant)) => Told::Grant(grant),
                 Received::Message(FromBox::Epoch { lesson, epoch }) => Told::Epoch(lesson, epoch),
+                // Its own end: the others go on.
+                Received::Message(FromBox::Refused {
+                    code: RefusalCode::MachineRevoked, ..
+                }) => return Ok(()),
                 Received::Message(FromBox::Refused { code, detail }) => {
                     bail!("the box refuses machine {number} ({code:?}): {detail}");
                 }

@@ -26,7 +26,7 @@ use bytes::Bytes;
 
 use super::{
     line::Told,
-    weather::{OwnClock, Place},
+    weather::{OwnClock, Place, held},
 };
 
 const FIRST_PACKET_WAIT: Duration = Duration::from_millis(FIRST_PACKET_WAIT_MS);
@@ -36,6 +36,8 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Machine {
     clock: OwnClock,
     downlink: Network,
+    /// What is sent to all is held until the next of these.
+    batch: Option<Duration>,
     uplink: Network,
     receiving: Option<Receiving>,
     /// When to look at it even if nothing arrives, by the true clock.
@@ -75,6 +77,7 @@ impl Machine {
         Self {
             clock: place.clock,
             downlink: Network::new(place.downlink, place.seed),
+            batch: place.batch,
             uplink: Network::new(place.uplink, place.seed ^ 1),
             receiving: None,
             planned: None,
@@ -83,14 +86,22 @@ impl Machine {
         }
     }
 
-    /// When a datagram that is on air now arrives: never, or then. `source` names it if it is one
-    /// of the streams' own.
+    /// When a datagram for all that is on air now arrives: never, or then. `source` names it if it
+    /// is one of the streams' own.
     pub(super) fn carry(&mut self, now: Duration, source: Option<(u32, u64)>) -> Vec<Duration> {
-        let arrivals = self.downlink.carry(now);
+        let mut arrivals = self.downlink.carry(now);
+        for at in &mut arrivals {
+            *at = held(*at, self.batch);
+        }
         if let Some(source) = source.filter(|_| arrivals.is_empty()) {
-            self.seen.lost.insert(source, now + self.downlink.least());
+            self.seen.lost.insert(source, held(now + self.downlink.least(), self.batch));
         }
         arrivals
+    }
+
+    /// The same of one for this machine alone.
+    pub(super) fn carry_alone(&mut self, now: Duration) -> Vec<Duration> {
+        self.downlink.carry(now)
     }
 
     /// When what is said now is at the box.

@@ -63,7 +63,6 @@ impl Run {
         let the_box = school.classroom.the_box();
         let lesson = small_lesson(school).await?;
         let publisher = source::on_air(school, &lesson, SIZE).await?;
-        OnAir::watch(the_box)?.wait_for(Duration::from_secs(1), LIMIT).await?;
         let crowd = Crowd::gather(class, machines, climate).await?;
         OnAir::watch(the_box)?.wait_for(SETTLING, LIMIT).await?;
         let wire = Wire::watch(the_box, school.classroom.teacher()?.address())?;

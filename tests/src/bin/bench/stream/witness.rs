@@ -3,7 +3,10 @@
 //!
 //! The pictures that peers are given are these.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use alfarid_protocol::grant::Grant;
 use alfarid_stream::{
@@ -38,6 +41,8 @@ pub(super) struct Witness {
     /// IP bytes of each source packet, were it plain RTP.
     pub(super) plain: Vec<(Duration, usize)>,
     pairs: Vec<Pair>,
+    /// The ends of packets that name the key they are sealed with (RFC 3711 §3.1).
+    keys: BTreeSet<[u8; 2]>,
     /// The largest that was said.
     pub(super) playout: Duration,
 }
@@ -73,6 +78,7 @@ impl Witness {
             packets: Vec::new(),
             plain: Vec::new(),
             pairs: Vec::new(),
+            keys: BTreeSet::new(),
             playout: Duration::ZERO,
         })
     }
@@ -119,11 +125,17 @@ impl Witness {
         let expected = self.next.insert(ssrc, index + 1).unwrap_or(index);
         ensure!(index == expected, "the crowd lost packets {expected} to {index} by itself");
         let packet = self.keyring.open(datagram, index)?;
+        self.keys.extend(datagram.last_chunk());
         self.plain.push((now, packet.size() + HEADERS));
         if ssrc == self.video {
             self.packets.push(Aired { at: now, packet });
         }
         Ok(Some((ssrc, index)))
+    }
+
+    /// How many keys the lesson has had.
+    pub(super) fn keys_used(&self) -> usize {
+        self.keys.len()
     }
 
     /// The pictures that went on air between these times, in their order.

@@ -9,11 +9,18 @@ use std::{
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use gstreamer::{self as gst, prelude::*};
+/// What left, by which pad; and the pads that took it, which live as long as this does.
+#[derive(Default)]
+struct Outlets {
+    taken: Taken,
+    pads: Mutex<Vec<gst::Pad>>,
+}
+
 type Taken = Arc<Mutex<Vec<(String, Bytes)>>>;
 
 pub(super) struct Element {
     element: gst::Element,
-    taken: Taken,
+    outlets: Arc<Outlets>,
 }
 
 /// A way into an element.
@@ -26,16 +33,19 @@ impl Element {
         let element = gst::ElementFactory::make(name).build();
         let element = element.with_context(|| format!("GStreamer's {name}"))?;
         set(&element);
-        let taken = Taken::default();
-        let sink = Arc::clone(&taken);
+        let outlets = Arc::new(Outlets::default());
+        let later = Arc::clone(&outlets);
         element.connect_pad_added(move |_, pad| {
-            let _ = take(pad, &sink);
+            if pad.direction() == gst::PadDirection::Src {
+                // One that cannot be linked fails at its first packet.
+                let _ = later.open(pad);
+            }
         });
         for pad in element.src_pads() {
-            take(&pad, &taken)?;
+            outlets.open(&pad)?;
         }
         element.set_state(gst::State::Playing)?;
-        Ok(Self { element, taken })
+        Ok(Self { element, outlets })
     }
 
     pub(super) fn inner(&self) -> &gst::Element {
@@ -59,7 +69,8 @@ impl Element {
 
     /// What left it since this was asked last, with the pad's name.
     pub(super) fn take(&self) -> Vec<(String, Bytes)> {
-        std::mem::take(&mut *self.taken.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut taken = self.outlets.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *taken)
     }
 }
 
@@ -97,18 +108,21 @@ fn clock_time(at: Duration) -> gst::ClockTime {
     gst::ClockTime::from_nseconds(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX))
 }
 
-fn take(pad: &gst::Pad, taken: &Taken) -> Result<()> {
-    let (taken, name) = (Arc::clone(taken), pad.name().to_string());
-    let sink = gst::Pad::builder(gst::PadDirection::Sink)
-        .chain_function(move |_, _, buffer| {
-            let bytes = buffer.map_readable().map_err(|_| gst::FlowError::Error)?;
-            let datagram = Bytes::copy_from_slice(&bytes);
-            taken.lock().unwrap_or_else(PoisonError::into_inner).push((name.clone(), datagram));
-            Ok(gst::FlowSuccess::Ok)
-        })
-        .event_function(|_, _, _| true)
-        .build();
-    sink.set_active(true)?;
-    pad.link(&sink)?;
-    Ok(())
+impl Outlets {
+    fn open(&self, pad: &gst::Pad) -> Result<()> {
+        let (taken, name) = (Arc::clone(&self.taken), pad.name().to_string());
+        let sink = gst::Pad::builder(gst::PadDirection::Sink)
+            .chain_function(move |_, _, buffer| {
+                let bytes = buffer.map_readable().map_err(|_| gst::FlowError::Error)?;
+                let datagram = Bytes::copy_from_slice(&bytes);
+                taken.lock().unwrap_or_else(PoisonError::into_inner).push((name.clone(), datagram));
+                Ok(gst::FlowSuccess::Ok)
+            })
+            .event_function(|_, _, _| true)
+            .build();
+        sink.set_active(true)?;
+        pad.link(&sink)?;
+        self.pads.lock().unwrap_or_else(PoisonError::into_inner).push(sink);
+        Ok(())
+    }
 }

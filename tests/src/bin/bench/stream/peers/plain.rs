@@ -70,13 +70,13 @@ impl Stream {
         Ok(Self { packets, pictures, ssrc, due, playout: witness.playout, places })
     }
 
-    pub(super) fn caps(&self, payload_type: u8) -> gst::Caps {
+    pub(super) fn caps(&self, payload_type: u8, ssrc: u32) -> gst::Caps {
         gst::Caps::builder("application/x-rtp")
             .field("media", "video")
             .field("encoding-name", "H264")
             .field("clock-rate", 90_000)
             .field("payload", i32::from(payload_type))
-            .field("ssrc", self.ssrc)
+            .field("ssrc", ssrc)
             .build()
     }
 
@@ -119,6 +119,43 @@ impl Stream {
         whole
     }
 }
+
+#[cfg(test)]
+impl Stream {
+    /// So many packets, ten a picture, 30 pictures a second.
+    pub(super) fn of_noise(count: u32) -> Self {
+        let mut random = alfarid_stream::lab::Random::new(3);
+        let mut packet = |number: u32| {
+            let noise = (0..125).flat_map(|_| random.next().to_be_bytes()).collect::<Vec<u8>>();
+            let header = alfarid_stream::rtp::Header {
+                marker: number % 10 == 9,
+                payload_type: MEDIA,
+                sequence: u16::try_from(number).unwrap(),
+                timestamp: number / 10 * 3_000,
+                ssrc: 5,
+            };
+            let packet = Packet { header, payload: noise.into() };
+            let mut datagram = Vec::new();
+            packet.write(&mut datagram);
+            let at = Duration::from_millis(u64::from(number / 10) * 33);
+            Plain { at, packet, datagram: datagram.into() }
+        };
+        let packets: Vec<Plain> = (0..count).map(&mut packet).collect();
+        let due = |plain: &Plain| (plain.packet.header.timestamp, plain.at + PLAYOUT);
+        let key = |plain: &Plain| (plain.packet.header.timestamp, plain.packet.payload.clone());
+        Self {
+            due: packets.iter().map(due).collect(),
+            places: packets.iter().map(key).zip(0..).collect(),
+            packets,
+            pictures: Vec::new(),
+            ssrc: 5,
+            playout: PLAYOUT,
+        }
+    }
+}
+
+#[cfg(test)]
+const PLAYOUT: Duration = Duration::from_millis(250);
 
 /// What a machine of this number gets of what is sent at these times: the weather, and the seed of
 /// its losses, are those that its like had in the run.
