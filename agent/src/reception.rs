@@ -12,10 +12,10 @@
 //! A lost control connection changes nothing at first: the group may well go on. When the box is
 //! back and does not grant the lesson again, it is over.
 
-mod broadcast;
+pub mod broadcast;
 mod group;
 mod lesson;
-mod track;
+pub mod track;
 
 use std::{net::SocketAddr, time::Duration};
 

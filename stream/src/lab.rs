@@ -1,17 +1,23 @@
 //! A lesson in virtual time, for tests: publishers that pack like the real ones, and a network
 //! that loses, delays, overtakes and repeats. Everything follows from a seed.
+//!
+//! The network is there for benches too, by the feature `lab`: the same weather stands before real
+//! sockets there.
 
+#[cfg(test)]
 mod broadcast;
+#[cfg(test)]
 mod lesson;
 mod network;
+#[cfg(test)]
 mod publisher;
 
 use std::time::Duration;
 
-pub(crate) use self::{
-    network::{Gilbert, Network, Weather},
-    publisher::{Made, Publisher, Style, essence},
-};
+pub use self::network::{Gilbert, Network, Outages, Weather};
+#[cfg(test)]
+pub(crate) use self::publisher::{Made, Publisher, Style, essence};
+#[cfg(test)]
 use crate::{
     relay::{Outgoing, Relay, Sent, SourceId},
     reorder::Ordered,
@@ -19,6 +25,7 @@ use crate::{
 
 /// What a publisher of this style makes and what a relay sends of it, over a perfect network:
 /// `K` in `frames` stands for a keyframe, `d` for one that refers to the last.
+#[cfg(test)]
 pub(crate) fn on_air(style: Style, frames: &str) -> Vec<(Made, Vec<Sent>)> {
     let mut relay = Relay::new(Outgoing {
         codec: style.codec(),
@@ -41,14 +48,15 @@ pub(crate) fn on_air(style: Style, frames: &str) -> Vec<(Made, Vec<Sent>)> {
 
 /// `SplitMix64` (Steele, Lea, Flood 2014): small, seedable, good enough to lose packets by.
 #[derive(Clone, Debug)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(crate) fn next(&mut self) -> u64 {
+    #[expect(clippy::should_implement_trait, reason = "it has no end, and needs no adapters")]
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -57,22 +65,22 @@ impl Random {
     }
 
     /// Below `end`, which is not 0.
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    pub(crate) fn percent(&mut self, percent: u64) -> bool {
+    pub fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
     /// Below `end`, which may be nothing.
-    pub(crate) fn duration(&mut self, end: Duration) -> Duration {
-        let micros = u64::try_from(end.as_micros()).unwrap();
+    pub fn duration(&mut self, end: Duration) -> Duration {
+        let micros = u64::try_from(end.as_micros()).unwrap_or(u64::MAX);
         Duration::from_micros(self.below(micros.max(1)))
     }
 
     /// From nothing to twice as long.
-    pub(crate) fn about(&mut self, mean: Duration) -> Duration {
+    pub fn about(&mut self, mean: Duration) -> Duration {
         self.duration(mean * 2)
     }
 }

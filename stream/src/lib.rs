@@ -116,7 +116,7 @@ pub mod transmit;
 pub mod vp8;
 mod window;
 
-#[cfg(test)]
-mod lab;
+#[cfg(any(test, feature = "lab"))]
+pub mod lab;
 
 pub use codec::{Codec, Size};

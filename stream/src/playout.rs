@@ -191,7 +191,7 @@ impl Pair {
     }
 
     /// When the stream's clock shows `timestamp`; of all rounds, the nearest.
-    fn box_time_of(self, codec: Codec, timestamp: u32) -> Duration {
+    pub fn box_time_of(self, codec: Codec, timestamp: u32) -> Duration {
         let ahead = timestamp.wrapping_sub(self.timestamp).cast_signed();
         let span = codec.span(ahead.unsigned_abs());
         if ahead < 0 {

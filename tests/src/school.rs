@@ -241,7 +241,8 @@ async fn first_room(admin: &Client) -> Result<String> {
     Ok(id.with_context(|| format!("no room in {rooms}"))?.to_owned())
 }
 
-async fn site_token(admin: &Client, room_id: &str) -> Result<String> {
+/// What IT enrols the machines of a room with.
+pub async fn site_token(admin: &Client, room_id: &str) -> Result<String> {
     let wish = json!({ "room_id": room_id, "uses": 100, "expires_in_seconds": 3600 });
     let reply: Value = admin.post("/api/v1/site_tokens", &wish).await?.json()?;
     Ok(reply["token"].as_str().with_context(|| format!("no token in {reply}"))?.to_owned())

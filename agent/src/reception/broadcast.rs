@@ -37,7 +37,7 @@ const WORD: Duration = Duration::from_mins(1);
 
 /// Why a grant cannot be used.
 #[derive(Debug, Error)]
-pub(super) enum BroadcastError {
+pub enum BroadcastError {
     #[error("read the box's key for signatures")]
     Signer(#[source] block::Error),
     #[error("take the group's key {number}")]
@@ -47,7 +47,7 @@ pub(super) enum BroadcastError {
 }
 
 #[derive(Debug)]
-pub(super) struct Broadcast {
+pub struct Broadcast {
     restore: Restore,
     keyring: Keyring,
     sealer: Sealer,
@@ -62,7 +62,7 @@ pub(super) struct Broadcast {
 }
 
 impl Broadcast {
-    pub(super) fn new(grant: &Grant, now: Duration) -> Result<Self, BroadcastError> {
+    pub fn new(grant: &Grant, now: Duration) -> Result<Self, BroadcastError> {
         let Protection { feedback_key, signer, .. } = &grant.protection;
         let config = Config {
             key: VerifyingKey::new(signer).map_err(BroadcastError::Signer)?,
@@ -84,7 +84,7 @@ impl Broadcast {
     }
 
     /// The same streams were granted once more.
-    pub(super) fn granted_again(&mut self, grant: &Grant) -> Result<(), BroadcastError> {
+    pub fn granted_again(&mut self, grant: &Grant) -> Result<(), BroadcastError> {
         self.take_epochs(grant)?;
         if self.feedback_key != grant.protection.feedback_key {
             self.sealer = sealer(grant)?;
@@ -98,7 +98,7 @@ impl Broadcast {
     }
 
     /// The lesson goes on to this key, sooner or later.
-    pub(super) fn take_epoch(&mut self, epoch: &EpochKey) -> Result<(), BroadcastError> {
+    pub fn take_epoch(&mut self, epoch: &EpochKey) -> Result<(), BroadcastError> {
         let number = epoch.number;
         let (key, salt) = (*epoch.key.bytes(), *epoch.salt.bytes());
         let added = self.keyring.add(&Epoch { number, key, salt });
@@ -106,12 +106,12 @@ impl Broadcast {
     }
 
     /// Takes in a datagram of any lane but the controls', or one for this machine alone.
-    pub(super) fn push(&mut self, now: Duration, datagram: Bytes) {
+    pub fn push(&mut self, now: Duration, datagram: Bytes) {
         self.restore.push(now, datagram);
     }
 
     /// The next packet that the box sent, with its index; until there is none.
-    pub(super) fn poll(&mut self) -> Option<(u64, Packet)> {
+    pub fn poll(&mut self) -> Option<(u64, Packet)> {
         loop {
             let verified = self.restore.poll()?;
             match self.keyring.open(&verified.datagram, verified.index) {
@@ -131,7 +131,7 @@ impl Broadcast {
     }
 
     /// What is to be sent to the box now; until there is none.
-    pub(super) fn feedback(&mut self, now: Duration) -> Option<Bytes> {
+    pub fn feedback(&mut self, now: Duration) -> Option<Bytes> {
         let feedback = self.restore.feedback(now)?;
         match self.sealer.seal(&feedback) {
             Ok(sealed) => Some(sealed),
@@ -144,7 +144,7 @@ impl Broadcast {
 
     /// Says what came that the box had not sent, if it is time for that. Whoever sends such a thing
     /// may send very much of it, so nothing is said of a single one.
-    pub(super) fn tell_refused(&mut self, now: Duration) {
+    pub fn tell_refused(&mut self, now: Duration) {
         let stats = self.restore.stats();
         let grown = |of: fn(&Stats) -> u64| of(&stats) - of(&self.told);
         let forged = grown(|stats| stats.forged + stats.failed_decodes);
@@ -167,11 +167,11 @@ impl Broadcast {
     }
 
     /// When to look for feedback again even if nothing arrives.
-    pub(super) fn next_timeout(&self) -> Option<Duration> {
+    pub fn next_timeout(&self) -> Option<Duration> {
         self.restore.next_timeout()
     }
 
-    pub(super) fn stats(&self) -> Stats {
+    pub fn stats(&self) -> Stats {
         self.restore.stats()
     }
 
@@ -191,7 +191,7 @@ fn streams(grant: &Grant) -> impl Iterator<Item = Next> {
 }
 
 /// The playout delay of a grant.
-pub(super) fn playout(grant: &Grant) -> Duration {
+pub fn playout(grant: &Grant) -> Duration {
     Duration::from_millis(grant.protection.playout_ms.into())
 }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use crate::feed::Frame;
 
 #[derive(Debug)]
-pub(super) struct TrackReceiver {
+pub struct TrackReceiver {
     track: Track,
     assembler: Assembler,
     first_live: Option<u64>,
@@ -23,7 +23,7 @@ pub(super) struct TrackReceiver {
 
 impl TrackReceiver {
     /// A packet that is missing may be repaired within the `playout` delay.
-    pub(super) fn new(track: Track, playout: Duration, now: Duration) -> Self {
+    pub fn new(track: Track, playout: Duration, now: Duration) -> Self {
         let codec = stream_codec(track.codec);
         let config =
             Config { reorder_wait: playout, kept_wait: codec.is_video().then_some(KEPT_WAIT) };
@@ -31,7 +31,7 @@ impl TrackReceiver {
     }
 
     /// Takes in what the box sent to the group, if it is of this track.
-    pub(super) fn live(&mut self, now: Duration, index: u64, packet: Packet) {
+    pub fn live(&mut self, now: Duration, index: u64, packet: Packet) {
         if let Some(packet) = self.own(packet) {
             self.first_live.get_or_insert(index);
             self.assembler.push(now, index, packet, Origin::Live);
@@ -39,7 +39,7 @@ impl TrackReceiver {
     }
 
     /// Takes in one of the kept packets.
-    pub(super) fn kept(&mut self, now: Duration, index: u64, packet: &[u8]) {
+    pub fn kept(&mut self, now: Duration, index: u64, packet: &[u8]) {
         let datagram = Bytes::copy_from_slice(packet);
         let packet = Packet::parse(&datagram).ok();
         let Some(packet) = packet.and_then(|packet| self.own(packet)) else { return };
@@ -55,16 +55,16 @@ impl TrackReceiver {
         is_own.then_some(packet)
     }
 
-    pub(super) fn ssrc(&self) -> u32 {
+    pub fn ssrc(&self) -> u32 {
         self.track.ssrc
     }
 
-    pub(super) fn kept_ended(&mut self) {
+    pub fn kept_ended(&mut self) {
         self.assembler.kept_ended();
     }
 
     /// The next whole frame, until there is none.
-    pub(super) fn poll(&mut self, now: Duration) -> Option<Frame> {
+    pub fn poll(&mut self, now: Duration) -> Option<Frame> {
         let frame = self.assembler.poll(now)?;
         Some(Frame {
             codec: self.track.codec,
@@ -77,20 +77,20 @@ impl TrackReceiver {
         })
     }
 
-    pub(super) fn next_timeout(&self) -> Option<Duration> {
+    pub fn next_timeout(&self) -> Option<Duration> {
         self.assembler.next_timeout()
     }
 
     /// The first index that came from the group.
-    pub(super) fn first_live(&self) -> Option<u64> {
+    pub fn first_live(&self) -> Option<u64> {
         self.first_live
     }
 
-    pub(super) fn wants_keyframe(&self) -> bool {
+    pub fn wants_keyframe(&self) -> bool {
         self.assembler.wants_keyframe()
     }
 
-    pub(super) fn stats(&self) -> Stats {
+    pub fn stats(&self) -> Stats {
         self.assembler.stats()
     }
 }

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use super::Random;
 
+/// What the shortest way takes.
+const WIRE: Duration = Duration::from_micros(500);
+
 /// How bad it is. The default is a perfect wire.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Weather {
+pub struct Weather {
     /// Percent of packets that begin a burst of loss.
     pub loss: u64,
     /// Longest burst, in packets. 0 and 1 are both single losses.
@@ -29,7 +32,7 @@ pub(crate) struct Weather {
 
 /// The model of Gilbert, Elliott's with nothing lost in the good state and all in the bad one.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Gilbert {
+pub struct Gilbert {
     /// Share of packets lost, in thousandths.
     pub loss: u64,
     /// Mean length of a burst, in packets; 0 is independent loss.
@@ -38,7 +41,7 @@ pub(crate) struct Gilbert {
 
 /// When a radio is jammed or a switch is busy: known to nobody ahead, but the same for all.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Outages {
+pub struct Outages {
     pub seed: u64,
     /// From the end of one to the start of the next, on average.
     pub every: Duration,
@@ -46,7 +49,8 @@ pub(crate) struct Outages {
     pub length: Duration,
 }
 
-pub(crate) struct Network {
+#[derive(Clone, Debug)]
+pub struct Network {
     weather: Weather,
     random: Random,
     burst: u64,
@@ -58,15 +62,20 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    pub(crate) fn new(weather: Weather, seed: u64) -> Self {
+    pub fn new(weather: Weather, seed: u64) -> Self {
         let outages = Random::new(weather.outages.map_or(0, |outages| outages.seed));
         let (random, outage) = (Random::new(seed), (Duration::ZERO, Duration::ZERO));
         let last = Duration::ZERO;
         Self { weather, random, burst: 0, is_bad: false, outages, outage, last }
     }
 
+    /// What a packet takes at least.
+    pub fn least(&self) -> Duration {
+        WIRE + self.weather.delay
+    }
+
     /// When a packet that is sent now arrives: never, once, or twice.
-    pub(crate) fn carry(&mut self, now: Duration) -> Vec<Duration> {
+    pub fn carry(&mut self, now: Duration) -> Vec<Duration> {
         if self.loses() | self.gilbert_loses() | self.is_out(now) {
             return Vec::new();
         }
@@ -110,7 +119,7 @@ impl Network {
     fn arrival(&mut self, now: Duration) -> Duration {
         let Weather { delay, jitter, in_order, reorder, .. } = self.weather;
         let held_up = if self.random.percent(reorder) { 10 } else { 0 };
-        let base = Duration::from_micros(500) + delay + Duration::from_millis(held_up);
+        let base = WIRE + delay + Duration::from_millis(held_up);
         let at = now + base + self.random.duration(jitter);
         self.last = self.last.max(at);
         if in_order { self.last } else { at }

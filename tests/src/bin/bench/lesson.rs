@@ -2,11 +2,11 @@
 //! at 30 frames a second.
 
 mod browsers;
-mod fanout;
+pub(crate) mod fanout;
 mod peer;
-mod relay;
-mod seat;
-mod source;
+pub(crate) mod relay;
+pub(crate) mod seat;
+pub(crate) mod source;
 
 use std::{process::Command, time::Duration};
 
@@ -73,7 +73,7 @@ async fn school(machines: u8, options: &Options) -> Result<School> {
 }
 
 /// Starts a lesson whose quality stays `small`, however many students there are. Returns its id.
-async fn small_lesson(school: &School) -> Result<String> {
+pub(crate) async fn small_lesson(school: &School) -> Result<String> {
     let lesson = school.start_lesson().await?;
     let pinned = json!({ "quality_profile": "small" });
     let reply = school.teacher.patch(&format!("/api/v1/lessons/{lesson}"), &pinned).await?;
@@ -82,6 +82,6 @@ async fn small_lesson(school: &School) -> Result<String> {
 }
 
 /// `CLOCK_MONOTONIC`, as the traces of the players have it.
-fn now() -> Duration {
+pub(crate) fn now() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Into::into)
 }

@@ -7,6 +7,7 @@
 
 mod lesson;
 mod report;
+mod stream;
 mod usage;
 
 use std::process::ExitCode;
@@ -18,7 +19,7 @@ use report::Report;
 /// Measures the product.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Which bench; all of them without it.
+    /// Which bench, or one run of `stream`, as `stream.iid5`; all of them without it.
     name: Option<String>,
 }
 
@@ -39,6 +40,18 @@ async fn run(wanted: Option<&str>) -> Result<()> {
     if wanted.is_none_or(|name| name == "lesson") {
         let mut report = Report::new("lesson");
         let outcome = lesson::measure(&mut report).await;
+        report.end(outcome);
+        reports.push(report);
+    }
+    if wanted.is_none_or(|name| name == "stream") {
+        let mut report = Report::new("stream");
+        let outcome = stream::measure(&mut report, None).await;
+        report.end(outcome);
+        reports.push(report);
+    }
+    if let Some(part) = wanted.and_then(|name| name.strip_prefix("stream.")) {
+        let mut report = Report::new("stream-part");
+        let outcome = stream::measure(&mut report, Some(part)).await;
         report.end(outcome);
         reports.push(report);
     }

@@ -43,13 +43,13 @@ struct Window {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Seen {
+pub(crate) struct Seen {
     /// IP bytes that left.
-    sent: u64,
+    pub(crate) sent: u64,
     /// IP bytes that came from the publisher.
     published: u64,
     /// Of each packet that left for a group, how many bytes UDP carried.
-    to_groups: Vec<usize>,
+    pub(crate) to_groups: Vec<usize>,
 }
 
 pub(super) async fn measure(report: &mut Report, rates: &mut Rates) -> Result<()> {
@@ -104,13 +104,13 @@ impl Window {
 }
 
 /// Takes down what goes over the box's wire, until it is dropped.
-struct Wire {
+pub(crate) struct Wire {
     seen: Arc<Mutex<Seen>>,
     watch: Watch,
 }
 
 impl Wire {
-    fn watch(the_box: &Host, publisher: Ipv4Addr) -> Result<Self> {
+    pub(crate) fn watch(the_box: &Host, publisher: Ipv4Addr) -> Result<Self> {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let noting = Arc::clone(&seen);
         let watch = the_box.watch_packets(move |packet| {
@@ -119,7 +119,7 @@ impl Wire {
         Ok(Self { seen, watch })
     }
 
-    fn so_far(&self) -> Seen {
+    pub(crate) fn so_far(&self) -> Seen {
         self.watch.catch_up();
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -147,7 +147,7 @@ impl Seen {
 
 /// Processor time of sending packets of these sizes to a group that nobody is in, one after the
 /// other, from the box's own interface.
-async fn bare_sendto(the_box: &Host, sizes: Vec<usize>) -> Result<Duration> {
+pub(crate) async fn bare_sendto(the_box: &Host, sizes: Vec<usize>) -> Result<Duration> {
     let from = the_box.address();
     let send = async move {
         let socket = UdpSocket::bind((from, 0))?;

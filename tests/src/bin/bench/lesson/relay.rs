@@ -27,8 +27,15 @@ const SETTLED: Duration = Duration::from_secs(10);
 const WINDOW: Duration = Duration::from_secs(20);
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// No machine decodes here: a box has no player on its own cores.
 pub(super) async fn measure(report: &mut Report, rates: &mut Rates) -> Result<()> {
+    let (p99, about) = p99_ms(rates).await?;
+    report.figure("relay_p99_ms", p99, Worst::AtMost(2.0), about);
+    Ok(())
+}
+
+/// The 99th percentile in milliseconds, and what it is of. No machine decodes here: a box has no
+/// player on its own cores.
+pub(crate) async fn p99_ms(rates: &mut Rates) -> Result<(f64, String)> {
     let options = Options { without_players: true, ..Options::default() };
     let school = school(1, &options).await?;
     let the_box = school.classroom.the_box();
@@ -48,8 +55,7 @@ pub(super) async fn measure(report: &mut Report, rates: &mut Rates) -> Result<()
          the cores, no player does",
         delays.len()
     );
-    report.figure("relay_p99_ms", p99, Worst::AtMost(2.0), about);
-    Ok(())
+    Ok((p99, about))
 }
 
 /// When each packet of a frame passed, by the frame's RTP time. SRTP leaves the header readable

@@ -18,7 +18,7 @@ use crate::report::{Report, Worst};
 #[path = "../../../../../daemon/tests/publisher/mod.rs"]
 mod publisher;
 
-pub(super) use publisher::Publisher;
+pub(crate) use publisher::Publisher;
 use publisher::{ALL, Offer, encoder::Spec};
 
 /// 4 Mbit/s at 30 frames a second.
@@ -29,7 +29,7 @@ const MBPS: RangeInclusive<f64> = 3.6..=4.4;
 const PER_SECOND: RangeInclusive<f64> = 29.0..=31.0;
 
 /// Puts a moving picture of that size on air in `lesson`, with sound.
-pub(super) async fn on_air(
+pub(crate) async fn on_air(
     school: &School,
     lesson: &str,
     (width, height): (u32, u32),
@@ -49,12 +49,12 @@ pub(super) async fn on_air(
 
 /// What the source gave, run by run.
 #[derive(Debug, Default)]
-pub(super) struct Rates(Vec<(&'static str, Rate)>);
+pub(crate) struct Rates(Vec<(&'static str, Rate)>);
 
 impl Rates {
     /// Takes down what was on the air in a run. Fails when it was not what is to be measured with:
     /// the run's figures would be of another lesson.
-    pub(super) fn judge(&mut self, run: &'static str, on_air: &OnAir) -> Result<()> {
+    pub(crate) fn judge(&mut self, run: &'static str, on_air: &OnAir) -> Result<()> {
         let rate = Rate::of(&on_air.frames()).with_context(|| format!("{run}: no pictures"))?;
         let is_right = MBPS.contains(&rate.mbps) && PER_SECOND.contains(&rate.fps);
         ensure!(is_right, "{run}: the source gave {rate}");
@@ -62,7 +62,7 @@ impl Rates {
         Ok(())
     }
 
-    pub(super) fn report(&self, report: &mut Report) {
+    pub(crate) fn report(&self, report: &mut Report) {
         let least =
             |of: fn(&Rate) -> f64| self.0.iter().map(|(_, rate)| of(rate)).fold(f64::NAN, f64::min);
         let runs: Vec<_> = self.0.iter().map(|(run, rate)| format!("{run} {rate}")).collect();

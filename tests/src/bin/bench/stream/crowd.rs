@@ -1,0 +1,275 @@
+//! Fifty machines in one thread. What the box sends to the group arrives once and is carried to
+//! each through its own network; what it sends to one machine has a socket of its own.
+//!
+//! ```text
+//!   group ─ 3 sockets ─┬─▶ witness: what went on air
+//!                      └─▶ × machines: downlink ─▶ agenda ─▶ machine ─▶ uplink ─▶ own socket ─▶ box
+//!   own socket ────────────▶ downlink of that machine
+//! ```
+//!
+//! The control connections are tasks beside it (see [`line`](super::line)).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use alfarid_protocol::{control::FromMachine, grant::Grant};
+use anyhow::{Context, Result, anyhow, ensure};
+use bytes::Bytes;
+use classroom::until::eventually;
+use nix::time::{ClockId, clock_gettime};
+use tokio::{sync::mpsc, time::timeout};
+
+use super::{
+    class::Class,
+    ears::{Ears, Heard},
+    line::{self, Told},
+    machine::{Machine, Seen},
+    weather::Climate,
+    witness::Witness,
+};
+
+/// What the box says to all machines at once, a few times over. Full: the run fails, for a machine
+/// would miss what it was told.
+const HEARS: usize = 1_024;
+/// What one machine says waits here for its connection. Full: dropped, as its agent does; the next
+/// report says the same.
+const SAYS: usize = 64;
+/// The agenda is looked at in steps: the timers of a machine are no finer.
+const STEP: Duration = Duration::from_micros(500);
+/// Grants are waited for at least so often.
+const LONGEST_WAIT: Duration = Duration::from_millis(5);
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A crowd that receives a lesson.
+#[derive(Debug)]
+pub(super) struct Crowd {
+    thread: JoinHandle<Result<Outcome>>,
+    stop: Arc<AtomicBool>,
+    lines: Vec<tokio::task::JoinHandle<Result<()>>>,
+}
+
+/// What a crowd saw.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) witness: Witness,
+    pub(super) machines: Vec<Seen>,
+    /// Processor time of the crowd's thread.
+    pub(super) cpu: Duration,
+}
+
+impl Crowd {
+    /// Lets the first `count` machines of the class join the lesson that is on air. Returns when
+    /// each has its first picture.
+    pub(super) async fn gather(class: &Class, count: usize, climate: Climate) -> Result<Self> {
+        let (hears, mut told) = mpsc::channel(HEARS);
+        let mut lines = Vec::new();
+        let mut says = Vec::new();
+        for (number, identity) in class.identities.iter().take(count).enumerate() {
+            let (say, said) = mpsc::channel(SAYS);
+            let (address, identity) = (class.address.clone(), Arc::clone(identity));
+            let line = line::hold(number, address, identity, hears.clone(), said);
+            lines.push(class.host.runtime().spawn(line));
+            says.push(say);
+        }
+        let mut early = Vec::new();
+        let grant =
+            timeout(LIMIT, first_grant(&mut told, &mut early)).await.context("a grant")??;
+        let (on, of) = (class.host.address(), grant.clone());
+        let ears = class.host.enter(async move { Ears::open(&of, on, count) }).await??;
+        let (stop, watching) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let mut hall = Hall {
+            machines: (0..count).map(|number| Machine::new(&climate.place(number))).collect(),
+            witness: Witness::new(&grant)?,
+            ears,
+            told,
+            says,
+            agenda: BTreeMap::new(),
+            planned: 0,
+            watching: Arc::clone(&watching),
+        };
+        for (number, told) in early {
+            hall.tell(now(), number, told)?;
+        }
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("crowd".to_owned())
+            .spawn(move || hall.receive(&stopped))?;
+        let crowd = Self { thread, stop, lines };
+        eventually("each machine has a picture", LIMIT, async || {
+            let watching = watching.load(Ordering::Relaxed);
+            ensure!(watching == count, "{watching} of {count} have one");
+            Ok(())
+        })
+        .await?;
+        Ok(crowd)
+    }
+
+    /// Ends it, and tells what was seen.
+    pub(super) async fn leave(self) -> Result<Outcome> {
+        self.stop.store(true, Ordering::Relaxed);
+        let thread = self.thread;
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await?;
+        let outcome = joined.map_err(|_| anyhow!("the crowd's thread panicked"))??;
+        for line in self.lines {
+            line.await??;
+        }
+        Ok(outcome)
+    }
+}
+
+/// Waits for the first grant with a picture; what is told meanwhile goes to `early`.
+async fn first_grant(
+    told: &mut mpsc::Receiver<(usize, Told)>,
+    early: &mut Vec<(usize, Told)>,
+) -> Result<Grant> {
+    loop {
+        let (number, first) = told.recv().await.context("the machines' connections ended")?;
+        let grant = match &first {
+            Told::Grant(grant) if grant.video.is_some() => Some(grant.clone()),
+            _ => None,
+        };
+        early.push((number, first));
+        if let Some(grant) = grant {
+            return Ok(grant);
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Event {
+    Arrive(usize, Bytes),
+    /// A machine's word is at the box.
+    Reach(usize, Bytes),
+    Look(usize),
+}
+
+struct Hall {
+    machines: Vec<Machine>,
+    witness: Witness,
+    ears: Ears,
+    told: mpsc::Receiver<(usize, Told)>,
+    says: Vec<mpsc::Sender<FromMachine>>,
+    /// By time; at the same time in the order of planning.
+    agenda: BTreeMap<(Duration, u64), Event>,
+    planned: u64,
+    /// Machines that have had a picture.
+    watching: Arc<AtomicUsize>,
+}
+
+impl Hall {
+    fn receive(mut self, stop: &AtomicBool) -> Result<Outcome> {
+        let mut heard = Vec::new();
+        while !stop.load(Ordering::Relaxed) {
+            let due = self.agenda.first_key_value().map(|((at, _), _)| at.saturating_sub(now()));
+            self.ears.wait(due.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT))?;
+            while let Ok((number, told)) = self.told.try_recv() {
+                self.tell(now(), number, told)?;
+            }
+            self.ears.hear(&mut heard)?;
+            for heard in heard.drain(..) {
+                self.on_air(now(), heard)?;
+            }
+            self.keep_agenda()?;
+        }
+        Ok(Outcome {
+            witness: self.witness,
+            machines: self.machines.into_iter().map(|machine| machine.seen).collect(),
+            cpu: clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?.into(),
+        })
+    }
+
+    fn tell(&mut self, now: Duration, number: usize, told: Told) -> Result<()> {
+        self.witness.hear(&told)?;
+        self.machine(number)?.hear(now, told)?;
+        self.run(now, number)
+    }
+
+    fn on_air(&mut self, now: Duration, heard: Heard) -> Result<()> {
+        match heard {
+            Heard::ToAll { lane, datagram } => {
+                let source = self.witness.see(now, lane, &datagram)?;
+                for number in 0..self.machines.len() {
+                    for at in self.machine(number)?.carry(now, source) {
+                        self.plan(at, Event::Arrive(number, datagram.clone()));
+                    }
+                }
+            }
+            Heard::ToOne { number, datagram } => {
+                for at in self.machine(number)?.carry_alone(now) {
+                    self.plan(at, Event::Arrive(number, datagram.clone()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn plan(&mut self, at: Duration, event: Event) {
+        self.planned += 1;
+        self.agenda.insert((at, self.planned), event);
+    }
+
+    /// Each machine takes in all that has arrived, and then does what follows from it.
+    fn keep_agenda(&mut self) -> Result<()> {
+        let now = now();
+        let mut awake = BTreeSet::new();
+        while let Some(entry) = self.agenda.first_entry() {
+            if entry.key().0 > now + STEP {
+                break;
+            }
+            match entry.remove() {
+                Event::Arrive(number, datagram) => {
+                    self.machine(number)?.push(now, datagram);
+                    awake.insert(number);
+                }
+                Event::Reach(number, datagram) => self.ears.speak(number, &datagram)?,
+                Event::Look(number) => {
+                    self.machine(number)?.planned.take_if(|at| *at <= now + STEP);
+                    awake.insert(number);
+                }
+            }
+        }
+        awake.into_iter().try_for_each(|number| self.run(now, number))
+    }
+
+    fn run(&mut self, now: Duration, number: usize) -> Result<()> {
+        let machine = self.machines.get_mut(number).context("a machine of the crowd")?;
+        let had = machine.seen.pictures.is_empty();
+        let mut arrivals = Vec::new();
+        for word in machine.run(now) {
+            arrivals.extend(machine.utter(now).into_iter().map(|at| (at, word.clone())));
+        }
+        let new = had && !machine.seen.pictures.is_empty();
+        self.watching.fetch_add(usize::from(new), Ordering::Relaxed);
+        for said in machine.says.drain(..) {
+            let _ = self.says.get(number).context("its line")?.try_send(said);
+        }
+        let at = machine.next_timeout().map(|at| at.max(now + STEP));
+        let at = at.filter(|at| machine.planned.is_none_or(|planned| *at < planned));
+        if at.is_some() {
+            machine.planned = at;
+        }
+        for (at, word) in arrivals {
+            self.plan(at, Event::Reach(number, word));
+        }
+        if let Some(at) = at {
+            self.plan(at, Event::Look(number));
+        }
+        Ok(())
+    }
+
+    fn machine(&mut self, number: usize) -> Result<&mut Machine> {
+        self.machines.get_mut(number).context("a machine of the crowd")
+    }
+}
+
+/// `CLOCK_BOOTTIME`, as the box's own: what its heartbeats say can be compared.
+pub(super) fn now() -> Duration {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Into::into)
+}

@@ -1,0 +1,170 @@
+//! One lesson of a class in one climate: what was shown, what left the box, what it took.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use classroom::{air::OnAir, school::School};
+use nix::sys::resource::{UsageWho, getrusage};
+
+use super::{
+    class::Class,
+    crowd::{Crowd, Outcome, now},
+    judge::{self, Shown},
+    weather::Climate,
+    witness::Picture,
+};
+use crate::{
+    lesson::{
+        fanout::{Wire, bare_sendto},
+        small_lesson,
+        source::{self, Rates},
+    },
+    report::Report,
+    usage,
+};
+
+/// How long the lesson is.
+const LENGTH: Duration = Duration::from_mins(1);
+/// What is not measured: at its beginning, until the box knows how much is lost, and at its end,
+/// where the last pictures may still be on their way.
+const SETTLING: Duration = Duration::from_secs(10);
+const ENDING: Duration = Duration::from_secs(1);
+const LIMIT: Duration = Duration::from_secs(90);
+const SIZE: (u32, u32) = (1280, 720);
+
+#[derive(Debug)]
+pub(super) struct Run {
+    climate: Climate,
+    pub(super) outcome: Outcome,
+    pub(super) pictures: Vec<Picture>,
+    pub(super) shown: Shown,
+    /// What is measured.
+    from: Duration,
+    until: Duration,
+    /// IP bytes that left the box.
+    sent: u64,
+    /// Those of the same streams as plain RTP.
+    plain: usize,
+    /// Datagrams to the group, and the time that a bare loop takes to send them.
+    pub(super) packets: usize,
+    pub(super) bare: Duration,
+    /// Processor time of the daemon, and of this process with the publisher's encoder in it.
+    pub(super) cpu: Duration,
+    harness: Duration,
+}
+
+impl Run {
+    pub(super) async fn hold(
+        school: &School,
+        class: &Class,
+        machines: usize,
+        climate: Climate,
+    ) -> Result<Self> {
+        let the_box = school.classroom.the_box();
+        let lesson = small_lesson(school).await?;
+        let publisher = source::on_air(school, &lesson, SIZE).await?;
+        let crowd = Crowd::gather(class, machines, climate).await?;
+        OnAir::watch(the_box)?.wait_for(SETTLING, LIMIT).await?;
+        let wire = Wire::watch(the_box, school.classroom.teacher()?.address())?;
+        let (from, cpu, harness) = (now(), usage::cpu(&school.daemon)?, own_cpu()?);
+        let on_air = OnAir::watch(the_box)?;
+        on_air.wait_for(LENGTH.saturating_sub(SETTLING + ENDING), LIMIT).await?;
+        let sent = wire.so_far();
+        let until = now();
+        let cpu = usage::cpu(&school.daemon)?.saturating_sub(cpu);
+        let harness = own_cpu()?.saturating_sub(harness);
+        Rates::default().judge(climate.name, &on_air)?;
+        OnAir::watch(the_box)?.wait_for(ENDING, LIMIT).await?;
+        let outcome = crowd.leave().await?;
+        drop(publisher);
+        school.end_lesson(&lesson).await?;
+        drop(wire);
+        let pictures = outcome.witness.pictures(from, until);
+        Ok(Self {
+            climate,
+            shown: Shown::of(&outcome, &pictures),
+            plain: outcome.witness.plain_bytes(from, until),
+            packets: sent.to_groups.len(),
+            bare: bare_sendto(the_box, sent.to_groups).await?,
+            sent: sent.sent,
+            pictures,
+            outcome,
+            from,
+            until,
+            cpu,
+            harness,
+        })
+    }
+
+    pub(super) fn undecodable(&self) -> f64 {
+        self.shown.undecodable()
+    }
+
+    pub(super) fn overhead(&self) -> f64 {
+        as_f64(self.sent) / as_f64(self.plain as u64) - 1.0
+    }
+
+    pub(super) fn repair_p95_ms(&self) -> f64 {
+        judge::repair_p95_ms(&self.outcome, self.from, self.until)
+    }
+
+    pub(super) fn keyframes_per_min(&self) -> f64 {
+        let keyframes = self.pictures.iter().filter(|picture| picture.is_keyframe).count();
+        as_f64(keyframes as u64) * 60.0 / self.seconds()
+    }
+
+    /// The share of a core that so much processor time is.
+    pub(super) fn core(&self, cpu: Duration) -> f64 {
+        cpu.as_secs_f64() / self.seconds()
+    }
+
+    /// Of what the share of pictures is.
+    pub(super) fn about(&self) -> String {
+        let Shown { pictures, broken } = self.shown;
+        format!(
+            "{broken} of {pictures} pictures, by {} machines, D {} ms",
+            self.outcome.machines.len(),
+            self.outcome.witness.playout.as_millis()
+        )
+    }
+
+    /// Of what the overhead is.
+    pub(super) fn bytes(&self) -> String {
+        let (sent, plain) = (self.sent, self.plain);
+        format!("{sent} B left the box over {plain} B of the same streams as plain RTP, less 1")
+    }
+
+    /// Tells what the run itself was like.
+    pub(super) fn tell(&self, report: &mut Report) {
+        let feedback: u64 = self.outcome.machines.iter().map(|machine| machine.feedback).sum();
+        report.note(format!(
+            "{}: {} machines, {:.1} s, {feedback} datagrams to the box; the box takes {:.1} % of \
+             the two cores, the machines {:.1} %, all of the harness with its encoder {:.1} %",
+            self.climate.name,
+            self.outcome.machines.len(),
+            self.seconds(),
+            self.core(self.cpu) * 50.0,
+            self.core(self.outcome.cpu) * 50.0,
+            self.core(self.harness) * 50.0,
+        ));
+    }
+
+    fn seconds(&self) -> f64 {
+        self.until.saturating_sub(self.from).as_secs_f64()
+    }
+}
+
+/// Processor time of this process so far.
+fn own_cpu() -> Result<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    let of = |time: nix::sys::time::TimeVal| {
+        let (seconds, micros) = (time.tv_sec(), time.tv_usec());
+        Duration::from_secs(seconds.unsigned_abs()) + Duration::from_micros(micros.unsigned_abs())
+    };
+    Ok(of(usage.user_time()) + of(usage.system_time()))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of one run")]
+fn as_f64(count: u64) -> f64 {
+    count as f64
+}
