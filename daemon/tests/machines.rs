@@ -143,7 +143,7 @@ async fn a_ping_is_answered_and_marks_are_acknowledged_once_they_are_on_disk() {
     let mut events = stage.floor.events.listen();
     let mut machine = stage.machine().await;
     let now = machine.now();
-    machine.say(&FromMachine::Ping { now }).await;
+    machine.say(&FromMachine::Ping { now, sent_ns: None }).await;
     let echoed = machine
         .until("a pong", |message| match message {
             FromBox::Pong { machine, .. } => Some(machine),
@@ -178,7 +178,7 @@ async fn a_machine_waits_until_it_is_let_in() {
     let mark =
         Mark { seq: 1, span: SpanId(uuid::Uuid::nil()), at: machine.now(), kind: MarkKind::Opened };
     machine.say(&FromMachine::Marks { marks: vec![mark] }).await;
-    machine.say(&FromMachine::Ping { now: machine.now() }).await;
+    machine.say(&FromMachine::Ping { now: machine.now(), sent_ns: None }).await;
     let pong = |message| matches!(message, FromBox::Pong { .. }).then_some(());
     machine.until("a pong", pong).await;
     assert!(presence.try_recv().is_err(), "it has nothing to tell yet");
@@ -215,7 +215,7 @@ async fn what_a_newer_agent_says_is_passed_over_and_a_flood_is_not() {
     let stage = Stage::without_lesson().await;
     let mut machine = stage.machine().await;
     machine.send(Message::text(r#"{"type":"dance"}"#)).await;
-    machine.say(&FromMachine::Ping { now: machine.now() }).await;
+    machine.say(&FromMachine::Ping { now: machine.now(), sent_ns: None }).await;
     let pong = |message| matches!(message, FromBox::Pong { .. }).then_some(());
     machine.until("a pong", pong).await;
     for _ in 0..400 {
@@ -277,7 +277,7 @@ async fn hanging_up_forgives_no_flood() {
     assert_eq!(refusal(&mut machine).await.0, RefusalCode::BadMessage);
 
     let mut neighbour = stage.machine().await;
-    neighbour.say(&FromMachine::Ping { now: neighbour.now() }).await;
+    neighbour.say(&FromMachine::Ping { now: neighbour.now(), sent_ns: None }).await;
     let pong = |message| matches!(message, FromBox::Pong { .. }).then_some(());
     neighbour.until("a pong", pong).await;
 }
@@ -302,7 +302,7 @@ async fn a_machine_that_dials_in_too_often_is_told_to_come_later_and_keeps_what_
         machine = again;
     }
     assert_eq!(refused, Some(RefusalCode::TryLater));
-    machine.say(&FromMachine::Ping { now: machine.now() }).await;
+    machine.say(&FromMachine::Ping { now: machine.now(), sent_ns: None }).await;
     let pong = |message| matches!(message, FromBox::Pong { .. }).then_some(());
     machine.until("a pong", pong).await;
 }
@@ -318,7 +318,7 @@ async fn marks_come_in_messages_of_a_size_and_hold_up_nothing_else() {
     let marks: Vec<_> = (1..=most).map(|seq| mark(seq, now)).collect();
     machine.say(&FromMachine::Marks { marks: marks.clone() }).await;
     // Nobody has written them down yet.
-    machine.say(&FromMachine::Ping { now }).await;
+    machine.say(&FromMachine::Ping { now, sent_ns: None }).await;
     let pong = |message| matches!(message, FromBox::Pong { .. }).then_some(());
     machine.until("a pong", pong).await;
     let told = async {
