@@ -143,14 +143,21 @@ async fn a_ping_is_answered_and_marks_are_acknowledged_once_they_are_on_disk() {
     let mut events = stage.floor.events.listen();
     let mut machine = stage.machine().await;
     let now = machine.now();
+    let pong = |message| match message {
+        FromBox::Pong { machine, ticks, .. } => Some((machine, ticks)),
+        _ => None,
+    };
     machine.say(&FromMachine::Ping { now, sent_ns: None }).await;
-    let echoed = machine
-        .until("a pong", |message| match message {
-            FromBox::Pong { machine, .. } => Some(machine),
-            _ => None,
-        })
-        .await;
-    assert_eq!(echoed, now);
+    assert_eq!(machine.until("a pong", pong).await, (now, None));
+    let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap();
+    let before = nanos(stage.floor.clock.monotonic());
+    machine.say(&FromMachine::Ping { now, sent_ns: Some(7) }).await;
+    let (_, ticks) = machine.until("a pong with ticks", pong).await;
+    let after = nanos(stage.floor.clock.monotonic());
+    let ticks = ticks.unwrap();
+    let in_order = [before, ticks.heard_ns, ticks.answered_ns, after];
+    assert!(in_order.is_sorted(), "{in_order:?}");
+    assert_eq!(ticks.sent_ns, 7);
     let mark = Mark { seq: 1, span: SpanId(uuid::Uuid::nil()), at: now, kind: MarkKind::Opened };
     machine.say(&FromMachine::Marks { marks: vec![mark] }).await;
     let applied = loop {

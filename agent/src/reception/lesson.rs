@@ -198,7 +198,8 @@ impl Lesson {
     pub(super) fn poll(&mut self, now: Duration) -> Option<ToPlayer> {
         let Self { video, audio, playout, .. } = self;
         let mut frame = |track: &mut Option<TrackReceiver>| -> Option<Frame> {
-            track.as_mut().and_then(|track| track.poll(now, playout))
+            let frame = track.as_mut()?.poll(now)?;
+            Some(Frame { show_at: playout.show_at(now, &frame), ..frame })
         };
         frame(video).map(ToPlayer::Video).or_else(|| frame(audio).map(ToPlayer::Audio))
     }

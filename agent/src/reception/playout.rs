@@ -12,15 +12,15 @@
 
 use std::time::Duration;
 
-use alfarid_protocol::grant::{Grant, Track};
+use alfarid_protocol::grant::{Codec, Grant, Track};
 use alfarid_stream::{
-    assemble::Frame,
     block::Heartbeat,
     playout::{self, BoxClock, Medium},
 };
 use tokio::sync::watch;
 
 use super::track::stream_codec;
+use crate::feed::Frame;
 
 #[derive(Debug)]
 pub(super) struct Playout {
@@ -70,7 +70,11 @@ impl Playout {
 
     /// When a frame that is whole now is shown, as the player is told: 0 is at once.
     pub(super) fn show_at(&mut self, now: Duration, frame: &Frame) -> u64 {
-        let at = self.lesson.show_at(now, &self.clock.borrow(), frame);
+        if frame.catch_up {
+            return 0;
+        }
+        let medium = if frame.codec == Codec::Opus { Medium::Sound } else { Medium::Picture };
+        let at = self.lesson.due(now, &self.clock.borrow(), medium, frame.timestamp);
         at.map_or(0, |at| u64::try_from(at.as_nanos()).unwrap_or_default())
     }
 
@@ -96,7 +100,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use alfarid_protocol::{
-        grant::{Codec, Protection},
+        grant::Protection,
         id::LessonId,
         secret::Secret,
     };
@@ -147,13 +151,12 @@ mod tests {
 
     fn frame(timestamp: u64) -> Frame {
         Frame {
-            codec: alfarid_stream::Codec::H264,
-            timestamp,
-            is_keyframe: false,
-            data: Bytes::new(),
+            codec: Codec::H264,
+            keyframe: false,
             catch_up: false,
-            first_index: 0,
-            last_index: 0,
+            timestamp,
+            show_at: 0,
+            data: Bytes::new(),
         }
     }
 

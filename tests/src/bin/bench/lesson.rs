@@ -6,7 +6,7 @@ mod fanout;
 mod peer;
 mod relay;
 mod seat;
-mod source;
+pub(crate) mod source;
 
 use std::{process::Command, time::Duration};
 
@@ -67,13 +67,13 @@ async fn starts(report: &mut Report) -> Result<()> {
 }
 
 /// A school of so many machines behind a snooping switch.
-async fn school(machines: u8, options: &Options) -> Result<School> {
+pub(crate) async fn school(machines: u8, options: &Options) -> Result<School> {
     let classroom = Classroom::new().students(machines).teacher().switch(Switch::Snooping);
     School::open(classroom, options).await
 }
 
 /// Starts a lesson whose quality stays `small`, however many students there are. Returns its id.
-async fn small_lesson(school: &School) -> Result<String> {
+pub(crate) async fn small_lesson(school: &School) -> Result<String> {
     let lesson = school.start_lesson().await?;
     let pinned = json!({ "quality_profile": "small" });
     let reply = school.teacher.patch(&format!("/api/v1/lessons/{lesson}"), &pinned).await?;
@@ -82,6 +82,6 @@ async fn small_lesson(school: &School) -> Result<String> {
 }
 
 /// `CLOCK_MONOTONIC`, as the traces of the players have it.
-fn now() -> Duration {
+pub(crate) fn now() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Into::into)
 }

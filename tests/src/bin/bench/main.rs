@@ -7,6 +7,7 @@
 
 mod lesson;
 mod report;
+mod stream;
 mod usage;
 
 use std::process::ExitCode;
@@ -39,6 +40,12 @@ async fn run(wanted: Option<&str>) -> Result<()> {
     if wanted.is_none_or(|name| name == "lesson") {
         let mut report = Report::new("lesson");
         let outcome = lesson::measure(&mut report).await;
+        report.end(outcome);
+        reports.push(report);
+    }
+    if wanted.is_none_or(|name| name == "stream") {
+        let mut report = Report::new("stream");
+        let outcome = stream::measure(&mut report).await;
         report.end(outcome);
         reports.push(report);
     }
