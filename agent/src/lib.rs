@@ -19,6 +19,7 @@ mod backoff;
 pub mod channel;
 pub mod clock;
 pub mod enrol;
+pub mod exchange;
 pub mod feed;
 mod files;
 mod find;

@@ -32,6 +32,7 @@ use crate::{
     backoff::Backoff,
     channel::{Channel, ChannelError, Received, Secured},
     clock::{self, Clock},
+    exchange::Exchanges,
     feed::Idle,
     find::Search,
     host_name,
@@ -47,6 +48,10 @@ const WELCOME_WITHIN: Duration = Duration::from_secs(5);
 
 /// A sleep longer than this broke the connection: shorter ones TCP lives through.
 const SLEPT: Duration = Duration::from_secs(2);
+
+/// The box's clock has gone on for longer than this while the machine's stood still: what was known
+/// of it is wrong.
+const NAPPED: Duration = Duration::from_millis(20);
 
 /// How often the machine looks whether it slept, and whether it has been enrolled.
 const LOOK: Duration = Duration::from_secs(1);
@@ -103,6 +108,8 @@ pub struct Link {
     /// The marks to send next, and the way back for their acknowledgement.
     pub batch: watch::Receiver<Vec<Mark>>,
     pub acknowledged: mpsc::Sender<u64>,
+    /// What is learnt of the box's clock.
+    pub exchanges: Exchanges,
 }
 
 impl Link {
@@ -119,6 +126,9 @@ impl Link {
             let began = clock::monotonic();
             let mut session = Session::new(&mut self);
             let ended = session.run(found, &stop).await;
+            if matches!(ended, Ended::Slept) {
+                session.link.exchanges.forget();
+            }
             if session.welcomed {
                 away_since = clock::monotonic();
                 backoff.lost_after(away_since.saturating_sub(began));
@@ -272,11 +282,12 @@ impl<'a> Session<'a> {
         channel: &mut Channel,
         stop: &CancellationToken,
     ) -> Result<Ended, ChannelError> {
+        self.link.exchanges.connects();
         let mut ping = interval(PING_EVERY);
-        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let slept = self.link.clock.slept();
+        let mut napped = slept;
         let mut heard = clock::monotonic();
         loop {
             tokio::select! {
@@ -287,18 +298,24 @@ impl<'a> Session<'a> {
                 }
                 received = channel.receive() => {
                     heard = clock::monotonic();
-                    if let Some(ended) = self.take(received?).await {
+                    if let Some(ended) = self.take(heard, received?).await {
                         return Ok(ended);
                     }
                 }
                 _ = ping.tick() => {
-                    channel.send(&FromMachine::Ping { now: self.link.clock.now() }).await?;
+                    ping.reset_after(self.link.exchanges.asks());
+                    channel.send(&self.ping()).await?;
                 }
                 Some(message) = self.link.outgoing.recv() => channel.send(&message).await?,
                 Ok(()) = self.link.batch.changed() => self.send_marks(channel).await?,
                 _ = look.tick() => {
                     if self.link.clock.slept().saturating_sub(slept) > SLEPT {
                         return Ok(Ended::Slept);
+                    }
+                    if self.link.clock.slept().saturating_sub(napped) > NAPPED {
+                        napped = self.link.clock.slept();
+                        self.link.exchanges.forget();
+                        ping.reset_immediately();
                     }
                     if clock::monotonic().saturating_sub(heard) > GONE_AFTER {
                         return Ok(Ended::Silent);
@@ -314,8 +331,14 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Takes in one message. `Some`: the connection is over.
-    async fn take(&mut self, received: Received) -> Option<Ended> {
+    fn ping(&self) -> FromMachine {
+        let now = self.link.clock.now();
+        let sent_ns = u64::try_from(clock::monotonic().as_nanos()).ok();
+        FromMachine::Ping { now, sent_ns }
+    }
+
+    /// Takes in one message that came at `now`. `Some`: the connection is over.
+    async fn take(&mut self, now: Duration, received: Received) -> Option<Ended> {
         let order = match received {
             Received::Message(FromBox::Stage(stage)) => Order::Stage(stage),
             Received::Message(FromBox::Grant(grant)) => Order::Grant(grant),
@@ -333,11 +356,15 @@ impl<'a> Session<'a> {
                 self.acknowledge(through).await;
                 return None;
             }
+            Received::Message(FromBox::Pong { ticks, .. }) => {
+                if let Some(ticks) = ticks {
+                    self.link.exchanges.answered(now, &ticks);
+                }
+                return None;
+            }
             // A second Welcome says that an admin has let the machine in; what follows from it
             // comes as a Stage and a Grant.
-            Received::Message(
-                FromBox::Welcome { .. } | FromBox::Pong { .. } | FromBox::Enrolled { .. },
-            ) => return None,
+            Received::Message(FromBox::Welcome { .. } | FromBox::Enrolled { .. }) => return None,
             Received::Unknown => {
                 tracing::debug!("the box said something that this build does not know");
                 return None;

@@ -15,6 +15,7 @@
 pub mod broadcast;
 mod group;
 mod lesson;
+mod playout;
 pub mod track;
 
 use std::{net::SocketAddr, time::Duration};
@@ -25,6 +26,7 @@ use alfarid_protocol::{
     id::LessonId,
     kept::Kept,
 };
+use alfarid_stream::playout::BoxClock;
 use bytes::Bytes;
 use tokio::{
     sync::{mpsc, watch},
@@ -80,6 +82,7 @@ pub struct Reception {
     outgoing: mpsc::Sender<FromMachine>,
     /// The interface an admin chose, if any.
     interface: Option<String>,
+    box_clock: watch::Receiver<BoxClock>,
     local: Option<SocketAddr>,
     stage: Option<Stage>,
     lesson: Option<Lesson>,
@@ -111,6 +114,7 @@ impl Reception {
         players: Players,
         outgoing: mpsc::Sender<FromMachine>,
         interface: Option<String>,
+        box_clock: watch::Receiver<BoxClock>,
     ) -> Self {
         let attached = players.attached();
         group::check_room();
@@ -121,6 +125,7 @@ impl Reception {
             reported_wish: false,
             outgoing,
             interface,
+            box_clock,
             local: None,
             stage: None,
             lesson: None,
@@ -247,7 +252,7 @@ impl Reception {
             Some(lesson) if lesson.is(&grant) => lesson.granted_again(now, grant),
             _ => {
                 let shown_before = self.attached.borrow().shown;
-                let new = Lesson::new(grant, now, shown_before);
+                let new = Lesson::new(grant, now, shown_before, self.box_clock.clone());
                 new.map(|new| self.lesson = Some(new))
             }
         };
@@ -306,8 +311,9 @@ impl Reception {
         let attached = *self.attached.borrow();
         self.reported_player = attached.user.is_some();
         let Some(lesson) = &mut self.lesson else { return };
-        lesson.tell_refused(clock::monotonic());
-        let report = lesson.report(attached);
+        let now = clock::monotonic();
+        lesson.tell_refused(now);
+        let report = lesson.report(now, attached);
         self.reported_wish = report.wants_keyframe;
         let _ = self.outgoing.try_send(FromMachine::Report(report));
     }

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::{Clock, ClockError},
+    exchange::exchanges,
     identity::StateDir,
     link::Link,
     players::{Players, PlayersError},
@@ -107,6 +108,7 @@ impl Service {
         let (outgoing, outgoing_inbox) = mpsc::channel(OUTGOING);
         let (acknowledged, acknowledged_inbox) = mpsc::channel(ACKNOWLEDGED);
         let (publish_batch, batch) = watch::channel(Vec::new());
+        let (exchanges, box_clock) = exchanges();
         let stop = Stop::default();
         let recorder = Recorder {
             clock,
@@ -125,8 +127,9 @@ impl Service {
             outgoing: outgoing_inbox,
             batch,
             acknowledged,
+            exchanges,
         };
-        let reception = Reception::new(players, outgoing, self.interface);
+        let reception = Reception::new(players, outgoing, self.interface, box_clock);
         Ok(Parts {
             seat: tokio::spawn(self.seat.follow(publish_seat)),
             players: players_task,

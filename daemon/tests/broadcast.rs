@@ -11,6 +11,8 @@ mod publisher;
 mod reception;
 mod stage;
 
+use std::time::Duration;
+
 use alfarid_daemon::{
     broadcast::{
         Airing, Limits,
@@ -484,6 +486,30 @@ async fn a_picture_that_is_frozen_or_blank_makes_no_machine_look_stuck() {
     stage.broadcast.set_picture(stage.lesson, Picture::Live).await.unwrap();
     let stream = stage.get(&path).await;
     assert_eq!(stream["machines"][0]["state"], "receiving", "it has its time to be shown");
+}
+
+/// And no longer than a quarter of a second, whatever a machine says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_class_waits_for_its_slowest_machine() {
+    let stage = Stage::new().await;
+    let mut machine = stage.machine().await;
+    let _teacher = share(&stage, "teacher", Spec::H264).await;
+    let grant = machine.grant().await;
+    let mut reception = Reception::begin(&mut machine, &grant).await;
+    let mut report = Report { serial: grant.serial, player: true, ..Report::default() };
+    for (late_ms, delay_ms) in [(None, 60), (Some(20), 60), (Some(105), 120), (Some(u16::MAX), 250)]
+    {
+        report.late_ms = late_ms;
+        machine.say(&FromMachine::Report(report.clone())).await;
+        let wanted = Some(Duration::from_millis(delay_ms));
+        let said = async {
+            while reception.delay() != wanted {
+                reception.frames(1).await;
+            }
+        };
+        let what = format!("{delay_ms} ms for {late_ms:?}");
+        tokio::time::timeout(PATIENCE, said).await.expect(&what);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

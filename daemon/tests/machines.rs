@@ -143,14 +143,21 @@ async fn a_ping_is_answered_and_marks_are_acknowledged_once_they_are_on_disk() {
     let mut events = stage.floor.events.listen();
     let mut machine = stage.machine().await;
     let now = machine.now();
-    machine.say(&FromMachine::Ping { now }).await;
-    let echoed = machine
-        .until("a pong", |message| match message {
-            FromBox::Pong { machine, .. } => Some(machine),
-            _ => None,
-        })
-        .await;
-    assert_eq!(echoed, now);
+    let pong = |message| match message {
+        FromBox::Pong { machine, ticks, .. } => Some((machine, ticks)),
+        _ => None,
+    };
+    machine.say(&FromMachine::Ping { now, sent_ns: None }).await;
+    assert_eq!(machine.until("a pong", pong).await, (now, None));
+    let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap();
+    let before = nanos(stage.floor.clock.monotonic());
+    machine.say(&FromMachine::Ping { now, sent_ns: Some(7) }).await;
+    let (_, ticks) = machine.until("a pong with ticks", pong).await;
+    let after = nanos(stage.floor.clock.monotonic());
+    let ticks = ticks.unwrap();
+    let in_order = [before, ticks.heard_ns, ticks.answered_ns, after];
+    assert!(in_order.is_sorted(), "{in_order:?}");
+    assert_eq!(ticks.sent_ns, 7);
     let mark = Mark { seq: 1, span: SpanId(uuid::Uuid::nil()), at: now, kind: MarkKind::Opened };
     machine.say(&FromMachine::Marks { marks: vec![mark] }).await;
     let applied = loop {
@@ -178,7 +185,7 @@ async fn a_machine_waits_until_it_is_let_in() {
     let mark =
         Mark { seq: 1, span: SpanId(uuid::Uuid::nil()), at: machine.now(), kind: MarkKind::Opened };
     machine.say(&FromMachine::Marks { marks: vec![mark] }).await;
-    machine.say(&FromMachine::Ping { now: machine.now() }).await;
+    machine.say(&FromMachine::Ping { now: machine.now(), sent_ns: None }).await;
     let pong = |message| matches!(message, FromBox::Pong { .. }).then_some(());
     machine.until("a pong", pong).await;
     assert!(presence.try_recv().is_err(), "it has nothing to tell yet");
@@ -215,7 +222,7 @@ async fn what_a_newer_agent_says_is_passed_over_and_a_flood_is_not() {
     let stage = Stage::without_lesson().await;
     let mut machine = stage.machine().await;
     machine.send(Message::text(r#"{"type":"dance"}"#)).await;
-    machine.say(&FromMachine::Ping { now: machine.now() }).await;
+    machine.say(&FromMachine::Ping { now: machine.now(), sent_ns: None }).await;
     let pong = |message| matches!(message, FromBox::Pong { .. }).then_some(());
     machine.until("a pong", pong).await;
     for _ in 0..400 {
@@ -277,7 +284,7 @@ async fn hanging_up_forgives_no_flood() {
     assert_eq!(refusal(&mut machine).await.0, RefusalCode::BadMessage);
 
     let mut neighbour = stage.machine().await;
-    neighbour.say(&FromMachine::Ping { now: neighbour.now() }).await;
+    neighbour.say(&FromMachine::Ping { now: neighbour.now(), sent_ns: None }).await;
     let pong = |message| matches!(message, FromBox::Pong { .. }).then_some(());
     neighbour.until("a pong", pong).await;
 }
@@ -302,7 +309,7 @@ async fn a_machine_that_dials_in_too_often_is_told_to_come_later_and_keeps_what_
         machine = again;
     }
     assert_eq!(refused, Some(RefusalCode::TryLater));
-    machine.say(&FromMachine::Ping { now: machine.now() }).await;
+    machine.say(&FromMachine::Ping { now: machine.now(), sent_ns: None }).await;
     let pong = |message| matches!(message, FromBox::Pong { .. }).then_some(());
     machine.until("a pong", pong).await;
 }
@@ -318,7 +325,7 @@ async fn marks_come_in_messages_of_a_size_and_hold_up_nothing_else() {
     let marks: Vec<_> = (1..=most).map(|seq| mark(seq, now)).collect();
     machine.say(&FromMachine::Marks { marks: marks.clone() }).await;
     // Nobody has written them down yet.
-    machine.say(&FromMachine::Ping { now }).await;
+    machine.say(&FromMachine::Ping { now, sent_ns: None }).await;
     let pong = |message| matches!(message, FromBox::Pong { .. }).then_some(());
     machine.until("a pong", pong).await;
     let told = async {

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     grant::{EpochKey, Grant, Stage},
-    id::{BoxId, LessonId, MachineId},
+    id::{BootId, BoxId, LessonId, MachineId},
     span::{Mark, Moment},
     time::Timestamp,
 };
@@ -60,7 +60,13 @@ pub enum FromMachine {
         csr_pem: String,
     },
     /// A clock exchange: answered by `Pong` at once.
-    Ping { now: Moment },
+    Ping {
+        now: Moment,
+        /// `CLOCK_MONOTONIC` of the machine in nanoseconds as this leaves: what is shown is timed by
+        /// it, and no other clock takes part in that. `None` from a machine that shows all at once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sent_ns: Option<u64>,
+    },
     /// Presence marks in order of their numbers; repeated until acknowledged.
     Marks { marks: Vec<Mark> },
     /// The group is joined; these are the first live indices seen, `None` where nothing came
@@ -93,6 +99,10 @@ pub struct Report {
     pub player: bool,
     /// A new keyframe would help: frames were lost and none has come since.
     pub wants_keyframe: bool,
+    /// How late over their due time whole frames came: what the lesson's playout delay has to bear.
+    /// `None` while nothing is known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_ms: Option<u16>,
 }
 
 /// What the box says.
@@ -127,6 +137,9 @@ pub enum FromBox {
     Pong {
         machine: Moment,
         box_time: Timestamp,
+        /// `None` where the machine did not ask for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ticks: Option<Ticks>,
     },
     MarksAcked {
         through: u64,
@@ -146,6 +159,20 @@ pub enum FromBox {
     },
 }
 
+/// The fine half of a clock exchange. The box's clock is the one that its heartbeats go by: it never
+/// steps while the box runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticks {
+    /// As the `Ping` had it.
+    pub sent_ns: u64,
+    /// The box's clock when the `Ping` was there, and when this left.
+    pub heard_ns: u64,
+    pub answered_ns: u64,
+    /// The box's clock begins anew with each boot of the box: what was known of another one's is
+    /// worth nothing.
+    pub boot: BootId,
+}
+
 /// Why the box will not serve a machine: stable words for programs and for the machine's own log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -162,4 +189,28 @@ pub enum RefusalCode {
     /// The same machine connected a second time: the older connection is closed with this.
     Replaced,
     TryLater,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Box and machine are updated one after the other.
+    #[test]
+    fn clocks_are_exchanged_with_a_peer_that_knows_of_no_ticks() {
+        let now = json!({ "boot": "00000000-0000-0000-0000-000000000000", "monotonic_ms": 7 });
+        let moment = Moment { boot: BootId(Uuid::nil()), monotonic_ms: 7 };
+        let asked = json!({ "type": "ping", "now": now });
+        let read: FromMachine = serde_json::from_value(asked.clone()).unwrap();
+        assert_eq!(read, FromMachine::Ping { now: moment, sent_ns: None });
+        assert_eq!(serde_json::to_value(&read).unwrap(), asked);
+        let answer = json!({ "type": "pong", "machine": now, "box_time": 9 });
+        let read: FromBox = serde_json::from_value(answer.clone()).unwrap();
+        let box_time = Timestamp(9);
+        assert_eq!(read, FromBox::Pong { machine: moment, box_time, ticks: None });
+        assert_eq!(serde_json::to_value(&read).unwrap(), answer);
+    }
 }

@@ -165,6 +165,11 @@ impl Assembler {
         }
     }
 
+    /// Waits so long for what is missing from now on.
+    pub fn set_reorder_wait(&mut self, wait: Duration) {
+        self.reorder_wait = wait;
+    }
+
     /// The kept pictures are all here, or there are none: nothing more is waited for.
     pub fn kept_ended(&mut self) {
         self.kept_until = None;

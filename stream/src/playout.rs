@@ -137,7 +137,18 @@ impl Playout {
             return None;
         }
         let medium = if frame.codec.is_video() { Medium::Picture } else { Medium::Sound };
-        let timestamp = (frame.timestamp & 0xffff_ffff) as u32;
+        self.due(now, clock, medium, frame.timestamp)
+    }
+
+    /// The same of a frame that is to be shown, by its medium and unwrapped timestamp.
+    pub fn due(
+        &mut self,
+        now: Duration,
+        clock: &BoxClock,
+        medium: Medium,
+        timestamp: u64,
+    ) -> Option<Duration> {
+        let timestamp = (timestamp & 0xffff_ffff) as u32;
         let base = self.timeline(medium)?.base(timestamp)?;
         let came = clock.box_time(now)?;
         let show_at = clock.local_time(base.saturating_add(self.delay))?;

@@ -81,7 +81,9 @@ pub struct Config {
     pub key: VerifyingKey,
     /// The streams and where they are. Those that begin later come by signed heartbeats.
     pub streams: Vec<Next>,
-    /// From a packet's arrival to the showing of what is in it, until a heartbeat says it.
+    /// How long from a packet's arrival what is in it may be shown: the largest that D may become,
+    /// not what D is. A frame that comes after D is shown late, once, and D rises by what is heard
+    /// of it; one that was given up is missed up to the next keyframe.
     pub playout: Duration,
     /// To the box and back.
     pub round_trip: Duration,
@@ -143,7 +145,7 @@ impl Restore {
         }
     }
 
-    /// Takes the playout delay of a new grant. The next heartbeat says the newest.
+    /// Takes the playout delay of a new grant.
     pub fn set_playout(&mut self, playout: Duration) {
         self.playout = playout;
     }

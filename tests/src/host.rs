@@ -42,6 +42,7 @@ struct Inner {
     lab: Arc<Lab>,
     runtime: Runtime,
     faults: Mutex<Faults>,
+    clock_ahead: Mutex<Duration>,
     processes: Mutex<Vec<Process>>,
 }
 
@@ -71,6 +72,7 @@ impl Host {
             lab: Arc::clone(lab),
             runtime: Runtime::start(name, namespace.into())?,
             faults: Mutex::default(),
+            clock_ahead: Mutex::default(),
             processes: Mutex::default(),
         })))
     }
@@ -184,6 +186,16 @@ impl Host {
         self.change_faults(|faults| faults.is_udp_cut = true)
     }
 
+    /// Sets the clocks that count from the start of the machine ahead by whole seconds, for processes
+    /// started from now on: each computer has its own, and the lab's have one kernel.
+    pub fn set_clock_ahead(&self, by: Duration) {
+        *self.0.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner) = by;
+    }
+
+    pub fn clock_ahead(&self) -> Duration {
+        *self.0.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes back losses and cuts. The cable is another matter: [`Self::plug`].
     pub fn restore(&self) -> Result<()> {
         self.change_faults(|faults| *faults = Faults::default())
@@ -223,10 +235,17 @@ impl Host {
         child.with_context(|| format!("start {command:?} on {}", self.name()))
     }
 
-    /// `ip netns exec` gives the child the host's namespace and a /sys that tells of it.
+    /// `ip netns exec` gives the child the host's namespace and a /sys that tells of it, `unshare` a
+    /// clock of its own. Each becomes the program in the end.
     fn wrap(&self, command: &Command) -> Command {
         let mut wrapped = Command::new("ip");
-        wrapped.args(["netns", "exec", self.name()]).arg(command.get_program());
+        wrapped.args(["netns", "exec", self.name()]);
+        let ahead = self.clock_ahead().as_secs();
+        if ahead > 0 {
+            let ahead = ahead.to_string();
+            wrapped.args(["unshare", "--time", "--monotonic", &ahead, "--boottime", &ahead]);
+        }
+        wrapped.arg(command.get_program());
         wrapped.args(command.get_args()).current_dir(self.dir()).env_clear();
         for name in ENVIRONMENT_KEPT {
             wrapped.envs(std::env::var_os(name).map(|value| (name, value)));

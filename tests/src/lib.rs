@@ -50,6 +50,7 @@ pub mod process;
 pub mod school;
 pub mod scratch;
 pub mod sound;
+pub mod together;
 pub mod trace;
 pub mod traffic;
 pub mod until;

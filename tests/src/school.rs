@@ -43,6 +43,9 @@ pub struct Options {
     pub without_players: bool,
     /// Players that count and write nothing down, as a student's: their pictures cannot be judged.
     pub without_traces: bool,
+    /// How far ahead each machine's clock is, whole seconds, in the order of the seats; of those
+    /// that are not named, not at all.
+    pub clocks_ahead: Vec<Duration>,
     /// Run the daemon as a unit of systemd: what it says is in a journal.
     pub journal: bool,
 }
@@ -92,6 +95,7 @@ impl School {
             let student = json!({ "student_id": format!("{:03}", n + 1), "full_name": format!("Student {}", n + 1) });
             let path = format!("/api/v1/classes/{class_id}/students");
             let student_id = made(&teacher, &path, &student).await?;
+            host.set_clock_ahead(options.clocks_ahead.get(n).copied().unwrap_or_default());
             let machine_id = enrol(host, &token).await?;
             let agent = start_agent(host)?;
             let player =

@@ -11,9 +11,11 @@ use std::{
     net::{IpAddr, SocketAddr},
     ops::Sub,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use anyhow::Result;
+use nix::time::{ClockId, clock_gettime};
 use tokio::runtime::Handle;
 
 pub use self::{
@@ -116,6 +118,14 @@ impl Traffic {
         self.watch.catch_up();
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// When by `CLOCK_MONOTONIC`, as players write it down, the kernel saw a packet `at` that time: as
+/// long as nobody sets the calendar meanwhile.
+pub fn monotonic(at: Duration) -> Duration {
+    let read = |clock| clock_gettime(clock).map_or(Duration::ZERO, Duration::from);
+    let (calendar, now) = (read(ClockId::CLOCK_REALTIME), read(ClockId::CLOCK_MONOTONIC));
+    (at + now).saturating_sub(calendar)
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Packets do not leave in their order: what was lost and brought back comes later. How long that is
-//! waited for is D, as the box's newest heartbeat says it, and as the grant says it before the first.
+//! waited for the grant says: as long as D may become. A frame that comes after D is late, which the
+//! box is told, and D rises; one that was given up would be missing up to the next keyframe.
 //!
 //! Invariant: one [`Sealer`] for one feedback key, whatever is granted how often: its nonces are
 //! counted from the start.
@@ -19,7 +20,7 @@ use alfarid_protocol::{
     secret::Secret,
 };
 use alfarid_stream::{
-    block::{self, Next, VerifyingKey},
+    block::{self, Heartbeat, Next, VerifyingKey},
     epoch::Epoch,
     feedback::{self, Sealer},
     restore::{Config, Restore, Stats},
@@ -130,6 +131,11 @@ impl Broadcast {
         }
     }
 
+    /// The newest heartbeat of the box.
+    pub(super) fn heartbeat(&self) -> Option<&Heartbeat> {
+        self.restore.heartbeat()
+    }
+
     /// What is to be sent to the box now; until there is none.
     pub fn feedback(&mut self, now: Duration) -> Option<Bytes> {
         let feedback = self.restore.feedback(now)?;
@@ -201,7 +207,7 @@ mod tests {
 
     use alfarid_protocol::id::LessonId;
     use alfarid_stream::{
-        block::{Heartbeat, SigningKey, Tickets},
+        block::{SigningKey, Tickets},
         feedback::Opener,
     };
     use aws_lc_rs::signature::Ed25519KeyPair;

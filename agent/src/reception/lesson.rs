@@ -20,12 +20,14 @@ use alfarid_protocol::{
     grant::{EpochKey, Grant, Protection, Track},
     kept::Kept,
 };
-use alfarid_stream::transmit::Lane;
+use alfarid_stream::{playout::BoxClock, transmit::Lane};
 use bytes::Bytes;
+use tokio::sync::watch;
 
 use super::{
     broadcast::{Broadcast, BroadcastError, playout},
     group::{GroupError, LessonSocket},
+    playout::Playout,
     track::TrackReceiver,
 };
 use crate::{
@@ -40,6 +42,7 @@ const FIRST_PACKET_WAIT: Duration = Duration::from_millis(FIRST_PACKET_WAIT_MS);
 pub(super) struct Lesson {
     pub(super) grant: Grant,
     broadcast: Broadcast,
+    playout: Playout,
     video: Option<TrackReceiver>,
     audio: Option<TrackReceiver>,
     /// `None` until all of them are there.
@@ -69,12 +72,14 @@ impl Lesson {
         grant: Grant,
         now: Duration,
         shown_before: u64,
+        box_clock: watch::Receiver<BoxClock>,
     ) -> Result<Self, BroadcastError> {
         let track = |track: &Option<Track>| {
             track.clone().map(|track| TrackReceiver::new(track, playout(&grant), now))
         };
         Ok(Self {
             broadcast: Broadcast::new(&grant, now)?,
+            playout: Playout::new(&grant, box_clock, now),
             video: track(&grant.video),
             audio: track(&grant.audio),
             grant,
@@ -129,6 +134,7 @@ impl Lesson {
     pub(super) fn join(&mut self, on: Ipv4Addr) -> Result<(), GroupError> {
         if self.sockets.as_ref().is_none_or(|sockets| sockets.on != on) {
             self.sockets = Some(Sockets::join(&self.grant, on)?);
+            self.playout.disturbed(clock::monotonic());
         }
         Ok(())
     }
@@ -142,8 +148,15 @@ impl Lesson {
         for datagram in datagrams {
             self.broadcast.push(now, datagram);
         }
+        if let Some(heartbeat) = self.broadcast.heartbeat() {
+            self.playout.heard(heartbeat);
+            if let Some(audio) = &mut self.audio {
+                audio.set_wait(self.playout.delay());
+            }
+        }
         while let Some((index, packet)) = self.broadcast.poll() {
             let ssrc = packet.header.ssrc;
+            self.playout.arrived(now, ssrc, packet.header.timestamp);
             let mut tracks = self.video.iter_mut().chain(&mut self.audio);
             if let Some(track) = tracks.find(|track| track.ssrc() == ssrc) {
                 track.live(now, index, packet);
@@ -183,12 +196,12 @@ impl Lesson {
 
     /// The next whole frame for the player, until there is none.
     pub(super) fn poll(&mut self, now: Duration) -> Option<ToPlayer> {
-        let frame = |track: &mut Option<TrackReceiver>| -> Option<Frame> {
-            track.as_mut().and_then(|track| track.poll(now))
+        let Self { video, audio, playout, .. } = self;
+        let mut frame = |track: &mut Option<TrackReceiver>| -> Option<Frame> {
+            let frame = track.as_mut()?.poll(now)?;
+            Some(Frame { show_at: playout.show_at(now, &frame), ..frame })
         };
-        frame(&mut self.video)
-            .map(ToPlayer::Video)
-            .or_else(|| frame(&mut self.audio).map(ToPlayer::Audio))
+        frame(video).map(ToPlayer::Video).or_else(|| frame(audio).map(ToPlayer::Audio))
     }
 
     /// Asks for the kept pictures, once, when the first packet is here or the wait is over. After
@@ -216,7 +229,7 @@ impl Lesson {
         stats.received + stats.restored
     }
 
-    pub(super) fn report(&self, attached: Attached) -> Report {
+    pub(super) fn report(&mut self, now: Duration, attached: Attached) -> Report {
         let video = self.video.as_ref().map(TrackReceiver::stats).unwrap_or_default();
         Report {
             serial: self.grant.serial,
@@ -227,6 +240,7 @@ impl Lesson {
             frames_shown: attached.shown.saturating_sub(self.shown_before),
             player: attached.user.is_some(),
             wants_keyframe: self.wants_keyframe(),
+            late_ms: self.playout.late_ms(now),
         }
     }
 

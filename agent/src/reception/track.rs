@@ -12,6 +12,9 @@ use bytes::Bytes;
 
 use crate::feed::Frame;
 
+/// What a packet of sound lasts.
+const PACKET_OF_SOUND: Duration = Duration::from_millis(20);
+
 #[derive(Debug)]
 pub struct TrackReceiver {
     track: Track,
@@ -28,6 +31,12 @@ impl TrackReceiver {
         let config =
             Config { reorder_wait: playout, kept_wait: codec.is_video().then_some(KEPT_WAIT) };
         Self { assembler: Assembler::new(codec, config, now), track, first_live: None, foreign: 0 }
+    }
+
+    /// Sound is worth nothing after `delay`, and nothing that follows needs it. That a packet is
+    /// missing shows by the next.
+    pub(super) fn set_wait(&mut self, delay: Duration) {
+        self.assembler.set_reorder_wait(delay.saturating_sub(PACKET_OF_SOUND));
     }
 
     /// Takes in what the box sent to the group, if it is of this track.
@@ -71,7 +80,7 @@ impl TrackReceiver {
             keyframe: frame.is_keyframe,
             catch_up: frame.catch_up,
             timestamp: frame.timestamp,
-            // Playout by box time comes with the clock that it needs; until then at once.
+            // For whoever knows the box's clock to say.
             show_at: 0,
             data: frame.data,
         })
@@ -95,7 +104,7 @@ impl TrackReceiver {
     }
 }
 
-fn stream_codec(codec: Codec) -> alfarid_stream::Codec {
+pub(super) fn stream_codec(codec: Codec) -> alfarid_stream::Codec {
     match codec {
         Codec::H264 => alfarid_stream::Codec::H264,
         Codec::Vp8 => alfarid_stream::Codec::Vp8,

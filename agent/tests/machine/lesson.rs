@@ -3,10 +3,12 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use alfarid_agent::clock;
 use alfarid_protocol::{
-    control::{FromBox, FromMachine, Report},
+    control::{FromBox, FromMachine, Report, Ticks},
     grant::{Codec, Grant, Track},
     kept,
+    time::Timestamp,
 };
 use tokio::time::{Duration, interval};
 
@@ -194,6 +196,40 @@ async fn who_joins_a_moving_screen_catches_up_unseen() {
     let shown = u64::try_from(on_show.len()).unwrap();
     assert_eq!((report.frames_shown, report.packets_lost), (shown, 0));
     assert_eq!(on_show, pictures(60 - on_show.len()..60), "no gap and nothing twice");
+}
+
+/// A machine goes by what the box says is due, and by what it learns of the box's clock, which is
+/// the tests' own here.
+#[tokio::test]
+async fn pictures_are_shown_when_the_box_says() {
+    const DELAY: Duration = Duration::from_millis(250);
+    let mut lesson = Lesson::begin(Codec::H264, group(14), 30).await;
+    let asked = |message| match message {
+        FromMachine::Ping { now, sent_ns: Some(sent_ns) } => Some((now, sent_ns)),
+        _ => None,
+    };
+    let (moment, sent_ns) = lesson.connection.receive_if("a clock exchange", asked).await;
+    let now = u64::try_from(clock::monotonic().as_nanos()).unwrap();
+    let ticks = Ticks { sent_ns, heard_ns: now, answered_ns: now, boot: moment.boot };
+    let pong = FromBox::Pong { machine: moment, box_time: Timestamp(0), ticks: Some(ticks) };
+    lesson.connection.send(&pong).await;
+    lesson.grant(0).await;
+    lesson.want_kept().await;
+    lesson.send_kept(0, None).await;
+    let mut pace = interval(Duration::from_micros(33_333));
+    let mut sent = Vec::new();
+    for frame in &lesson.frames {
+        pace.tick().await;
+        sent.push(clock::monotonic());
+        lesson.air.send(frame);
+    }
+    let report = lesson.report_when("all pictures", |report| report.frames_shown == 30).await;
+    let shown = read_trace(&lesson.machine.dir.path().join("trace"));
+    for (shown, sent) in shown.iter().zip(&sent).skip(3) {
+        let wait = Duration::from_nanos(shown.at_ns).saturating_sub(*sent);
+        assert!((DELAY / 2..DELAY * 2).contains(&wait), "{wait:?}");
+    }
+    assert!(report.late_ms.is_none_or(|late| late < 250), "{report:?}");
 }
 
 /// On a network that loses packets every picture still comes, each once and in its place.

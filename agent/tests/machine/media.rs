@@ -120,8 +120,10 @@ struct Encoded {
 }
 
 fn frames(codec: Codec, encoded: Vec<Encoded>) -> Vec<Frame> {
+    // A packet of sound is 20 ms at 48 kHz.
+    let step = if codec == Codec::Opus { 960 } else { TICKS };
     (0..)
-        .step_by(usize::try_from(TICKS).unwrap())
+        .step_by(usize::try_from(step).unwrap())
         .zip(encoded)
         .map(|(timestamp, Encoded { keyframe, data })| Frame {
             codec,

@@ -10,6 +10,7 @@ use std::{
 
 use alfarid_agent::{
     clock::{self, Clock, Readings},
+    exchange::exchanges,
     feed::{FromPlayer, Idle, ToPlayer},
     identity::StateDir,
     link::Link,
@@ -90,6 +91,7 @@ async fn a_machine_that_slept_connects_anew_and_is_granted_the_lesson_again() {
     let (said, outgoing) = mpsc::channel(16);
     let (acknowledged, _marks) = mpsc::channel(4);
     let (_recorder, batch) = watch::channel(Vec::new());
+    let (exchanges, box_clock) = exchanges();
     let link = Link {
         clock: Clock::reading(with_sleep).unwrap(),
         state: StateDir::new(machine.state()),
@@ -98,8 +100,9 @@ async fn a_machine_that_slept_connects_anew_and_is_granted_the_lesson_again() {
         outgoing,
         batch,
         acknowledged,
+        exchanges,
     };
-    tokio::spawn(Reception::new(feed.players.clone(), said, None).run(ordered));
+    tokio::spawn(Reception::new(feed.players.clone(), said, None, box_clock).run(ordered));
     tokio::spawn(link.run(CancellationToken::new()));
     let mut connection = machine.the_box.welcome(0).await;
     granted(&mut connection, 1).await;

@@ -4,13 +4,14 @@
 //! behind the [`Reorder`](alfarid_stream::reorder::Reorder) a packet still says what it is.
 
 use alfarid_protocol::id::PublicationId;
-use alfarid_stream::{Codec, rtp::Packet};
+use alfarid_stream::{Codec, playout::Medium, rtp::Packet};
 use tokio::sync::mpsc;
 
 use super::{own, whip};
 
 /// What may wait for the relay: half a second of a rich stream. Full: a packet is dropped, which the
-/// relay sees as a loss on the way in; word of a silence is, which cannot be where so much waits.
+/// relay sees as a loss on the way in; a report is, and the next one says the same; word of a silence
+/// is, which cannot be where so much waits.
 const WAITING: usize = 1024;
 
 /// The largest payload that still fits a packet on Ethernet with its headers (IPv4, UDP, RTP) and
@@ -22,6 +23,9 @@ pub(super) const MAX_PAYLOAD: usize = 1500 - 20 - 8 - 12 - 20;
 pub(super) enum Arrival {
     /// One packet, its payload type as in [`payload_type`].
     Packet { publication: PublicationId, packet: Packet },
+    /// The publisher's sender report: at its own time `ntp`, as NTP writes it, the stream of this
+    /// medium is at `timestamp`. It belongs to the packets before it.
+    Report { publication: PublicationId, medium: Medium, ntp: u64, timestamp: u32 },
     /// Nothing at all comes any more, not even word that it is still there; or something does again.
     Silence { publication: PublicationId, is_silent: bool },
 }

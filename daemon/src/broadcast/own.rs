@@ -3,13 +3,17 @@
 //! One task holds a source's pipeline. Everything of GStreamer that may wait (starting, stopping)
 //! happens off the async threads.
 
-use std::{convert::Infallible, sync::Arc};
+mod reports;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use alfarid_protocol::id::PublicationId;
+use alfarid_stream::rtp::Packet;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use self::reports::{Report, Reports};
 use super::{
     feed::{Arrival, Feed},
     pipeline::{End, Input, PipelineError, Quality, Source},
@@ -64,8 +68,13 @@ async fn run(
 ) {
     let first = Arc::new(Notify::new());
     let seen = Arc::clone(&first);
-    let deliver = Box::new(move |packet| {
+    let reports = Reports::default();
+    let deliver = Box::new(move |packet: Packet, at: Option<Duration>| {
+        let report = at.and_then(|at| reports.due(&packet.header, at));
         feed.give(Arrival::Packet { publication, packet });
+        if let Some(Report { medium, ntp, timestamp }) = report {
+            feed.give(Arrival::Report { publication, medium, ntp, timestamp });
+        }
         seen.notify_one();
     });
     let nothing = came_to_nothing(&input);

@@ -24,6 +24,7 @@ use alfarid_stream::{
     block::{SigningKey, Tickets},
     epoch::Epoch,
     feedback::{self, Opener},
+    playout::Medium,
     protect::{self, Protect},
     relay::Sent,
     repair::{Reach, Repair},
@@ -149,6 +150,11 @@ impl Protected {
     /// Says from now on how long after it is due everything is shown.
     pub(super) fn set_playout(&mut self, playout: Duration) {
         self.protect.set_playout(playout);
+    }
+
+    /// The publisher says what its stream of this medium is at, at its own time `ntp`.
+    pub(super) fn reported(&mut self, medium: Medium, ntp: u64, timestamp: u32) {
+        self.protect.reported(medium, ntp, timestamp);
     }
 
     /// Another publication goes on with the same streams.

@@ -20,6 +20,7 @@ mod transmitter;
 use std::{
     net::Ipv4Addr,
     sync::{Arc, atomic::AtomicU64},
+    time::Duration,
 };
 
 use alfarid_protocol::{
@@ -61,6 +62,11 @@ pub(super) enum Order {
     },
     /// It is heard no more: it left, or has a newer grant.
     Dismiss(ReceiverId),
+    /// So late over their due time frames come to this machine.
+    Needs {
+        receiver: ReceiverId,
+        late: Duration,
+    },
     /// Seal with this epoch from now on.
     Switch(Epoch),
     /// A machine has joined the group and wants the pictures before `from`.
@@ -159,8 +165,13 @@ pub(super) struct Programme {
 }
 
 impl Programme {
-    pub(super) fn new(group: Group, protected: Protected, machines: machines::Handle) -> Self {
-        Self { transmitter: Transmitter::new(group, protected), machines }
+    pub(super) fn new(
+        now: Duration,
+        group: Group,
+        protected: Protected,
+        machines: machines::Handle,
+    ) -> Self {
+        Self { transmitter: Transmitter::new(now, group, protected), machines }
     }
 }
 

@@ -235,6 +235,13 @@ impl Track {
         self.live.as_ref()?.relay.report(now, ntp)
     }
 
+    /// What a timestamp of this publication is on air. `None` while it is not.
+    pub(super) fn outgoing(&self, publication: PublicationId, timestamp: u32) -> Option<u32> {
+        let is_from = |input: &&Input| input.publication == publication && !input.is_over;
+        let input = self.inputs.iter().find(is_from)?;
+        self.live.as_ref()?.relay.outgoing(input.source, timestamp)
+    }
+
     /// Packets that the publication on air lost on its way here.
     pub(super) fn lost(&self) -> u64 {
         let on_air = self.inputs.iter().find(|input| Some(input.publication) == self.on_air);

@@ -19,6 +19,7 @@ mod engine;
 mod negotiate;
 mod port;
 mod session;
+mod reported;
 mod silence;
 
 use std::{

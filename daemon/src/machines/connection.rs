@@ -38,11 +38,11 @@ use tokio::sync::mpsc;
 use super::{
     Handle, Link, MediaMessage, PresenceMessage,
     greeting::{Aged, Greeted, Guest, Refusal, greet, revoked, unknown},
-    hearing::{Ears, file, marks_lane},
+    hearing::{Ears, file, leaves, marks_lane},
     store,
     table::{Connected, Ending, LaneEnds},
 };
-use crate::{enrolment::KnownMachine, http::Peer, logging::chain};
+use crate::{clock::Clock, enrolment::KnownMachine, http::Peer, logging::chain};
 
 /// How long a machine that dials in too often waits for its answer: its connections are counted, so
 /// this slows it down.
@@ -214,7 +214,7 @@ async fn keep(
     let ears = Ears { deps, guest, marks };
     tokio::select! {
         last_words = ears.hear(&mut stream) => last_words,
-        last_words = speak(sink, &mut lanes) => last_words,
+        last_words = speak(sink, &mut lanes, &deps.machines.floor.clock) => last_words,
         () = file(lane, deps, guest, number) => None,
         () = note(peer, deps, guest) => None,
         () = peer.closing.cancelled() => None,
@@ -260,12 +260,19 @@ async fn write_arrival(peer: &Peer, deps: &Deps, machine: MachineId, agent_versi
 }
 
 /// Empties the lanes, control messages first, until told to end or nothing goes out any more.
-async fn speak(sink: &mut SplitSink<WebSocket, Message>, lanes: &mut LaneEnds) -> Option<FromBox> {
+async fn speak(
+    sink: &mut SplitSink<WebSocket, Message>,
+    lanes: &mut LaneEnds,
+    clock: &Clock,
+) -> Option<FromBox> {
     loop {
         let sent = tokio::select! {
             biased;
             ending = &mut lanes.ending => return last_words(ending.ok()?),
-            Some(message) = lanes.control.recv() => say(sink, &message).await,
+            Some(mut message) = lanes.control.recv() => {
+                leaves(&mut message, clock.monotonic());
+                say(sink, &message).await
+            }
             Some(pictures) = lanes.pictures.recv() => send(sink, Message::Binary(pictures)).await,
         };
         if !sent {

@@ -13,7 +13,7 @@
 use std::time::Duration;
 
 use alfarid_protocol::{
-    control::{FromBox, FromMachine, PING_EVERY_MS, RefusalCode},
+    control::{FromBox, FromMachine, PING_EVERY_MS, RefusalCode, Ticks},
     span::{MARKS_PER_MESSAGE, Mark, MarkKind},
 };
 use axum::extract::ws::{Message, WebSocket};
@@ -22,6 +22,7 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{MediaMessage, PresenceMessage, connection::Deps, greeting::Guest};
+use crate::clock;
 
 /// Three pings missed.
 const SILENCE: Duration = Duration::from_millis(3 * PING_EVERY_MS);
@@ -98,7 +99,7 @@ impl Ears<'_> {
             };
             match read(&text) {
                 Heard::Message(message) => {
-                    if let Some(refused) = self.pass_on(message).await {
+                    if let Some(refused) = self.pass_on(message, now).await {
                         return Some(refused);
                     }
                 }
@@ -110,14 +111,16 @@ impl Ears<'_> {
         }
     }
 
-    /// Gives a message to whom it concerns. Returns a refusal for one that makes no sense here.
-    async fn pass_on(&self, message: FromMachine) -> Option<FromBox> {
+    /// Gives a message that was there at `at` to whom it concerns. Returns a refusal for one that
+    /// makes no sense here.
+    async fn pass_on(&self, message: FromMachine, at: Duration) -> Option<FromBox> {
         let Self { deps, guest, .. } = *self;
         let (machine, handle) = (guest.known.id, &deps.machines);
         match message {
-            FromMachine::Ping { now } => {
-                let (box_time, at) = (handle.floor.clock.now(), handle.floor.clock.monotonic());
-                handle.say(machine, FromBox::Pong { machine: now, box_time });
+            FromMachine::Ping { now, sent_ns } => {
+                let box_time = handle.floor.clock.now();
+                let ticks = sent_ns.and_then(|sent_ns| ticks(sent_ns, at));
+                handle.say(machine, FromBox::Pong { machine: now, box_time, ticks });
                 if guest.known.is_approved && handle.patience().exchanges_clocks(machine, at) {
                     let exchange = PresenceMessage::Clock { machine, moment: now, box_time };
                     let _ = deps.presence.send(exchange).await;
@@ -189,6 +192,24 @@ pub(super) async fn file(
             handle.say(machine, FromBox::MarksAcked { through });
         }
     }
+}
+
+/// The box's side of a fine exchange. When it leaves is for [`leaves`] to say.
+fn ticks(sent_ns: u64, heard: Duration) -> Option<Ticks> {
+    let heard_ns = nanos(heard);
+    let boot = clock::boot()?;
+    Some(Ticks { sent_ns, heard_ns, answered_ns: heard_ns, boot })
+}
+
+/// Notes in the answer to a clock exchange that it leaves now: pictures may have been before it.
+pub(super) fn leaves(message: &mut FromBox, now: Duration) {
+    if let FromBox::Pong { ticks: Some(ticks), .. } = message {
+        ticks.answered_ns = nanos(now);
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn bad(detail: &str) -> FromBox {

@@ -120,6 +120,11 @@ impl Reception {
         reception
     }
 
+    /// How long after it is due everything is shown, as the box said last.
+    pub(crate) fn delay(&self) -> Option<Duration> {
+        Some(self.restore.heartbeat()?.playout())
+    }
+
     pub(crate) fn take_epoch(&mut self, epoch: &EpochKey) {
         let (key, salt) = (*epoch.key.bytes(), *epoch.salt.bytes());
         self.keyring.add(&Epoch { number: epoch.number, key, salt }).unwrap();

@@ -132,7 +132,6 @@ impl Restore {
         for stream in &heartbeat.streams {
             self.learn(stream.ssrc, stream.next);
         }
-        self.playout = heartbeat.playout();
         self.tickets.learn(heartbeat.block, heartbeat.commitment);
         self.last_sign = Some(now);
         let settled = self.blocks.closed(now, heartbeat.block, heartbeat.block);

@@ -129,7 +129,7 @@ fn what_came_after_all_is_not_asked_for() {
 #[test]
 fn what_can_no_longer_be_shown_is_not_asked_for() {
     let (mut restore, mut air) = (machine(), Air::new());
-    air.protect.set_playout(ms(60));
+    restore.set_playout(ms(60));
     let (sources, follow) = air.block(ms(0));
     push_all(&mut restore, ms(1), &sources[1..]);
     push_all(&mut restore, ms(10), &follow);

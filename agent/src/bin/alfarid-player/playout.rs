@@ -14,9 +14,10 @@ use alfarid_protocol::grant::Picture;
 
 use crate::scene::{Scene, Status};
 
-/// Pictures that wait for their moment. When there are more, the oldest goes on show early: a
-/// quarter of a second at 30 per second, as far ahead as the box ever plans.
-const WAITING: usize = 8;
+/// Pictures that wait for their moment. When there are more, the oldest goes on show early: half a
+/// second at 30 per second, as far ahead as the agent ever plans. The largest delay takes half of
+/// them.
+const WAITING: usize = 16;
 
 #[derive(Debug)]
 pub(crate) struct Playout<P> {

@@ -1,16 +1,18 @@
 //! Sound: Opus packets in, samples to the machine's sound device.
 //!
 //! ```text
-//!   appsrc ─▶ opusdec ─▶ audioconvert ─▶ audioresample ─▶ appsink ─▶ ring ─▶ Speaker ─▶ cpal
+//!   appsrc ─▶ opusdec ─▶ audioconvert ─▶ appsink ─▶ Writer ─▶ Speaker ─▶ cpal
 //! ```
 //!
-//! The decoder's thread writes into a bounded ring and never waits: what finds no room is dropped.
-//! The device's thread reads from it and never waits either: what is missing is silence. Without a
-//! device the lesson goes on in silence; that is said once in the log and tried again later.
+//! Each packet says when it is to be heard, and the [`speaker`] sees to that. Without a device the
+//! lesson goes on in silence; that is said once in the log and tried again later.
+
+mod speaker;
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -24,24 +26,22 @@ use cpal::{
 };
 use gstreamer::{self as gst, prelude::*};
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
-use rtrb::{Consumer, Producer, RingBuffer};
 use thiserror::Error;
 
-/// Samples of one moment: left and right.
-const STEREO: usize = 2;
+use self::speaker::{RATE, Speaker, Writer};
 
-/// Sound begins when this much is there, so that a late packet makes no gap.
-const BEGIN_AT: Duration = Duration::from_millis(60);
+/// Sound that is to be heard at once is heard after so long, so that a late packet makes no gap.
+const GATHERS: Duration = Duration::from_millis(60);
 
-/// Sound that lies further behind is skipped down to [`BEGIN_AT`].
+/// It may come to lie so far behind before it begins anew.
 const BEHIND_AT_MOST: Duration = Duration::from_millis(200);
-
-/// Room in the ring.
-const ROOM: Duration = Duration::from_millis(300);
 
 /// Encoded sound inside the pipeline: seconds of it. Decoding takes microseconds, so it is never
 /// full; if it were, the newest packet would be dropped.
 const QUEUED_BYTES: u64 = 64 * 1024;
+
+/// Between the times that two packets get inside the pipeline: they are told apart by them.
+const APART: gst::ClockTime = gst::ClockTime::from_seconds(1);
 
 /// How much the device takes at one go. Left to themselves, some take a single sample.
 const AT_ONE_GO: Duration = Duration::from_millis(20);
@@ -69,6 +69,8 @@ enum SoundError {
 #[derive(Default)]
 pub(crate) struct Sound {
     output: Option<Output>,
+    /// RTP time of the last packet that was to be heard at once, and when it is due.
+    at_once: Option<(u64, Duration)>,
     try_at: Duration,
     complained: bool,
 }
@@ -85,10 +87,26 @@ impl Sound {
             self.try_at = now + TRY_AGAIN;
             self.open();
         }
-        if let Some(output) = &self.output {
-            // A decoder that stops is noticed by its silence alone; nothing else depends on it.
-            let _ = output.source.push_buffer(gst::Buffer::from_slice(frame.data));
+        let due = self.due(now, &frame);
+        if let Some(output) = &mut self.output {
+            output.push(frame, due);
         }
+    }
+
+    /// When a packet is to be heard. What is to be heard at once comes evenly all the same.
+    fn due(&mut self, now: Duration, frame: &Frame) -> Duration {
+        if frame.show_at > 0 {
+            self.at_once = None;
+            return Duration::from_nanos(frame.show_at);
+        }
+        let goes_on = self.at_once.and_then(|(timestamp, due)| {
+            let since = frame.timestamp.checked_sub(timestamp)?;
+            let due = due + Duration::from_secs(since.min(RATE.into())) / RATE;
+            (now..now + BEHIND_AT_MOST).contains(&due).then_some(due)
+        });
+        let due = goes_on.unwrap_or(now + GATHERS);
+        self.at_once = Some((frame.timestamp, due));
+        due
     }
 
     fn open(&mut self) {
@@ -107,10 +125,16 @@ impl Sound {
     }
 }
 
+/// When the packets inside the decoder are due, by their time there. One that never comes out is
+/// forgotten when a later one does.
+type Dues = Arc<Mutex<BTreeMap<gst::ClockTime, Duration>>>;
+
 /// A running decoder and the device that it feeds.
 struct Output {
     source: AppSrc,
     pipeline: gst::Pipeline,
+    dues: Dues,
+    pushed: u64,
     failed: Arc<AtomicBool>,
     /// Plays until it is dropped.
     _stream: cpal::Stream,
@@ -121,8 +145,7 @@ impl Output {
         let device = cpal::default_host().default_output_device().ok_or(SoundError::NoDevice)?;
         let config = device.default_output_config().map_err(SoundError::Config)?;
         let rate = config.sample_rate();
-        let (samples, ring) = RingBuffer::new(length(ROOM, rate) * STEREO);
-        let speaker = Speaker::new(ring, rate);
+        let (writer, speaker) = speaker::speaker(rate);
         let failed = Arc::new(AtomicBool::new(false));
         let stream = match config.sample_format() {
             SampleFormat::F32 => play::<f32>(&device, &config, speaker, Arc::clone(&failed)),
@@ -131,11 +154,25 @@ impl Output {
             other => return Err(SoundError::Format(other)),
         }
         .map_err(SoundError::Open)?;
-        let (pipeline, source) = build(rate, samples).map_err(SoundError::Build)?;
-        let output = Self { source, pipeline, failed, _stream: stream };
+        let dues = Dues::default();
+        let (pipeline, source) =
+            build(writer, Arc::clone(&dues)).map_err(SoundError::Build)?;
+        let output = Self { source, pipeline, dues, pushed: 0, failed, _stream: stream };
         output.pipeline.set_state(gst::State::Playing).map_err(SoundError::Start)?;
         tracing::info!(rate, format = %config.sample_format(), "sound is on");
         Ok(output)
+    }
+
+    fn push(&mut self, frame: Frame, due: Duration) {
+        let time = APART * self.pushed;
+        self.pushed += 1;
+        lock(&self.dues).insert(time, due);
+        let mut buffer = gst::Buffer::from_slice(frame.data);
+        if let Some(buffer) = buffer.get_mut() {
+            buffer.set_pts(time);
+        }
+        // A decoder that stops is noticed by its silence alone; nothing else depends on it.
+        let _ = self.source.push_buffer(buffer);
     }
 
     fn has_failed(&self) -> bool {
@@ -158,7 +195,11 @@ fn play<T: SizedSample + FromSample<f32>>(
     let channels = usize::from(config.channels()).max(1);
     let stream = device.build_output_stream(
         StreamConfig { buffer_size: at_one_go(config), ..config.config() },
-        move |samples: &mut [T], _| speaker.fill(samples, channels),
+        move |samples: &mut [T], info| {
+            let timestamp = info.timestamp();
+            let delay = timestamp.playback.duration_since(timestamp.callback);
+            speaker.fill(samples, channels, clock::monotonic() + delay);
+        },
         move |error| {
             // A gap is heard by the student and heals by itself; everything else is the end.
             if error.kind() != cpal::ErrorKind::Xrun {
@@ -181,73 +222,12 @@ fn at_one_go(config: &SupportedStreamConfig) -> BufferSize {
     }
 }
 
-/// The device's end of the ring.
-struct Speaker {
-    ring: Consumer<f32>,
-    begin_at: usize,
-    behind_at_most: usize,
-    playing: bool,
-}
-
-impl Speaker {
-    fn new(ring: Consumer<f32>, rate: u32) -> Self {
-        Self {
-            ring,
-            begin_at: length(BEGIN_AT, rate) * STEREO,
-            behind_at_most: length(BEHIND_AT_MOST, rate) * STEREO,
-            playing: false,
-        }
-    }
-
-    /// Fills what the device asks for. Stereo goes to the first two channels, or mixed to the only
-    /// one; others stay silent.
-    fn fill<T: SizedSample + FromSample<f32>>(&mut self, samples: &mut [T], channels: usize) {
-        let there = self.ring.slots();
-        if there > self.behind_at_most {
-            self.skip(there - self.begin_at);
-        }
-        self.playing |= there >= self.begin_at;
-        for moment in samples.chunks_mut(channels) {
-            let (left, right) = self.next();
-            match moment {
-                [only] => *only = T::from_sample(f32::midpoint(left, right)),
-                [first, second, others @ ..] => {
-                    *first = T::from_sample(left);
-                    *second = T::from_sample(right);
-                    others.fill(T::EQUILIBRIUM);
-                }
-                [] => {}
-            }
-        }
-    }
-
-    fn next(&mut self) -> (f32, f32) {
-        if self.playing
-            && let (Ok(left), Ok(right)) = (self.ring.pop(), self.ring.pop())
-        {
-            return (left, right);
-        }
-        self.playing = false;
-        (0.0, 0.0)
-    }
-
-    fn skip(&mut self, samples: usize) {
-        // Pairs stay pairs.
-        if let Ok(skipped) = self.ring.read_chunk(samples & !1) {
-            skipped.commit_all();
-        }
-    }
-}
-
 /// How many moments of sound `time` has.
 fn length(time: Duration, rate: u32) -> usize {
     usize::try_from(time.as_millis() * u128::from(rate) / 1000).unwrap_or(usize::MAX)
 }
 
-fn build(
-    rate: u32,
-    samples: Producer<f32>,
-) -> Result<(gst::Pipeline, AppSrc), gst::glib::BoolError> {
+fn build(writer: Writer, dues: Dues) -> Result<(gst::Pipeline, AppSrc), gst::glib::BoolError> {
     let opus = gst::Caps::builder("audio/x-opus")
         .field("channel-mapping-family", 0)
         .field("channels", 2)
@@ -263,89 +243,72 @@ fn build(
         .field("format", if cfg!(target_endian = "big") { "F32BE" } else { "F32LE" })
         .field("layout", "interleaved")
         .field("channels", 2)
-        .field("rate", rate.cast_signed())
+        .field("rate", RATE.cast_signed())
         .build();
     let sink = AppSink::builder().caps(&plain).sync(false).build();
     sink.set_enable_last_sample(false);
-    sink.set_callbacks(callbacks(samples));
+    sink.set_callbacks(callbacks(writer, dues));
     let decoder = gst::ElementFactory::make("opusdec").build()?;
     let convert = gst::ElementFactory::make("audioconvert").build()?;
-    let resample = gst::ElementFactory::make("audioresample").build()?;
     let pipeline = gst::Pipeline::new();
-    let elements = [source.upcast_ref(), &decoder, &convert, &resample, sink.upcast_ref()];
+    let elements = [source.upcast_ref(), &decoder, &convert, sink.upcast_ref()];
     pipeline.add_many(elements)?;
     gst::Element::link_many(elements)?;
     Ok((pipeline, source))
 }
 
-fn callbacks(mut ring: Producer<f32>) -> AppSinkCallbacks {
+fn callbacks(mut writer: Writer, dues: Dues) -> AppSinkCallbacks {
     AppSinkCallbacks::builder()
         .new_sample(move |sink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-            if let Some(Ok(bytes)) = sample.buffer().map(gst::BufferRef::map_readable) {
-                write(&mut ring, &bytes);
+            if let Some(buffer) = sample.buffer()
+                && let Some(due) = due_of(&dues, buffer)
+                && let Ok(bytes) = buffer.map_readable()
+            {
+                let samples = bytes.as_chunks::<4>().0;
+                writer.write(samples.iter().map(|bytes| f32::from_ne_bytes(*bytes)), due);
             }
             Ok(gst::FlowSuccess::Ok)
         })
         .build()
 }
 
-fn write(ring: &mut Producer<f32>, bytes: &[u8]) {
-    let samples = bytes.as_chunks::<4>().0;
-    let room = ring.slots().min(samples.len()) & !1;
-    if let Ok(chunk) = ring.write_chunk_uninit(room) {
-        chunk.fill_from_iter(samples.iter().map(|bytes| f32::from_ne_bytes(*bytes)));
-    }
+/// When what came out is due.
+fn due_of(dues: &Dues, buffer: &gst::BufferRef) -> Option<Duration> {
+    let time = buffer.pts()?;
+    let mut dues = lock(dues);
+    let later = dues.split_off(&(time + gst::ClockTime::from_nseconds(1)));
+    // The newest at or before this time.
+    Some(std::mem::replace(&mut *dues, later).pop_last()?.1)
+}
+
+fn lock(dues: &Dues) -> MutexGuard<'_, BTreeMap<gst::ClockTime, Duration>> {
+    dues.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
-    const RATE: u32 = 1000;
-
-    fn speaker(samples: &[f32]) -> (Producer<f32>, Speaker) {
-        let (mut producer, ring) = RingBuffer::new(length(ROOM, RATE) * STEREO);
-        for sample in samples {
-            producer.push(*sample).unwrap();
-        }
-        (producer, Speaker::new(ring, RATE))
-    }
-
-    fn heard(speaker: &mut Speaker, moments: usize) -> Vec<f32> {
-        let mut samples = vec![9.0_f32; moments * STEREO];
-        speaker.fill(&mut samples, STEREO);
-        samples
+    fn frame(timestamp: u64, show_at: u64) -> Frame {
+        let codec = alfarid_protocol::grant::Codec::Opus;
+        let data = Bytes::new();
+        Frame { codec, keyframe: false, catch_up: false, timestamp, show_at, data }
     }
 
     #[test]
-    fn sound_begins_when_enough_is_there_and_again_after_a_gap() {
-        let (mut ring, mut speaker) = speaker(&[1.0; 118]);
-        assert_eq!(heard(&mut speaker, 4), [0.0; 8]);
-        ring.push(1.0).unwrap();
-        ring.push(1.0).unwrap();
-        assert_eq!(heard(&mut speaker, 59), [1.0; 118]);
-        assert_eq!(heard(&mut speaker, 2), [1.0, 1.0, 0.0, 0.0]);
-        ring.push(1.0).unwrap();
-        ring.push(1.0).unwrap();
-        assert_eq!(heard(&mut speaker, 1), [0.0, 0.0], "it gathers first");
-    }
-
-    #[test]
-    fn what_lies_too_far_behind_is_skipped() {
-        let late: Vec<f32> = (0..500_u16).map(f32::from).collect();
-        let (_ring, mut speaker) = speaker(&late);
-        assert_eq!(heard(&mut speaker, 1), [380.0, 381.0]);
-    }
-
-    #[test]
-    fn one_loudspeaker_gets_both_sides_and_six_stay_apart() {
-        let (_ring, mut one) = speaker(&[0.5, 0.0].repeat(60));
-        let mut samples = vec![9.0_f32; 2];
-        one.fill(&mut samples, 1);
-        assert_eq!(samples, [0.25, 0.25]);
-        let mut samples = vec![9.0_f32; 6];
-        one.fill(&mut samples, 6);
-        assert_eq!(samples, [0.5, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    fn what_is_to_be_heard_at_once_comes_evenly() {
+        let mut sound = Sound::default();
+        let ms = Duration::from_millis;
+        let mut due = |now, timestamp| sound.due(ms(now), &frame(timestamp, 0)).as_millis();
+        assert_eq!(due(1_000, 0), 1_060);
+        assert_eq!(due(1_055, 960), 1_080, "a late packet makes no gap");
+        assert_eq!(due(1_056, 1_920), 1_100);
+        assert_eq!(due(1_200, 2_880), 1_260, "a very late one does");
+        assert_eq!(due(1_210, 48_000), 1_270, "so does a packet of much later");
+        assert_eq!(due(1_220, 0), 1_280, "and another stream");
+        assert_eq!(sound.due(ms(1_230), &frame(960, 5_000_000)), ms(5));
     }
 }

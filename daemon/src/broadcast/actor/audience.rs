@@ -1,5 +1,7 @@
 //! The machines of lessons: what they are told, and what they say.
 
+use std::time::Duration;
+
 use alfarid_protocol::{
     control::FromBox,
     id::{LessonId, MachineId},
@@ -64,6 +66,14 @@ impl Actor {
             }
             MediaMessage::Report { machine, report } => {
                 let Some(stage) = self.stage_with(machine) else { return };
+                let receiver = ReceiverId(report.serial);
+                if let Some(late_ms) = report.late_ms
+                    && stage.serial_of(machine) == Some(report.serial)
+                {
+                    let late = Duration::from_millis(late_ms.into());
+                    let needs = relay::Order::Needs { receiver, late };
+                    let _ = stage.screen_relay.orders.send(needs).await;
+                }
                 if stage.note(now, machine, report) {
                     let _ = stage.screen_relay.orders.send(relay::Order::Joins(machine)).await;
                 }

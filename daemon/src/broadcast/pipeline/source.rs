@@ -1,10 +1,13 @@
 //! Pictures and sound that the box makes itself: a file, a camera, a test picture, its microphone.
 //!
 //! A pipeline ends in one `appsink` for video and one for sound, which hand RTP packets on and
-//! never wait. It ends by itself at the end of a file or when a device is pulled out; dropping it
+//! never wait, and say of what moment of the pipeline each is. It ends by itself at the end of a file or when a device is pulled out; dropping it
 //! ends it too.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use alfarid_stream::{Codec, rtp::Packet};
 use bytes::Bytes;
@@ -31,8 +34,9 @@ pub(in crate::broadcast) enum Input {
     Microphone,
 }
 
-/// Takes a packet; must not wait.
-pub(in crate::broadcast) type Deliver = Box<dyn Fn(Packet) + Send + Sync>;
+/// Takes a packet, and the pipeline's time of what is in it, which is one for picture and sound;
+/// must not wait.
+pub(in crate::broadcast) type Deliver = Box<dyn Fn(Packet, Option<Duration>) + Send + Sync>;
 
 /// A source that runs.
 pub(in crate::broadcast) struct Source {
@@ -114,9 +118,16 @@ fn take(sink: &AppSink, deliver: &Deliver) -> Result<gst::FlowSuccess, gst::Flow
     let buffer = sample.buffer().ok_or(gst::FlowError::Error)?;
     let bytes = buffer.map_readable().map_err(|_| gst::FlowError::Error)?;
     if let Ok(packet) = Packet::parse(&Bytes::copy_from_slice(&bytes)) {
-        deliver(packet);
+        deliver(packet, running_time(&sample));
     }
     Ok(gst::FlowSuccess::Ok)
+}
+
+/// The pipeline's time of a sample: encoders count from where they like.
+fn running_time(sample: &gst::Sample) -> Option<Duration> {
+    let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
+    let time = segment.to_running_time(sample.buffer()?.pts()?)?;
+    Some(Duration::from_nanos(time.nseconds()))
 }
 
 /// The pipeline in GStreamer's language, but for the camera's.

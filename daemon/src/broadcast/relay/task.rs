@@ -7,7 +7,7 @@ use alfarid_protocol::{
     kept,
     time::Timestamp,
 };
-use alfarid_stream::{Codec, relay::Sent, rtp::Packet, transmit::Lane};
+use alfarid_stream::{Codec, playout::Medium, relay::Sent, rtp::Packet, transmit::Lane};
 use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 
@@ -142,6 +142,11 @@ impl Task {
                     programme.transmitter.dismiss(receiver);
                 }
             }
+            Order::Needs { receiver, late } => {
+                if let Some(programme) = &mut self.job.programme {
+                    programme.transmitter.needs(now, receiver, late);
+                }
+            }
             Order::Switch(epoch) => {
                 if let Some(programme) = &mut self.job.programme {
                     programme.transmitter.switch(&epoch);
@@ -167,6 +172,9 @@ impl Task {
     fn arrive(&mut self, arrival: Arrival) {
         match arrival {
             Arrival::Packet { publication, packet } => self.take(publication, packet),
+            Arrival::Report { publication, medium, ntp, timestamp } => {
+                self.note_report(publication, medium, ntp, timestamp);
+            }
             Arrival::Silence { publication, is_silent } => {
                 let word = if is_silent { "is silent" } else { "is heard again" };
                 tracing::info!(publication.id = %publication, "the publisher {word}");
@@ -191,6 +199,24 @@ impl Task {
             self.air(now, &mut happened, false);
         }
         self.happened = happened;
+    }
+
+    /// The publisher says where its stream is: that ties sound to picture.
+    fn note_report(
+        &mut self,
+        publication: PublicationId,
+        medium: Medium,
+        ntp: u64,
+        timestamp: u32,
+    ) {
+        let track = match medium {
+            Medium::Picture => &self.video,
+            Medium::Sound => &self.audio,
+        };
+        let outgoing = track.outgoing(publication, timestamp);
+        if let (Some(programme), Some(timestamp)) = (&mut self.job.programme, outgoing) {
+            programme.transmitter.reported(medium, ntp, timestamp);
+        }
     }
 
     /// A screen's sound goes with its picture.

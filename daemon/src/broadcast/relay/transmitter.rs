@@ -7,6 +7,8 @@ use alfarid_protocol::secret::Secret;
 use alfarid_stream::{
     epoch::Epoch,
     feedback,
+    playout::{Delay, Medium},
+    protect::HEARTBEAT,
     relay::Sent,
     transmit::{Lane, ReceiverId},
 };
@@ -24,6 +26,10 @@ const WORD: Duration = Duration::from_mins(1);
 
 pub(super) struct Transmitter {
     protected: Protected,
+    /// What machines need: how long after it is due everything is shown.
+    delay: Delay<ReceiverId>,
+    /// When that is looked at again.
+    next_delay: Duration,
     sender: Sender,
     /// What came and was not heard yet: what [`Sender::listen`] reads at one go, and empty but for
     /// its memory in between.
@@ -35,9 +41,11 @@ pub(super) struct Transmitter {
 }
 
 impl Transmitter {
-    pub(super) fn new(group: Group, protected: Protected) -> Self {
+    pub(super) fn new(now: Duration, group: Group, protected: Protected) -> Self {
         Self {
             protected,
+            delay: Delay::new(now),
+            next_delay: now,
             sender: Sender::new(group),
             heard: Vec::new(),
             is_failing: false,
@@ -57,12 +65,26 @@ impl Transmitter {
 
     pub(super) fn dismiss(&mut self, receiver: ReceiverId) {
         self.protected.dismiss(receiver);
+        self.delay.left(&receiver);
     }
 
     pub(super) fn switch(&mut self, epoch: &Epoch) {
         if let Err(error) = self.protected.switch(epoch) {
             tracing::error!(error = %chain(&error), "the lesson stays with its old key");
         }
+    }
+
+    /// A machine says how late frames come to it. What it needs beyond the largest delay it is not
+    /// waited for.
+    pub(super) fn needs(&mut self, now: Duration, receiver: ReceiverId, late: Duration) {
+        self.delay.needs(now, receiver, late);
+        // It rises at once.
+        self.next_delay = now;
+    }
+
+    /// The publisher says where it is.
+    pub(super) fn reported(&mut self, medium: Medium, ntp: u64, timestamp: u32) {
+        self.protected.reported(medium, ntp, timestamp);
     }
 
     /// Another publication goes on with the same streams.
@@ -130,6 +152,10 @@ impl Transmitter {
 
     /// Sends what is due.
     pub(super) fn run_timers(&mut self, now: Duration) {
+        if self.next_delay <= now {
+            self.next_delay = now + HEARTBEAT;
+            self.protected.set_playout(self.delay.current(now));
+        }
         while let Some(outgoing) = self.protected.poll(now) {
             match outgoing.to {
                 Destination::Group => self.sender.send(outgoing.lane, &outgoing.datagram),

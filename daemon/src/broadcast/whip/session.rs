@@ -30,7 +30,12 @@ use str0m::{
 };
 use tracing::Span;
 
-use super::{Stay, budget::Budget, silence::Silence};
+use super::{
+    Stay,
+    budget::Budget,
+    reported::{Report, Reported},
+    silence::Silence,
+};
 use crate::broadcast::feed::{Arrival, Feed, MAX_PAYLOAD, payload_type};
 
 /// How long ICE and DTLS may take.
@@ -66,6 +71,8 @@ pub(super) struct Session {
     limit: Option<Limit>,
     video: Option<Taken>,
     audio: Option<Taken>,
+    /// The newest report of each that was passed on.
+    reported: Reported,
     /// When str0m wants to be called again.
     pub(super) deadline: Instant,
     /// What is logged about it belongs to its lesson.
@@ -108,6 +115,7 @@ impl Session {
             limit: None,
             video: None,
             audio: None,
+            reported: Reported::default(),
             deadline: instant,
             span,
             _stay: stay,
@@ -255,6 +263,15 @@ impl Session {
         };
         if line.is_none() || !Taken::take(taken, ssrc, now) {
             return true;
+        }
+        if let Some(report) = self.reported.news(codec, packet.last_sender_info) {
+            let Report { medium, ntp, timestamp } = report;
+            self.feed.give(Arrival::Report {
+                publication: self.publication,
+                medium,
+                ntp,
+                timestamp,
+            });
         }
         let header = rtp::Header {
             marker: header.marker,

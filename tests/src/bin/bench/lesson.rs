@@ -67,7 +67,7 @@ async fn starts(report: &mut Report) -> Result<()> {
 }
 
 /// A school of so many machines behind a snooping switch.
-async fn school(machines: u8, options: &Options) -> Result<School> {
+pub(crate) async fn school(machines: u8, options: &Options) -> Result<School> {
     let classroom = Classroom::new().students(machines).teacher().switch(Switch::Snooping);
     School::open(classroom, options).await
 }

@@ -16,6 +16,7 @@ mod judge;
 mod line;
 mod machine;
 mod peers;
+mod playout;
 mod run;
 mod weather;
 mod witness;
@@ -38,7 +39,7 @@ const MACHINES: usize = 50;
 /// Measures all of it, or only the run of this name.
 pub(crate) async fn measure(report: &mut Report, part: Option<&str>) -> Result<()> {
     let wanted = |name: &str| part.is_none_or(|part| part == name);
-    let known = ["calm", "changes", "iid5", "burst5", "iid20", "wifi", "ways"];
+    let known = ["calm", "changes", "iid5", "burst5", "iid20", "wifi", "ways", "playout"];
     ensure!(part.is_none_or(|part| known.contains(&part)), "one of {}", known.join(", "));
     let options = Options { without_players: true, without_agents: true, ..Options::default() };
     let classroom = Classroom::new().students(1).teacher().switch(Switch::Snooping);
@@ -88,6 +89,9 @@ pub(crate) async fn measure(report: &mut Report, part: Option<&str>) -> Result<(
     school.classroom.close()?;
     if wanted("ways") {
         ways(report).await?;
+    }
+    if wanted("playout") {
+        playout::measure(report).await?;
     }
     Ok(())
 }

@@ -32,7 +32,17 @@ const PER_SECOND: RangeInclusive<f64> = 29.0..=31.0;
 pub(crate) async fn on_air(
     school: &School,
     lesson: &str,
+    size: (u32, u32),
+) -> Result<Publisher> {
+    of(school, lesson, size, KBPS).await
+}
+
+/// The same at so many kbit/s.
+pub(crate) async fn of(
+    school: &School,
+    lesson: &str,
     (width, height): (u32, u32),
+    kbps: u32,
 ) -> Result<Publisher> {
     let desk = school.classroom.teacher()?;
     let address = desk.address();
@@ -43,7 +53,7 @@ pub(crate) async fn on_air(
     let reply = school.teacher.send(request).await?;
     ensure!(reply.status == StatusCode::CREATED, "WHIP: {} {:?}", reply.status, reply.body);
     let answer = String::from_utf8(reply.body.to_vec()).context("an SDP answer")?;
-    let spec = Spec { codec: Codec::H264, width, height, fps: FPS, kbps: KBPS };
+    let spec = Spec { codec: Codec::H264, width, height, fps: FPS, kbps };
     desk.enter(async move { offer.answered(&answer, Some(spec)) }).await
 }
 
