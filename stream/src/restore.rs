@@ -114,6 +114,8 @@ pub struct Restore {
     /// The newest heartbeat, and when it or anything else signed came.
     heartbeat: Option<Heartbeat>,
     last_sign: Option<Duration>,
+    /// How often anything signed was heard.
+    signs: u64,
     /// At most [`MAX_VERIFIED`].
     verified: VecDeque<Verified>,
     /// Of blocks settled since the last feedback. At most [`MAX_ENTRIES`]; full: the oldest goes.
@@ -136,6 +138,7 @@ impl Restore {
             decoder: Decoder::new(),
             heartbeat: None,
             last_sign: None,
+            signs: 0,
             verified: VecDeque::new(),
             losses: VecDeque::new(),
             last_feedback: now,
@@ -160,14 +163,33 @@ impl Restore {
 
     /// Takes in a datagram of any lane but the controls'. It is kept as it is: a small one should
     /// not be a slice of a large buffer.
-    pub fn push(&mut self, now: Duration, datagram: Bytes) {
+    ///
+    /// `true`: the box is heard by the way that it came. It was needed and is the box's own, or is
+    /// the newest heartbeat once more, by another way.
+    pub fn push(&mut self, now: Duration, datagram: Bytes) -> bool {
         self.expire(now);
+        let before = (self.stats.received, self.signs);
         match Kind::of(&datagram) {
             Some(Kind::Manifest) => self.manifest(now, &datagram),
             Some(Kind::Parity) => self.parity(now, &datagram),
             Some(Kind::Heartbeat) => self.beat(now, &datagram),
             None => self.source(now, datagram),
         }
+        (self.stats.received, self.signs) != before
+    }
+
+    /// The first block of which something lacks; `None` before anything signed came.
+    pub fn lacks_from(&self) -> Option<u32> {
+        self.blocks.newest().map(|_| self.blocks.floor())
+    }
+
+    /// The stream reaches the machine by another way than this from now on. What is under way is
+    /// given up without being called lost; the next that is signed begins anew.
+    pub fn rest(&mut self) {
+        self.blocks = Blocks::default();
+        self.candidates = Candidates::default();
+        self.streams.begin_anew();
+        self.losses.clear();
     }
 
     /// The next packet that the box sent, as soon as that is sure; not in their order.
