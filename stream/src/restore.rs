@@ -52,7 +52,11 @@ use bytes::Bytes;
 
 pub use self::stats::Stats;
 use self::{
-    asks::Asks, blocks::Blocks, candidates::Candidates, checks::Checks, streams::Streams,
+    asks::Asks,
+    blocks::Blocks,
+    candidates::Candidates,
+    checks::{Checks, Class},
+    streams::Streams,
     tickets::Tickets,
 };
 use crate::{
@@ -116,6 +120,8 @@ pub struct Restore {
     last_sign: Option<Duration>,
     /// How often anything signed was heard.
     signs: u64,
+    /// The box's time in the newest answer to a keep-alive.
+    answered: Option<u64>,
     /// At most [`MAX_VERIFIED`].
     verified: VecDeque<Verified>,
     /// Of blocks settled since the last feedback. At most [`MAX_ENTRIES`]; full: the oldest goes.
@@ -139,6 +145,7 @@ impl Restore {
             heartbeat: None,
             last_sign: None,
             signs: 0,
+            answered: None,
             verified: VecDeque::new(),
             losses: VecDeque::new(),
             last_feedback: now,
@@ -176,6 +183,24 @@ impl Restore {
             None => self.source(now, datagram),
         }
         (self.stats.received, self.signs) != before
+    }
+
+    /// Hears the answer to a keep-alive, and nothing else by it: what came meanwhile is not missing
+    /// yet, for it may come by the flow that is only asked for. `true`: it is the box's, and newer
+    /// than any.
+    pub fn answered(&mut self, now: Duration, datagram: &Bytes) -> bool {
+        let Ok(claim) = Heartbeat::parse(datagram) else { return false };
+        let box_ms = claim.unverified().box_ms;
+        let heard = self.heartbeat.as_ref().map(|last| last.box_ms).max(self.answered);
+        if heard.is_some_and(|heard| box_ms <= heard) || !self.may_check(now, Class::Heartbeat) {
+            return false;
+        }
+        let is_true = claim.verify(&self.key).is_ok();
+        self.stats.bad_signature += u64::from(!is_true);
+        if is_true {
+            self.answered = Some(box_ms);
+        }
+        is_true
     }
 
     /// The first block of which something lacks; `None` before anything signed came.

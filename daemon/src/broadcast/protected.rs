@@ -241,19 +241,21 @@ impl Protected {
 
     /// Answers a machine, and sends it the stream or not, as it wants.
     fn keep_alive(&mut self, now: Duration, receiver: ReceiverId, way: Way, said: KeepAlive) {
+        if said.is_wanted {
+            if !self.flows.has(receiver) {
+                self.protect.forget(receiver);
+            }
+            let may_catch_up = self.flows.wanted(now, receiver, way);
+            if let Some(block) = said.from.filter(|_| may_catch_up) {
+                let kept = self.repair.from(block, now.saturating_sub(CATCH_UP));
+                self.flows.catch_up(now, receiver, kept.chain(self.protect.open()));
+            }
+        } else {
+            self.flows.end(receiver);
+        }
+        // Behind what the machine lacks: by the answer it knows what it should have.
         let protect = &mut self.protect;
         self.flows.answer(now, receiver, way, || protect.sign_of_life(now));
-        if !said.is_wanted {
-            return self.flows.end(receiver);
-        }
-        if !self.flows.has(receiver) {
-            self.protect.forget(receiver);
-        }
-        let may_catch_up = self.flows.wanted(now, receiver, way);
-        if let Some(block) = said.from.filter(|_| may_catch_up) {
-            let kept = self.repair.from(block, now.saturating_sub(CATCH_UP));
-            self.flows.catch_up(now, receiver, kept.chain(self.protect.open()));
-        }
     }
 
     /// Machines that have a flow.

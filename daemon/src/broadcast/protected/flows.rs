@@ -110,7 +110,10 @@ impl Flows {
             return;
         }
         let (to, lane) = (Destination::Machine(way), Lane::Repair);
-        self.out.push_back(Outgoing { to, lane, datagram: answer() });
+        match self.all.get_mut(&receiver).filter(|flow| !flow.behind.is_empty()) {
+            Some(flow) => flow.behind.push_back((lane, answer())),
+            None => self.out.push_back(Outgoing { to, lane, datagram: answer() }),
+        }
     }
 
     /// The machine wants no flow any more.
