@@ -70,6 +70,8 @@ impl ChannelError {
 #[derive(Debug)]
 pub struct Secured {
     pub address: String,
+    /// What it was reached with.
+    tls: Arc<ClientConfig>,
     stream: TlsStream<TcpStream>,
 }
 
@@ -82,18 +84,80 @@ pub async fn secure(address: &str, tls: Arc<ClientConfig>) -> Result<Secured, Ch
             .map_err(|source| ChannelError::Connect { address: address.to_owned(), source })?;
         // Messages are small and answers are awaited: never wait for more to fill a segment.
         let _ = stream.set_nodelay(true);
-        let stream = TlsConnector::from(tls).connect(nobody(), stream).await.map_err(|source| {
-            let address = address.to_owned();
-            match trust::verdict(&source) {
-                Some(TrustError::AnotherSite) => ChannelError::AnotherSite(address),
-                Some(_) => ChannelError::Untrusted { address, source },
-                None => ChannelError::Handshake { address, source },
-            }
-        })?;
-        Ok(Secured { address: address.to_owned(), stream })
+        let stream = TlsConnector::from(Arc::clone(&tls)).connect(nobody(), stream).await.map_err(
+            |source| {
+                let address = address.to_owned();
+                match trust::verdict(&source) {
+                    Some(TrustError::AnotherSite) => ChannelError::AnotherSite(address),
+                    Some(_) => ChannelError::Untrusted { address, source },
+                    None => ChannelError::Handshake { address, source },
+                }
+            },
+        )?;
+        Ok(Secured { address: address.to_owned(), tls, stream })
     })
     .await
     .map_err(silent)?
+}
+
+impl Secured {
+    /// How to reach the same box once more.
+    pub(crate) fn dial(&self) -> Dial {
+        Dial { address: self.address.clone(), tls: Arc::clone(&self.tls) }
+    }
+}
+
+/// How to reach a box that proved itself.
+#[derive(Clone, Debug)]
+pub struct Dial {
+    address: String,
+    tls: Arc<ClientConfig>,
+}
+
+impl Dial {
+    /// Opens a second connection, on which the box alone speaks.
+    pub(crate) async fn tunnel(&self, path: &str) -> Result<Tunnelled, ChannelError> {
+        let secured = secure(&self.address, Arc::clone(&self.tls)).await?;
+        upgrade(secured, path).await.map(Tunnelled)
+    }
+}
+
+/// The machine's end of a tunnel.
+#[derive(Debug)]
+pub(crate) struct Tunnelled(Socket);
+
+impl Tunnelled {
+    /// Waits for the next message, at most so long.
+    pub(crate) async fn receive(&mut self, patience: Duration) -> Result<Bytes, ChannelError> {
+        loop {
+            let message =
+                timeout(patience, self.0.next()).await.map_err(|_| ChannelError::Stuck)?;
+            let message = message.ok_or(ChannelError::Closed)?;
+            match message.map_err(|error| ChannelError::Receive(Box::new(error)))? {
+                Message::Binary(bytes) => return Ok(bytes),
+                Message::Close(_) => return Err(ChannelError::Closed),
+                _ => {}
+            }
+        }
+    }
+}
+
+type Socket = WebSocketStream<TlsStream<TcpStream>>;
+
+async fn upgrade(secured: Secured, path: &str) -> Result<Socket, ChannelError> {
+    let mut config = WebSocketConfig::default();
+    // The defaults are made for servers: 128 KiB each way, eagerly.
+    config.read_buffer_size = 8 * 1024;
+    config.write_buffer_size = 0;
+    config.max_message_size = Some(MAX_TEXT);
+    config.max_frame_size = Some(MAX_TEXT);
+    let url = format!("ws://{}{path}", secured.address);
+    let opening = client_async_with_config(url, secured.stream, Some(config));
+    let (socket, _) = timeout(REACH_WITHIN, opening)
+        .await
+        .map_err(|_| ChannelError::Silent(secured.address))?
+        .map_err(|error| ChannelError::WebSocket(Box::new(error)))?;
+    Ok(socket)
 }
 
 /// rustls wants a name to check; the pin checks none, and none is sent.
@@ -114,7 +178,7 @@ pub enum Received {
 /// The control channel.
 #[derive(Debug)]
 pub struct Channel {
-    socket: WebSocketStream<TlsStream<TcpStream>>,
+    socket: Socket,
     /// This machine's end of the connection: it tells which interface reaches the box.
     pub local: SocketAddr,
 }
@@ -126,18 +190,7 @@ impl Channel {
                 address: secured.address.clone(),
                 source,
             })?;
-        let mut config = WebSocketConfig::default();
-        // The defaults are made for servers: 128 KiB each way, eagerly.
-        config.read_buffer_size = 8 * 1024;
-        config.write_buffer_size = 0;
-        config.max_message_size = Some(MAX_TEXT);
-        config.max_frame_size = Some(MAX_TEXT);
-        let url = format!("ws://{}{PATH}", secured.address);
-        let opening = client_async_with_config(url, secured.stream, Some(config));
-        let (socket, _) = timeout(REACH_WITHIN, opening)
-            .await
-            .map_err(|_| ChannelError::Silent(secured.address))?
-            .map_err(|error| ChannelError::WebSocket(Box::new(error)))?;
+        let socket = upgrade(secured, PATH).await?;
         Ok(Self { socket, local })
     }
 

@@ -4,8 +4,12 @@
 //! name given by an admin comes first; the network of the sender comes last, for a control
 //! connection over IPv6.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+};
 
+use alfarid_stream::rung::Link;
 use nix::ifaddrs::getifaddrs;
 
 /// One IPv4 address of this machine.
@@ -23,6 +27,22 @@ pub(crate) fn to_join_on(
     source: Ipv4Addr,
 ) -> Option<Ipv4Addr> {
     choose(&addresses(), wanted, local, source)
+}
+
+/// What kind of link this address of the machine is on. What the kernel does not call wireless is a
+/// wire: an unknown link is found out about by its losses.
+pub(crate) fn link_of(on: Ipv4Addr) -> Link {
+    let addresses = addresses();
+    let of = addresses.iter().find(|address| address.ip == on);
+    of.map_or(Link::Wired, |address| link_in(Path::new("/sys/class/net"), &address.interface))
+}
+
+/// `phy80211` is there for every driver of today, `wireless` for those of before.
+fn link_in(devices: &Path, interface: &str) -> Link {
+    // An address with a label, as in "wlan0:1", is on the same interface.
+    let device = devices.join(interface.split(':').next().unwrap_or(interface));
+    let is_wireless = ["phy80211", "wireless"].iter().any(|of| device.join(of).exists());
+    if is_wireless { Link::Wireless } else { Link::Wired }
 }
 
 fn choose(
@@ -81,6 +101,17 @@ mod tests {
         assert_eq!(chosen(None, Some("fe80::1".parse().unwrap())), Some(AIR));
         assert_eq!(chosen(Some("eth0"), Some(AIR.into())), Some(WIRE));
         assert_eq!(chosen(Some("eth7"), Some(AIR.into())), None, "never another than was asked");
+    }
+
+    #[test]
+    fn a_link_is_wireless_where_the_kernel_says_so() {
+        let devices = tempfile::tempdir().unwrap();
+        for of in ["eth0", "wlan0/phy80211", "wlan1/wireless"] {
+            std::fs::create_dir_all(devices.path().join(of)).unwrap();
+        }
+        let link = |interface| link_in(devices.path(), interface);
+        assert_eq!([link("eth0"), link("tun0")], [Link::Wired; 2]);
+        assert_eq!(["wlan0", "wlan1", "wlan0:1"].map(link), [Link::Wireless; 3]);
     }
 
     #[test]

@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     AGENT_VERSION,
     backoff::Backoff,
-    channel::{Channel, ChannelError, Received, Secured},
+    channel::{Channel, ChannelError, Dial, Received, Secured},
     clock::{self, Clock},
     exchange::Exchanges,
     feed::Idle,
@@ -233,7 +233,7 @@ impl<'a> Session<'a> {
         found: Secured,
         stop: &CancellationToken,
     ) -> Result<Ended, ChannelError> {
-        let address = found.address.clone();
+        let (address, dial) = (found.address.clone(), found.dial());
         let mut channel = Channel::open(found).await?;
         let hello = FromMachine::Hello {
             protocol: version::CURRENT,
@@ -242,7 +242,7 @@ impl<'a> Session<'a> {
             now: self.link.clock.now(),
         };
         channel.send(&hello).await?;
-        let Ok(ended) = timeout(WELCOME_WITHIN, self.greeted(&mut channel)).await else {
+        let Ok(ended) = timeout(WELCOME_WITHIN, self.greeted(&mut channel, dial)).await else {
             return Ok(Ended::Silent);
         };
         if let Some(ended) = ended? {
@@ -254,7 +254,11 @@ impl<'a> Session<'a> {
     }
 
     /// Waits for the Welcome. `Some`: the box refuses.
-    async fn greeted(&mut self, channel: &mut Channel) -> Result<Option<Ended>, ChannelError> {
+    async fn greeted(
+        &mut self,
+        channel: &mut Channel,
+        dial: Dial,
+    ) -> Result<Option<Ended>, ChannelError> {
         loop {
             match channel.receive().await? {
                 Received::Message(FromBox::Welcome { approved, marks_through, room, .. }) => {
@@ -263,7 +267,8 @@ impl<'a> Session<'a> {
                     }
                     self.welcomed = true;
                     self.acknowledge(marks_through).await;
-                    self.link.order(Order::BoxReached { local: channel.local, approved }).await;
+                    let local = channel.local;
+                    self.link.order(Order::BoxReached { local, approved, dial }).await;
                     // What was said to a box that is gone means nothing to this one.
                     while self.link.outgoing.try_recv().is_ok() {}
                     self.link.batch.mark_changed();
@@ -344,6 +349,7 @@ impl<'a> Session<'a> {
             Received::Message(FromBox::Grant(grant)) => Order::Grant(grant),
             Received::Message(FromBox::Epoch { lesson, epoch }) => Order::Epoch(lesson, epoch),
             Received::Message(FromBox::Withdraw { lesson }) => Order::Withdraw(lesson),
+            Received::Message(FromBox::LeaveGroup { serial }) => Order::LeaveGroup(serial),
             Received::Kept(bytes) => Order::Kept(bytes),
             Received::Message(FromBox::Refused { code, detail }) => {
                 return Some(Ended::Refused { code, detail });

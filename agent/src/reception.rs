@@ -11,12 +11,19 @@
 //!
 //! A lost control connection changes nothing at first: the group may well go on. When the box is
 //! back and does not grant the lesson again, it is over.
+//!
+//! By which way it comes (the group, a UDP flow of the machine's own, TLS) is decided here, each
+//! moment anew: see [`climbing`].
 
 pub mod broadcast;
+mod climbing;
+mod ears;
 mod group;
 mod lesson;
 mod playout;
+mod rungs;
 pub mod track;
+mod tunnel;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -26,18 +33,18 @@ use alfarid_protocol::{
     id::LessonId,
     kept::Kept,
 };
-use alfarid_stream::playout::BoxClock;
+use alfarid_stream::{playout::BoxClock, rung::Rung};
 use bytes::Bytes;
 use tokio::{
     sync::{mpsc, watch},
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use self::lesson::Lesson;
+use self::{lesson::Lesson, rungs::Rungs, tunnel::Tunnel};
 use crate::{
+    channel::Dial,
     clock,
     feed::{Idle, ToPlayer},
-    interface,
     players::{Attached, Players},
 };
 
@@ -57,6 +64,8 @@ pub enum Order {
         local: SocketAddr,
         /// `false`: there will be no lesson before an admin has let the machine in.
         approved: bool,
+        /// How to reach the same box once more.
+        dial: Dial,
     },
     BoxLost,
     /// Why no box serves this machine, as it is now.
@@ -66,6 +75,8 @@ pub enum Order {
     /// The key that the lesson goes on to.
     Epoch(LessonId, EpochKey),
     Withdraw(LessonId),
+    /// The machine of this grant alone loses what all others pay for.
+    LeaveGroup(u32),
     /// One message of `alfarid_protocol::kept`.
     Kept(Bytes),
 }
@@ -84,8 +95,14 @@ pub struct Reception {
     interface: Option<String>,
     box_clock: watch::Receiver<BoxClock>,
     local: Option<SocketAddr>,
+    dial: Option<Dial>,
     stage: Option<Stage>,
     lesson: Option<Lesson>,
+    /// Outlives a grant.
+    rungs: Option<Rungs>,
+    tunnel: Option<Tunnel>,
+    /// No other tunnel is opened before.
+    tunnel_again: Duration,
     deadline: Option<Deadline>,
     /// What players were told last, while there is no lesson.
     idle: Idle,
@@ -105,6 +122,7 @@ struct Deadline {
 /// What woke the task.
 enum Wake {
     Order(Option<Order>),
+    Tunnel(tunnel::Event),
     Report,
     Look,
 }
@@ -127,8 +145,12 @@ impl Reception {
             interface,
             box_clock,
             local: None,
+            dial: None,
             stage: None,
             lesson: None,
+            rungs: None,
+            tunnel: None,
+            tunnel_again: Duration::ZERO,
             deadline: None,
             idle: Idle::default(),
         }
@@ -144,6 +166,7 @@ impl Reception {
             let wake = tokio::select! {
                 order = orders.recv() => Wake::Order(order),
                 () = take_in(&mut self.lesson) => Wake::Look,
+                event = tunnel::next(&mut self.tunnel) => Wake::Tunnel(event),
                 () = sleep(until_timeout) => Wake::Look,
                 _ = report.tick() => Wake::Report,
                 Ok(_) = attached.wait_for(|now| now.user.is_some() != reported) => Wake::Report,
@@ -151,8 +174,9 @@ impl Reception {
             match wake {
                 Wake::Order(None) => return,
                 Wake::Order(Some(order)) => self.obey(order).await,
+                Wake::Tunnel(event) => self.take_tunnelled(event),
                 Wake::Report => {
-                    self.join_if_needed();
+                    self.listen_if_needed();
                     self.report();
                 }
                 Wake::Look => {}
@@ -171,6 +195,7 @@ impl Reception {
                 self.end(deadline.idle).await;
             }
         }
+        self.climb(now);
         let Some(lesson) = &mut self.lesson else { return };
         if let Some(wanted) = lesson.want_kept(now) {
             // When the link has no room the connection is about to be lost; the next one grants
@@ -181,7 +206,9 @@ impl Reception {
         while let Some(frame) = lesson.poll(now) {
             self.players.send(frame).await;
         }
-        if lesson.wants_keyframe() && !self.reported_wish {
+        let is_tunnelled =
+            self.rungs.as_ref().is_some_and(|rungs| rungs.ladder.rung() == Rung::Tunnel);
+        if lesson.wants_keyframe() && !is_tunnelled && !self.reported_wish {
             // Each moment that the box learns of it later is one more without a picture.
             self.report();
         }
@@ -189,8 +216,8 @@ impl Reception {
 
     async fn obey(&mut self, order: Order) {
         match order {
-            Order::BoxReached { local, approved } => {
-                self.local = Some(local);
+            Order::BoxReached { local, approved, dial } => {
+                (self.local, self.dial) = (Some(local), Some(dial));
                 let idle = if approved { Idle::NoLesson } else { Idle::NotLetIn };
                 self.rest_after(GRANTED_AGAIN_WITHIN, idle).await;
             }
@@ -218,6 +245,7 @@ impl Reception {
                     self.end(Idle::NoLesson).await;
                 }
             }
+            Order::LeaveGroup(serial) => self.leave_group(serial),
             Order::Kept(message) => self.take_kept(&message),
         }
     }
@@ -263,7 +291,8 @@ impl Reception {
                 tracing::error!(error, "the lesson cannot be received by its grant");
             }
         }
-        self.join_if_needed();
+        self.stand_again();
+        self.listen_if_needed();
     }
 
     fn take_epoch(&mut self, lesson: LessonId, epoch: &EpochKey) {
@@ -285,17 +314,10 @@ impl Reception {
         let _ = self.outgoing.try_send(FromMachine::HasEpoch { lesson, number });
     }
 
-    fn join_if_needed(&mut self) {
-        let Some(lesson) = &mut self.lesson else { return };
-        let local = self.local.map(|local| local.ip());
-        let source = lesson.grant.source;
-        let Some(on) = interface::to_join_on(self.interface.as_deref(), local, source) else {
-            tracing::warn!(%source, "no interface of this machine is on the sender's network");
-            return;
-        };
-        if let Err(error) = lesson.join(on) {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "the lesson's group could not be joined; it is tried again");
+    fn leave_group(&mut self, serial: u32) {
+        let is_present = self.lesson.as_ref().is_some_and(|lesson| lesson.grant.serial == serial);
+        if let Some(rungs) = self.rungs.as_mut().filter(|_| is_present) {
+            rungs.ladder.ordered();
         }
     }
 
@@ -313,7 +335,8 @@ impl Reception {
         let Some(lesson) = &mut self.lesson else { return };
         let now = clock::monotonic();
         lesson.tell_refused(now);
-        let report = lesson.report(now, attached);
+        let rung = self.rungs.as_ref().map(|rungs| rungs.ladder.rung());
+        let report = lesson.report(now, attached, rung);
         self.reported_wish = report.wants_keyframe;
         let _ = self.outgoing.try_send(FromMachine::Report(report));
     }
@@ -321,6 +344,8 @@ impl Reception {
     /// The lesson is over for this machine: the groups are left, the calm line comes back.
     async fn end(&mut self, idle: Idle) {
         self.lesson = None;
+        self.rungs = None;
+        self.tunnel = None;
         self.stage = None;
         self.deadline = None;
         self.idle = idle;
@@ -329,8 +354,11 @@ impl Reception {
 
     fn until_timeout(&self) -> Duration {
         let lesson = self.lesson.as_ref().and_then(Lesson::next_timeout);
+        let is_heard = self.lesson.as_ref().is_some_and(|lesson| lesson.on().is_some());
+        let rungs = self.rungs.as_ref().filter(|_| is_heard).map(Rungs::next_timeout);
         lesson
             .into_iter()
+            .chain(rungs)
             .chain(self.deadline.map(|deadline| deadline.at))
             .min()
             // Without anything to wait for, waking up each report is often enough.

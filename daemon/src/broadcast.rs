@@ -1,9 +1,10 @@
 //! What the teacher puts on air, and how it reaches every machine.
 //!
 //! ```text
-//!   whip ─┐                          ┌─▶ protected ─▶ multicast ─▶ machines   (the screen)
-//!   file ─┼─▶ relay, one per slot ───┤       └────◀── what they lack ◀─┘
-//!   box's │   (screen, person)       ├─▶ taps ─▶ recorder, viewers
+//!   whip ─┐                          ┌─▶ protected ─▶ multicast, unicast ─▶ machines  (the screen)
+//!   file ─┼─▶ relay, one per slot ───┤       └────◀── what they lack and want ◀─┘
+//!   box's │   (screen, person)       ├─▶ tunnels ─▶ machines without UDP
+//!         │                          ├─▶ taps ─▶ recorder, viewers
 //!   own  ─┘                          └─▶ preview ─▶ pages
 //! ```
 //!
@@ -29,11 +30,13 @@ mod protected;
 mod receivers;
 mod relay;
 pub mod routes;
+mod rungs;
 mod stage;
 mod state;
 pub mod tap;
 mod taps;
 mod track;
+mod tunnels;
 mod videos;
 mod view;
 mod whip;
@@ -71,7 +74,7 @@ pub use self::{
     pipeline::PipelineError,
     protected::ProtectError,
     videos::{Shelf, Video},
-    view::{MachineReception, MulticastAddress, PublicationState, StreamState},
+    view::{EgressState, MachineReception, MulticastAddress, PublicationState, StreamState},
     whip::OfferError,
 };
 

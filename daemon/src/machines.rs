@@ -1,6 +1,7 @@
 //! The live channel to every student machine.
 //!
-//! Every machine dials out to the agent port and keeps one connection; what it says goes up
+//! Every machine dials out to the agent port and keeps one connection (one that no UDP reaches has a
+//! second beside it, [`tunnel`], on which the box alone speaks); what it says goes up
 //! through [`Outlets`] to the capability that it concerns, what a capability has to say to it goes
 //! down through [`Handle`]. This module knows who is connected and nothing of lessons.
 //!
@@ -25,6 +26,7 @@ mod patience;
 pub mod routes;
 mod store;
 mod table;
+mod tunnel;
 
 use std::{
     collections::BTreeMap,
@@ -35,6 +37,7 @@ use std::{
 use alfarid_protocol::{
     control::{FromBox, Report},
     id::{LessonId, MachineId, RoomId, TeacherId},
+    rung::{Rung, RungCause},
     span::{Mark, Moment},
     time::Timestamp,
 };
@@ -44,6 +47,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use utoipa::ToSchema;
 
+pub use self::tunnel::TunnelLane;
 use self::{
     patience::Patience,
     table::{Ending, Table},
@@ -103,6 +107,20 @@ pub enum MediaMessage {
     Report {
         machine: MachineId,
         report: Report,
+    },
+    /// It receives in another way now.
+    Rung {
+        machine: MachineId,
+        serial: u32,
+        rung: Rung,
+        cause: Option<RungCause>,
+    },
+    /// It wants the lesson through TLS, from this index on.
+    Tunnel {
+        machine: MachineId,
+        serial: u32,
+        from: Option<u64>,
+        lane: TunnelLane,
     },
 }
 

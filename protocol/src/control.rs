@@ -11,6 +11,8 @@
 //!     │◀─────────── kept pictures (binary) ───────│
 //!     │◀─────────── Epoch ────────────────────────│ the next key: hourly, or when one lost trust
 //!     │──────────── HasEpoch ────────────────────▶│
+//!     │──────────── Rung ────────────────────────▶│ it receives in another way now
+//!     │◀─────────── LeaveGroup ───────────────────│ it alone loses what all others pay for
 //!     │──────────── Ping, Report, Marks ─────────▶│
 //!     │◀─────────── Pong, MarksAcked ─────────────│
 //! ```
@@ -24,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     grant::{EpochKey, Grant, Stage},
     id::{BootId, BoxId, LessonId, MachineId},
+    rung::{Rung, RungCause},
     span::{Mark, Moment},
     time::Timestamp,
 };
@@ -76,6 +79,14 @@ pub enum FromMachine {
     /// This machine holds the lesson's epoch of this number, by a grant or by `Epoch`: as far as it
     /// is concerned, the box may seal with it.
     HasEpoch { lesson: LessonId, number: u32 },
+    /// The machine receives in another way now, or begins to. Said at each change and with each
+    /// grant.
+    Rung {
+        serial: u32,
+        rung: Rung,
+        /// `None`: it begins there.
+        cause: Option<RungCause>,
+    },
     /// How it goes; once a second while a lesson is received, and at a change.
     Report(Report),
 }
@@ -97,12 +108,15 @@ pub struct Report {
     pub frames_shown: u64,
     /// Whether a player is attached to the agent: somebody can see the lesson.
     pub player: bool,
-    /// A new keyframe would help: frames were lost and none has come since.
+    /// A new keyframe would help: frames were lost and none has come since. Never in the tunnel.
     pub wants_keyframe: bool,
     /// How late over their due time whole frames came: what the lesson's playout delay has to bear.
     /// `None` while nothing is known of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late_ms: Option<u16>,
+    /// By which way it receives; `None`: an older machine, which knows multicast alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rung: Option<Rung>,
 }
 
 /// What the box says.
@@ -152,6 +166,11 @@ pub enum FromBox {
     Epoch {
         lesson: LessonId,
         epoch: EpochKey,
+    },
+    /// This machine alone loses so much that all others pay for it: it is to receive by unicast for
+    /// a while. An older machine, which does not know this, is answered alone where it is.
+    LeaveGroup {
+        serial: u32,
     },
     /// The lesson is over for this machine: it shows its calm line again.
     Withdraw {

@@ -10,7 +10,8 @@ use crate::{
     time::Timestamp,
 };
 
-/// Everything a machine needs to receive one lesson by multicast.
+/// Everything a machine needs to receive one lesson: by multicast, and by unicast from the same
+/// address to wherever its keep-alives come from.
 ///
 /// Ports follow from `port`: video there, its RTCP on +1, sound on +2 and +3, and what repairs all
 /// of them on +4. All packets are sealed for the group (SRTP, RFC 7714); see [`Protection`].
@@ -28,6 +29,10 @@ pub struct Grant {
     pub video: Option<Track>,
     pub audio: Option<Track>,
     pub protection: Protection,
+    /// Whether a machine on Wi-Fi may receive by multicast: an admin has said that this one carries
+    /// it well. It has no meaning for a machine on a wire.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub wifi_multicast: bool,
 }
 
 /// What a machine needs to open what it receives, to tell the box's own packets from those of
@@ -117,6 +122,11 @@ pub enum Picture {
     Frozen,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's own signature")]
+fn is_false(of: &bool) -> bool {
+    !of
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -160,6 +170,7 @@ mod tests {
                 repair_port: 40_000,
                 playout_ms: 250,
             },
+            wifi_multicast: false,
         };
         let written = serde_json::to_value(&grant).unwrap();
         assert_eq!(
@@ -174,6 +185,7 @@ mod tests {
                 "playout_ms": 250,
             })
         );
+        assert_eq!(written.get("wifi_multicast"), None, "as before there was such a thing");
         assert_eq!(serde_json::from_value::<Grant>(written).unwrap(), grant);
         let printed = format!("{grant:?}");
         assert!(!printed.contains("4, 4") && !printed.contains("1, 1"), "{printed}");

@@ -5,15 +5,17 @@
 //! [`version`], and the golden tests beside each message say so.
 //!
 //! Reading order: [`id`], [`time`], [`control`] (the messages), [`grant`] (how a machine is told
-//! to receive a lesson), [`secret`] (the keys in it), [`kept`] (the pictures a late joiner gets),
-//! [`span`] (presence), [`token`] (how a machine first trusts a site).
+//! to receive a lesson), [`rung`] (by which way), [`secret`] (the keys in it), [`kept`] (the pictures
+//! a late joiner gets), [`tunnel`] (the lesson where no UDP gets through), [`span`] (presence), [`token`] (how a machine first trusts a site).
 
 pub mod control;
 pub mod grant;
 pub mod id;
 pub mod kept;
+pub mod rung;
 pub mod secret;
 pub mod span;
 pub mod time;
 pub mod token;
+pub mod tunnel;
 pub mod version;

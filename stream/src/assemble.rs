@@ -210,6 +210,12 @@ impl Assembler {
         is_on_air && self.position == Position::Seeking && self.kept_until.is_none()
     }
 
+    /// Where another way could go on: the first index that was not given out. `None` while a keyframe
+    /// is needed anyway.
+    pub fn goes_on_at(&self) -> Option<u64> {
+        self.buffer.next().filter(|_| self.position == Position::Following)
+    }
+
     pub fn stats(&self) -> Stats {
         self.stats
     }

@@ -96,6 +96,12 @@ impl Egress {
         self.weigh(now);
     }
 
+    /// The lesson's share of the budget changed: lessons come and go.
+    pub fn set_budget(&mut self, now: Duration, budget_bps: u64) {
+        self.budget_bps = budget_bps;
+        self.weigh(now);
+    }
+
     /// The lesson's profile changed: less is asked for at once, and more as well, unless the budget
     /// holds the stream down.
     pub fn profile(&mut self, now: Duration, profile: Profile) {

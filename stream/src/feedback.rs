@@ -1,4 +1,5 @@
-//! What a machine tells the box about the broadcast: what it lacks and how much it lost.
+//! What a machine tells the box about the broadcast: what it lacks, how much it lost, and whether it
+//! wants the stream for itself alone.
 //!
 //! One datagram is request and report in one, because what a machine asks for is what it lost. It
 //! is sealed with a key that only the box and this machine have, so nobody can ask, or complain, in
@@ -12,6 +13,7 @@
 //!   │ n u8 │ n × ( block u32, missing u8 )    what it lost, whether it was repaired or not
 //!   │ packets received u32 │ packets lost for good u32
 //! ```
+//! A [`KeepAlive`] has the same header, seal and counter, another kind and a body of its own.
 //!
 //! - The nonce is four zeros and the counter. A machine's key is made anew for **every grant**,
 //!   with the counter back at its start, and a [`Sealer`] is made once for a key: so no nonce comes
@@ -23,17 +25,24 @@
 //!   itself within that; what it gets by it is bounded where requests are answered.
 
 mod body;
+mod keep_alive;
 
 use aws_lc_rs::error::Unspecified;
 use bytes::Bytes;
 use thiserror::Error;
 
 pub use self::body::{Feedback, Loss, Request};
-use self::body::{MAX_BODY, MIN_BODY};
+pub use self::keep_alive::KeepAlive;
+use self::{
+    body::{MAX_BODY, MIN_BODY},
+    keep_alive::BODY as KEEP_ALIVE_BODY,
+};
 use crate::gcm::{self, Gcm, NONCE, TAG};
 
 /// The first byte: below 0x40, where neither RTP nor RTCP begins (RFC 7983 §7).
 pub const KIND: u8 = 0x04;
+/// That of a keep-alive.
+pub const KEEP_ALIVE: u8 = 0x05;
 /// Most blocks that one datagram asks for, and most whose losses it tells.
 pub const MAX_ENTRIES: usize = 32;
 /// Most shards that a block has before parity: 64 source packets and the manifest.
@@ -46,11 +55,13 @@ const HEADER: usize = 1 + 4 + 8;
 const MIN_DATAGRAM: usize = HEADER + MIN_BODY + TAG;
 /// The longest datagram, in bytes: any network takes it in one piece.
 pub const MAX_DATAGRAM: usize = HEADER + MAX_BODY + TAG;
+/// Bytes of every keep-alive.
+const KEEP_ALIVE_DATAGRAM: usize = HEADER + KEEP_ALIVE_BODY + TAG;
 
 /// Why feedback is not sealed, or not heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Error {
-    #[error("feedback of {0} bytes instead of {MIN_DATAGRAM} to {MAX_DATAGRAM}")]
+    #[error("feedback of {0} bytes is shorter or longer than any")]
     Length(usize),
     #[error("datagram of kind {0} is no feedback")]
     Kind(u8),
@@ -68,6 +79,8 @@ pub enum Error {
     Entries(usize),
     #[error("block {0} is twice in one list")]
     Twice(u32),
+    #[error("keep-alive with unknown flags {0:#04x}")]
+    Flags(u8),
     #[error("{0} shards of one block instead of at most {MAX_SHARDS}")]
     Shards(u8),
     /// Sealing: the counter is at its end.
@@ -75,6 +88,13 @@ pub enum Error {
     Exhausted,
     #[error("AES failed, for want of memory")]
     Aes,
+}
+
+/// What one datagram says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    Feedback(Feedback),
+    KeepAlive(KeepAlive),
 }
 
 /// Seals one machine's feedback.
@@ -101,11 +121,30 @@ impl Sealer {
     /// # Errors
     /// Those of [`Feedback::write`]; [`Error::Exhausted`], [`Error::Aes`].
     pub fn seal(&mut self, feedback: &Feedback) -> Result<Bytes, Error> {
+        self.seal_body(KIND, |out| feedback.write(out))
+    }
+
+    /// The next datagram, which keeps the flow alive.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`], [`Error::Aes`].
+    pub fn seal_keep_alive(&mut self, keep_alive: KeepAlive) -> Result<Bytes, Error> {
+        self.seal_body(KEEP_ALIVE, |out| {
+            keep_alive.write(out);
+            Ok(())
+        })
+    }
+
+    fn seal_body(
+        &mut self,
+        kind: u8,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<Bytes, Error> {
         let counter = self.counter.checked_add(1).ok_or(Error::Exhausted)?;
-        let header = Header { receiver: self.receiver, counter }.to_bytes();
+        let header = Header { kind, receiver: self.receiver, counter }.to_bytes();
         let mut out = Vec::with_capacity(MAX_DATAGRAM);
         out.extend_from_slice(&header);
-        feedback.write(&mut out)?;
+        write(&mut out)?;
         // Used from here on, even if sealing fails.
         self.counter = counter;
         let sealed = self.gcm.seal(nonce(counter), &header, header.len(), &mut out);
@@ -134,15 +173,15 @@ impl Opener {
     }
 
     /// What this datagram says. Any error leaves everything as it was, save those of
-    /// [`Feedback::parse`]: then the machine itself sent nonsense, and will not be heard with the
-    /// same again.
+    /// [`Feedback::parse`] and [`KeepAlive::parse`]: then the machine itself sent nonsense, and will
+    /// not be heard with the same again.
     ///
     /// # Errors
     /// Those of [`receiver`]; [`Error::Receiver`], [`Error::Replayed`], [`Error::Forged`]; those of
-    /// [`Feedback::parse`].
-    pub fn open(&mut self, datagram: &[u8]) -> Result<Feedback, Error> {
+    /// [`Feedback::parse`] and [`KeepAlive::parse`].
+    pub fn open(&mut self, datagram: &[u8]) -> Result<Said, Error> {
         let (header, sealed) = split(datagram)?;
-        let Header { receiver, counter } = Header::from_bytes(header);
+        let Header { kind, receiver, counter } = Header::from_bytes(header);
         if receiver != self.receiver {
             return Err(Error::Receiver(receiver));
         }
@@ -152,7 +191,10 @@ impl Opener {
         let body = self.gcm.open(nonce(counter), header, &[], sealed);
         let body = body.map_err(|Unspecified| Error::Forged)?;
         self.newest = counter;
-        Feedback::parse(&body)
+        match kind {
+            KEEP_ALIVE => KeepAlive::parse(&body).map(Said::KeepAlive),
+            _ => Feedback::parse(&body).map(Said::Feedback),
+        }
     }
 }
 
@@ -165,8 +207,9 @@ pub fn receiver(datagram: &[u8]) -> Result<u32, Error> {
     Ok(Header::from_bytes(header).receiver)
 }
 
-/// What stays readable, but for the kind.
+/// What stays readable.
 struct Header {
+    kind: u8,
     receiver: u32,
     counter: u64,
 }
@@ -174,16 +217,16 @@ struct Header {
 impl Header {
     fn to_bytes(&self) -> [u8; HEADER] {
         let mut bytes = [0; HEADER];
-        bytes[0] = KIND;
+        bytes[0] = self.kind;
         bytes[1..5].copy_from_slice(&self.receiver.to_be_bytes());
         bytes[5..].copy_from_slice(&self.counter.to_be_bytes());
         bytes
     }
 
     fn from_bytes(bytes: &[u8; HEADER]) -> Self {
-        let [_, r0, r1, r2, r3, counter @ ..] = *bytes;
+        let [kind, r0, r1, r2, r3, counter @ ..] = *bytes;
         let receiver = u32::from_be_bytes([r0, r1, r2, r3]);
-        Self { receiver, counter: u64::from_be_bytes(counter) }
+        Self { kind, receiver, counter: u64::from_be_bytes(counter) }
     }
 }
 
@@ -191,10 +234,12 @@ impl Header {
 fn split(datagram: &[u8]) -> Result<(&[u8; HEADER], &[u8]), Error> {
     let length = Error::Length(datagram.len());
     let (header, sealed) = datagram.split_first_chunk::<HEADER>().ok_or(length)?;
-    if header[0] != KIND {
-        return Err(Error::Kind(header[0]));
-    }
-    if !(MIN_DATAGRAM..=MAX_DATAGRAM).contains(&datagram.len()) {
+    let lengths = match header[0] {
+        KIND => MIN_DATAGRAM..=MAX_DATAGRAM,
+        KEEP_ALIVE => KEEP_ALIVE_DATAGRAM..=KEEP_ALIVE_DATAGRAM,
+        kind => return Err(Error::Kind(kind)),
+    };
+    if !lengths.contains(&datagram.len()) {
         return Err(length);
     }
     Ok((header, sealed))

@@ -228,7 +228,7 @@ impl Protect {
     }
 
     /// The packets of the open block, for a machine that starts on unicast: the closed ones are
-    /// [kept](crate::repair::Repair::since).
+    /// [kept](crate::repair::Repair::from).
     pub fn open(&self) -> impl Iterator<Item = (Lane, &Bytes)> {
         let open = self.open.iter().flat_map(|open| &open.sources);
         open.map(|source| (source.lane, &source.datagram))
@@ -248,7 +248,8 @@ impl Protect {
         self.stats
     }
 
-    fn heartbeat(&mut self, now: Duration) {
+    /// A heartbeat for one machine alone: the answer to its keep-alive.
+    pub fn sign_of_life(&mut self, now: Duration) -> Bytes {
         let box_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let heartbeat = Heartbeat {
             block: self.number,
@@ -258,7 +259,11 @@ impl Protect {
             // At the moment that is said, not a fraction of a millisecond later.
             streams: self.streams.said(Duration::from_millis(box_ms)),
         };
-        let datagram = heartbeat.sign(&self.key);
+        heartbeat.sign(&self.key)
+    }
+
+    fn heartbeat(&mut self, now: Duration) {
+        let datagram = self.sign_of_life(now);
         self.stats.heartbeats += 1;
         self.send(Lane::Repair, datagram);
     }

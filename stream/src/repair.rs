@@ -198,11 +198,10 @@ impl Repair {
         [waiting, self.kept.next_due()].into_iter().flatten().min()
     }
 
-    /// The kept packets of all streams from the block on that has this one, oldest first; of this
-    /// stream none before it. Behind the packets of each block comes its manifest. For a machine
-    /// that starts on unicast and has everything before.
-    pub fn since(&self, ssrc: u32, index: u64) -> impl Iterator<Item = (Lane, &Bytes)> {
-        self.kept.since(ssrc, index)
+    /// Everything kept from this block on that was closed after `since`, oldest first, the manifest
+    /// of each block behind its packets: for a machine that has all before it and starts on unicast.
+    pub fn from(&self, block: u32, since: Duration) -> impl Iterator<Item = (Lane, &Bytes)> {
+        self.kept.from(block, since)
     }
 
     /// Entries of this machine's feedback that were over its limits.

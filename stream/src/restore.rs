@@ -52,7 +52,11 @@ use bytes::Bytes;
 
 pub use self::stats::Stats;
 use self::{
-    asks::Asks, blocks::Blocks, candidates::Candidates, checks::Checks, streams::Streams,
+    asks::Asks,
+    blocks::Blocks,
+    candidates::Candidates,
+    checks::{Checks, Class},
+    streams::Streams,
     tickets::Tickets,
 };
 use crate::{
@@ -116,6 +120,10 @@ pub struct Restore {
     /// The newest heartbeat, and when it or anything else signed came.
     heartbeat: Option<Heartbeat>,
     last_sign: Option<Duration>,
+    /// How often anything signed was heard.
+    signs: u64,
+    /// The box's time in the newest answer to a keep-alive.
+    answered: Option<u64>,
     /// At most [`MAX_VERIFIED`].
     verified: VecDeque<Verified>,
     /// Of blocks settled since the last feedback. At most [`MAX_ENTRIES`]; full: the oldest goes.
@@ -138,6 +146,8 @@ impl Restore {
             decoder: Decoder::new(),
             heartbeat: None,
             last_sign: None,
+            signs: 0,
+            answered: None,
             verified: VecDeque::new(),
             losses: VecDeque::new(),
             last_feedback: now,
@@ -162,14 +172,51 @@ impl Restore {
 
     /// Takes in a datagram of any lane but the controls'. It is kept as it is: a small one should
     /// not be a slice of a large buffer.
-    pub fn push(&mut self, now: Duration, datagram: Bytes) {
+    ///
+    /// `true`: the box is heard by the way that it came. It was needed and is the box's own, or is
+    /// the newest heartbeat once more, by another way.
+    pub fn push(&mut self, now: Duration, datagram: Bytes) -> bool {
         self.expire(now);
+        let before = (self.stats.received, self.signs);
         match Kind::of(&datagram) {
             Some(Kind::Manifest) => self.manifest(now, &datagram),
             Some(Kind::Parity) => self.parity(now, &datagram),
             Some(Kind::Heartbeat) => self.beat(now, &datagram),
             None => self.source(now, datagram),
         }
+        (self.stats.received, self.signs) != before
+    }
+
+    /// Hears the answer to a keep-alive, and nothing else by it: what came meanwhile is not missing
+    /// yet, for it may come by the flow that is only asked for. `true`: it is the box's, and newer
+    /// than any.
+    pub fn answered(&mut self, now: Duration, datagram: &Bytes) -> bool {
+        let Ok(claim) = Heartbeat::parse(datagram) else { return false };
+        let box_ms = claim.unverified().box_ms;
+        let heard = self.heartbeat.as_ref().map(|last| last.box_ms).max(self.answered);
+        if heard.is_some_and(|heard| box_ms <= heard) || !self.may_check(now, Class::Heartbeat) {
+            return false;
+        }
+        let is_true = claim.verify(&self.key).is_ok();
+        self.stats.bad_signature += u64::from(!is_true);
+        if is_true {
+            self.answered = Some(box_ms);
+        }
+        is_true
+    }
+
+    /// The first block of which something lacks; `None` before anything signed came.
+    pub fn lacks_from(&self) -> Option<u32> {
+        self.blocks.newest().map(|_| self.blocks.floor())
+    }
+
+    /// The stream reaches the machine by another way than this from now on. What is under way is
+    /// given up without being called lost; the next that is signed begins anew.
+    pub fn rest(&mut self) {
+        self.blocks = Blocks::default();
+        self.candidates = Candidates::default();
+        self.streams.begin_anew();
+        self.losses.clear();
     }
 
     /// The next packet that the box sent, as soon as that is sure; not in their order.

@@ -22,7 +22,7 @@ use alfarid_protocol::{
 use alfarid_stream::{
     block::{self, Heartbeat, Next, VerifyingKey},
     epoch::Epoch,
-    feedback::{self, Sealer},
+    feedback::{self, KeepAlive, Sealer},
     restore::{Config, Restore, Stats},
     rtp::Packet,
     srtp::{self, Keyring},
@@ -106,9 +106,33 @@ impl Broadcast {
         added.map_err(|source| BroadcastError::Epoch { number, source })
     }
 
-    /// Takes in a datagram of any lane but the controls', or one for this machine alone.
-    pub fn push(&mut self, now: Duration, datagram: Bytes) {
-        self.restore.push(now, datagram);
+    /// Takes in a datagram of any lane but the controls', or one for this machine alone. `true`: the
+    /// box is heard by the way that it came.
+    pub fn push(&mut self, now: Duration, datagram: Bytes) -> bool {
+        self.restore.push(now, datagram)
+    }
+
+    /// Hears the answer to a keep-alive, where no flow is wanted. `true`: it is the box's.
+    pub(super) fn answered(&mut self, now: Duration, datagram: &Bytes) -> bool {
+        self.restore.answered(now, datagram)
+    }
+
+    /// What keeps the flow alive. `goes_on`: the machine has what came before, and wants what lacks
+    /// since.
+    pub(super) fn keep_alive(&mut self, is_wanted: bool, goes_on: bool) -> Option<Bytes> {
+        let from = self.restore.lacks_from().filter(|_| goes_on);
+        match self.sealer.seal_keep_alive(KeepAlive { is_wanted, from }) {
+            Ok(sealed) => Some(sealed),
+            Err(error) => {
+                tracing::warn!(%error, "the box cannot be asked for the lesson: {error}");
+                None
+            }
+        }
+    }
+
+    /// The lesson comes by another way, where nothing of it is missed here.
+    pub(super) fn rest(&mut self) {
+        self.restore.rest();
     }
 
     /// The next packet that the box sent, with its index; until there is none.
@@ -236,6 +260,7 @@ mod tests {
                 repair_port: 1,
                 playout_ms: 250,
             },
+            wifi_multicast: false,
         }
     }
 

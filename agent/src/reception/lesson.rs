@@ -5,29 +5,25 @@
 //!   video ───┐
 //!   sound ───┼─▶ broadcast ─ the box's own packets ─▶ tracks ─ whole frames ─▶ player
 //!   repair ──┤       │                                  ▲
-//!   own ─────┘       └─ what is lacking ─▶ box     kept pictures
+//!   own ─────┘       └─ what is lacking ─▶ box     kept pictures, tunnel
 //! ```
-//!
-//! The control lanes of the group are not joined.
 
-use std::{
-    net::{Ipv4Addr, SocketAddrV4},
-    time::Duration,
-};
+use std::{net::Ipv4Addr, time::Duration};
 
 use alfarid_protocol::{
     control::{FIRST_PACKET_WAIT_MS, FromMachine, Report},
     grant::{EpochKey, Grant, Protection, Track},
     kept::Kept,
 };
-use alfarid_stream::{playout::BoxClock, transmit::Lane};
-use bytes::Bytes;
+use alfarid_stream::{block::Kind, playout::BoxClock, rtp::Header, rung::Rung};
 use tokio::sync::watch;
 
 use super::{
     broadcast::{Broadcast, BroadcastError, playout},
-    group::{GroupError, LessonSocket},
+    ears::{By, Ears},
+    group::GroupError,
     playout::Playout,
+    rungs::said,
     track::TrackReceiver,
 };
 use crate::{
@@ -45,8 +41,13 @@ pub(super) struct Lesson {
     playout: Playout,
     video: Option<TrackReceiver>,
     audio: Option<TrackReceiver>,
-    /// `None` until all of them are there.
-    sockets: Option<Sockets>,
+    /// `None` until there is an interface for them.
+    ears: Option<Ears>,
+    heard: Heard,
+    /// As the box was told last.
+    is_flow_wanted: bool,
+    /// Packets that came through the tunnel.
+    tunnelled: u64,
     /// When to ask for the kept pictures at the latest; `None` once asked.
     ask_at: Option<Duration>,
     /// The kept pictures have all come.
@@ -55,16 +56,17 @@ pub(super) struct Lesson {
     shown_before: u64,
 }
 
-/// The ears of one lesson.
-#[derive(Debug)]
-struct Sockets {
-    /// The address joined on.
-    on: Ipv4Addr,
-    video: Option<LessonSocket>,
-    audio: Option<LessonSocket>,
-    repair: LessonSocket,
-    /// Where this machine speaks from, and gets what is for it alone.
-    own: LessonSocket,
+/// What was heard since it was last asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Heard {
+    /// Of the box, by the group.
+    pub(super) group: bool,
+    /// To this machine alone.
+    pub(super) flow: bool,
+    /// To a keep-alive that wants nothing more.
+    pub(super) answer: bool,
+    /// Packets and heartbeats that came by the group, before any repair.
+    pub(super) by_group: u64,
 }
 
 impl Lesson {
@@ -83,7 +85,10 @@ impl Lesson {
             video: track(&grant.video),
             audio: track(&grant.audio),
             grant,
-            sockets: None,
+            ears: None,
+            heard: Heard::default(),
+            is_flow_wanted: false,
+            tunnelled: 0,
             ask_at: Some(now + FIRST_PACKET_WAIT),
             caught_up: false,
             shown_before,
@@ -130,23 +135,61 @@ impl Lesson {
         self.broadcast.take_epoch(epoch)
     }
 
-    /// Joins on the address `on`, if that is not done yet.
-    pub(super) fn join(&mut self, on: Ipv4Addr) -> Result<(), GroupError> {
-        if self.sockets.as_ref().is_none_or(|sockets| sockets.on != on) {
-            self.sockets = Some(Sockets::join(&self.grant, on)?);
+    /// Listens at the address `on`, if that is not done yet.
+    pub(super) fn listen(&mut self, on: Ipv4Addr) -> Result<(), GroupError> {
+        if self.ears.as_ref().is_none_or(|ears| ears.on != on) {
+            self.ears = Some(Ears::open(&self.grant, on)?);
             self.playout.disturbed(clock::monotonic());
         }
         Ok(())
     }
 
-    /// Waits until something arrives, and takes it in. For ever, while nothing is joined.
-    /// Cancelling it loses nothing.
+    /// Is in the group from now on, or is not.
+    pub(super) fn be_member(&mut self, is_member: bool) -> Result<(), GroupError> {
+        let Some(ears) = self.ears.as_mut().filter(|ears| ears.is_member() != is_member) else {
+            return Ok(());
+        };
+        if is_member {
+            return ears.join(&self.grant);
+        }
+        ears.leave();
+        Ok(())
+    }
+
+    /// Says the membership anew, if there is one.
+    pub(super) fn rejoin(&mut self) -> Result<(), GroupError> {
+        match self.ears.as_mut().filter(|ears| ears.is_member()) {
+            Some(ears) => ears.join(&self.grant),
+            None => Ok(()),
+        }
+    }
+
+    /// Where this machine listens.
+    pub(super) fn on(&self) -> Option<Ipv4Addr> {
+        self.ears.as_ref().map(|ears| ears.on)
+    }
+
+    /// Waits until something arrives, and takes it in. For ever, while nobody listens. Cancelling it
+    /// loses nothing.
     pub(super) async fn take_in(&mut self) {
-        let Some(sockets) = &mut self.sockets else { return std::future::pending().await };
-        let datagrams = sockets.receive().await;
+        let Some(ears) = &mut self.ears else { return std::future::pending().await };
+        let (by, datagrams) = ears.receive().await;
         let now = clock::monotonic();
         for datagram in datagrams {
-            self.broadcast.push(now, datagram);
+            let counts = matches!(Kind::of(&datagram), None | Some(Kind::Heartbeat));
+            self.heard.by_group += u64::from(by == By::Group && counts);
+            let is_answer = by == By::Flow
+                && !self.is_flow_wanted
+                && Kind::of(&datagram) == Some(Kind::Heartbeat);
+            if is_answer {
+                self.heard.answer |= self.broadcast.answered(now, &datagram);
+                continue;
+            }
+            let is_heard = self.broadcast.push(now, datagram);
+            match by {
+                By::Group => self.heard.group |= is_heard,
+                By::Flow => self.heard.flow |= is_heard,
+            }
         }
         if let Some(heartbeat) = self.broadcast.heartbeat() {
             self.playout.heard(heartbeat);
@@ -167,10 +210,57 @@ impl Lesson {
     /// Says to the box what is lacking.
     pub(super) fn speak(&mut self, now: Duration) {
         while let Some(feedback) = self.broadcast.feedback(now) {
-            // While nothing is joined nothing can be said, nor does it help.
-            let Some(sockets) = &self.sockets else { continue };
-            if let Err(error) = sockets.own.send(&feedback, self.grant.protection.repair_port) {
+            // While nobody listens nothing can be said, nor does it help.
+            let Some(ears) = &self.ears else { continue };
+            if let Err(error) = ears.say(&feedback, &self.grant) {
                 tracing::debug!(%error, "what is lacking could not be said: {error}");
+            }
+        }
+    }
+
+    /// Asks the box whether a flow would carry, or for the lesson on it; see
+    /// [`Broadcast::keep_alive`].
+    pub(super) fn keep_alive(&mut self, is_wanted: bool, goes_on: bool) {
+        self.is_flow_wanted = is_wanted;
+        let Some(ears) = &self.ears else { return };
+        let Some(sealed) = self.broadcast.keep_alive(is_wanted, goes_on) else { return };
+        if let Err(error) = ears.say(&sealed, &self.grant) {
+            tracing::debug!(%error, "the flow could not be kept alive: {error}");
+        }
+    }
+
+    /// What was heard since the last call.
+    pub(super) fn take_heard(&mut self) -> Heard {
+        std::mem::take(&mut self.heard)
+    }
+
+    /// Packets by UDP so far: that came or were brought back, and that are lost for good.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let stats = self.broadcast.stats();
+        (stats.received + stats.restored, stats.lost)
+    }
+
+    /// The lesson comes through the tunnel from now on.
+    pub(super) fn rest(&mut self) {
+        self.broadcast.rest();
+    }
+
+    /// Where the tunnel is to go on: the first index of the picture that is lacking.
+    pub(super) fn goes_on_at(&self) -> Option<u64> {
+        self.video.as_ref().and_then(TrackReceiver::goes_on_at)
+    }
+
+    /// Takes in one message of the tunnel.
+    pub(super) fn take_tunnelled(&mut self, now: Duration, message: &Kept<'_>) {
+        if message.serial != self.grant.serial {
+            return;
+        }
+        self.tunnelled += message.packets.len() as u64;
+        for (index, packet) in &message.packets {
+            let ssrc = Header::parse(packet).map(|header| header.ssrc).ok();
+            let mut tracks = self.video.iter_mut().chain(&mut self.audio);
+            if let Some(track) = tracks.find(|track| Some(track.ssrc()) == ssrc) {
+                track.tunnelled(now, *index, packet);
             }
         }
     }
@@ -207,7 +297,7 @@ impl Lesson {
     /// Asks for the kept pictures, once, when the first packet is here or the wait is over. After
     /// joining and not before: a packet that comes between must not fall into a gap.
     pub(super) fn want_kept(&mut self, now: Duration) -> Option<FromMachine> {
-        self.sockets.as_ref()?;
+        self.ears.as_ref()?;
         let first_live =
             |track: &Option<TrackReceiver>| track.as_ref().and_then(TrackReceiver::first_live);
         let (video_from, audio_from) = (first_live(&self.video), first_live(&self.audio));
@@ -217,68 +307,40 @@ impl Lesson {
 
     /// When to look again even if nothing arrives.
     pub(super) fn next_timeout(&self) -> Option<Duration> {
-        let ask_at = self.ask_at.filter(|_| self.sockets.is_some());
+        let ask_at = self.ask_at.filter(|_| self.ears.is_some());
         let tracks = self.video.iter().chain(&self.audio);
         let frames = tracks.filter_map(TrackReceiver::next_timeout);
         frames.chain(self.broadcast.next_timeout()).chain(ask_at).min()
     }
 
-    /// Packets that the box sent, those that were brought back among them.
+    /// Packets that the box sent, by whichever way, those that were brought back among them.
     pub(super) fn received(&self) -> u64 {
-        let stats = self.broadcast.stats();
-        stats.received + stats.restored
+        self.counts().0 + self.tunnelled
     }
 
-    pub(super) fn report(&mut self, now: Duration, attached: Attached) -> Report {
+    pub(super) fn report(
+        &mut self,
+        now: Duration,
+        attached: Attached,
+        rung: Option<Rung>,
+    ) -> Report {
         let video = self.video.as_ref().map(TrackReceiver::stats).unwrap_or_default();
         Report {
             serial: self.grant.serial,
             packets_received: self.received(),
-            packets_lost: self.broadcast.stats().lost,
+            packets_lost: self.counts().1,
             frames_whole: video.frames,
             frames_dropped: video.dropped,
             frames_shown: attached.shown.saturating_sub(self.shown_before),
             player: attached.user.is_some(),
-            wants_keyframe: self.wants_keyframe(),
+            // Who lags in the tunnel goes on at what is kept.
+            wants_keyframe: self.wants_keyframe() && rung != Some(Rung::Tunnel),
+            rung: rung.map(said),
             late_ms: self.playout.late_ms(now),
         }
     }
 
     pub(super) fn wants_keyframe(&self) -> bool {
         self.video.as_ref().is_some_and(TrackReceiver::wants_keyframe)
-    }
-}
-
-impl Sockets {
-    fn join(grant: &Grant, on: Ipv4Addr) -> Result<Self, GroupError> {
-        let Grant { group, port, source, .. } = *grant;
-        let lane = |lane: Lane| {
-            let port = port.wrapping_add(lane.offset());
-            LessonSocket::join(SocketAddrV4::new(group, port), source, on)
-        };
-        Ok(Self {
-            on,
-            video: grant.video.as_ref().map(|_| lane(Lane::Video)).transpose()?,
-            audio: grant.audio.as_ref().map(|_| lane(Lane::Sound)).transpose()?,
-            repair: lane(Lane::Repair)?,
-            own: LessonSocket::own(source, on)?,
-        })
-    }
-
-    /// Waits for datagrams. Cancelling it loses nothing.
-    async fn receive(&mut self) -> Vec<Bytes> {
-        tokio::select! {
-            datagrams = receive(&mut self.video) => datagrams,
-            datagrams = receive(&mut self.audio) => datagrams,
-            datagrams = self.repair.receive() => datagrams,
-            datagrams = self.own.receive() => datagrams,
-        }
-    }
-}
-
-async fn receive(socket: &mut Option<LessonSocket>) -> Vec<Bytes> {
-    match socket {
-        Some(socket) => socket.receive().await,
-        None => std::future::pending().await,
     }
 }

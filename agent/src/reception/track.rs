@@ -49,12 +49,24 @@ impl TrackReceiver {
 
     /// Takes in one of the kept packets.
     pub fn kept(&mut self, now: Duration, index: u64, packet: &[u8]) {
-        let datagram = Bytes::copy_from_slice(packet);
-        let packet = Packet::parse(&datagram).ok();
-        let Some(packet) = packet.and_then(|packet| self.own(packet)) else { return };
-        if nearest(index, packet.header.sequence) == index {
+        if let Some(packet) = self.plain(index, packet) {
             self.assembler.push(now, index, packet, Origin::Kept);
         }
+    }
+
+    /// Takes in what came through the tunnel, if it is of this track.
+    pub(super) fn tunnelled(&mut self, now: Duration, index: u64, packet: &[u8]) {
+        if let Some(packet) = self.plain(index, packet) {
+            self.first_live.get_or_insert(index);
+            self.assembler.push(now, index, packet, Origin::Live);
+        }
+    }
+
+    /// A packet that came by TLS.
+    fn plain(&mut self, index: u64, packet: &[u8]) -> Option<Packet> {
+        let packet = Packet::parse(&Bytes::copy_from_slice(packet)).ok()?;
+        let packet = self.own(packet)?;
+        (nearest(index, packet.header.sequence) == index).then_some(packet)
     }
 
     fn own(&mut self, packet: Packet) -> Option<Packet> {
@@ -93,6 +105,11 @@ impl TrackReceiver {
     /// The first index that came from the group.
     pub fn first_live(&self) -> Option<u64> {
         self.first_live
+    }
+
+    /// Where the tunnel could go on.
+    pub(super) fn goes_on_at(&self) -> Option<u64> {
+        self.assembler.goes_on_at()
     }
 
     pub fn wants_keyframe(&self) -> bool {

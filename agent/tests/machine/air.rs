@@ -14,7 +14,7 @@ use alfarid_protocol::{
 use alfarid_stream::{
     block::{SigningKey, Tickets},
     epoch::Epoch,
-    feedback::{self, Opener},
+    feedback::{self, Opener, Said},
     index::Sequence,
     protect::Protect,
     repair::{Reach, Repair},
@@ -43,6 +43,7 @@ pub(crate) type Stream = (u32, u64);
 enum Order {
     Send(Vec<Vec<u8>>),
     LoseEvery(usize),
+    CutGroup(bool),
     Admit(u32),
     Switch(u32),
 }
@@ -69,7 +70,9 @@ impl Air {
             protect: Protect::new(monotonic(), key.clone(), Tickets::new(&[9; 32])),
             repair: Repair::new(key),
             speakers: HashMap::new(),
+            flows: HashMap::new(),
             lose_every: usize::MAX,
+            is_cut: false,
             sources: 0,
         };
         tokio::spawn(the_box.run(waiting));
@@ -85,6 +88,11 @@ impl Air {
     /// One of so many source packets is lost on its way from now on.
     pub(crate) fn lose_every(&self, packets: usize) {
         self.order(Order::LoseEvery(packets));
+    }
+
+    /// Nothing reaches the group any more, or again.
+    pub(crate) fn cut_group(&self, is_cut: bool) {
+        self.order(Order::CutGroup(is_cut));
     }
 
     /// Hears the machine that is granted this, and seals with no other key than it names.
@@ -181,7 +189,10 @@ struct TheAir {
     repair: Repair,
     /// Who is heard, and where from.
     speakers: HashMap<u32, (Opener, Option<SocketAddr>)>,
+    /// Who gets a copy of everything.
+    flows: HashMap<u32, SocketAddr>,
     lose_every: usize,
+    is_cut: bool,
     /// Source packets so far.
     sources: usize,
 }
@@ -197,7 +208,7 @@ impl TheAir {
                     None => return,
                 },
                 Ok((length, from)) = self.socket.recv_from(&mut buffer) => {
-                    self.hear(&buffer[..length], from);
+                    self.hear(&buffer[..length], from).await;
                 }
                 _ = look.tick() => {}
             }
@@ -218,6 +229,7 @@ impl TheAir {
                 }
             }
             Order::LoseEvery(packets) => self.lose_every = packets,
+            Order::CutGroup(is_cut) => self.is_cut = is_cut,
             Order::Admit(serial) => {
                 let opener = Opener::new(serial, &feedback_key(serial)).unwrap();
                 self.speakers.insert(serial, (opener, None));
@@ -226,14 +238,34 @@ impl TheAir {
         }
     }
 
-    fn hear(&mut self, datagram: &[u8], from: SocketAddr) {
+    async fn hear(&mut self, datagram: &[u8], from: SocketAddr) {
         let serial = feedback::receiver(datagram).unwrap();
         let (opener, way) = self.speakers.get_mut(&serial).expect("only the machine speaks");
-        let feedback = opener.open(datagram).unwrap();
+        let said = opener.open(datagram).unwrap();
         *way = Some(from);
         let (now, receiver) = (monotonic(), ReceiverId(serial));
-        self.protect.hear(now, receiver, &feedback);
-        self.repair.hear(now, receiver, Reach::Multicast, &feedback);
+        match said {
+            Said::Feedback(feedback) => {
+                let has_flow = self.flows.contains_key(&serial);
+                let reach = if has_flow { Reach::Unicast } else { Reach::Multicast };
+                self.protect.hear(now, receiver, &feedback);
+                self.repair.hear(now, receiver, reach, &feedback);
+            }
+            Said::KeepAlive(keep_alive) => {
+                if !keep_alive.is_wanted {
+                    self.flows.remove(&serial);
+                } else if self.flows.insert(serial, from).is_none()
+                    && let Some(block) = keep_alive.from
+                {
+                    let kept = self.repair.from(block, Duration::ZERO);
+                    for (_, datagram) in kept.chain(self.protect.open()) {
+                        self.socket.send_to(datagram, from).await.unwrap();
+                    }
+                }
+                let sign = self.protect.sign_of_life(now);
+                self.socket.send_to(&sign, from).await.unwrap();
+            }
+        }
     }
 
     async fn transmit(&mut self) {
@@ -254,10 +286,14 @@ impl TheAir {
 
     async fn put(&self, Transmit { to, lane, datagram }: Transmit) {
         let port = self.group.port() + lane.offset();
-        let to = match to {
-            To::Group => SocketAddr::from((*self.group.ip(), port)),
-            To::Receiver(receiver) => self.speakers[&receiver.0].1.unwrap(),
+        let group = SocketAddr::from((*self.group.ip(), port));
+        let to: Vec<_> = match to {
+            To::Group if self.is_cut => self.flows.values().copied().collect(),
+            To::Group => self.flows.values().copied().chain([group]).collect(),
+            To::Receiver(receiver) => vec![self.speakers[&receiver.0].1.unwrap()],
         };
-        self.socket.send_to(&datagram, to).await.unwrap();
+        for to in to {
+            self.socket.send_to(&datagram, to).await.unwrap();
+        }
     }
 }

@@ -8,6 +8,7 @@ use alfarid_protocol::{
     control::{FromBox, FromMachine, Report, Ticks},
     grant::{Codec, Grant, Track},
     kept,
+    rung::{Rung, RungCause},
     time::Timestamp,
 };
 use tokio::time::{Duration, interval};
@@ -74,6 +75,7 @@ impl Lesson {
             video: Some(track),
             audio: None,
             protection: air.protection(3),
+            wifi_multicast: false,
         };
         connection.send(&FromBox::Stage(stage())).await;
         let first = u16::try_from(FIRST_INDEX & 0xffff).unwrap();
@@ -94,6 +96,16 @@ impl Lesson {
         self.connection
             .receive_if("the wish for kept pictures", |message| match message {
                 FromMachine::WantKept { serial: 3, video_from, .. } => Some(video_from),
+                _ => None,
+            })
+            .await
+    }
+
+    /// The next rung that the machine comes to, and why.
+    async fn rung(&mut self) -> (Rung, Option<RungCause>) {
+        self.connection
+            .receive_if("word of a rung", |message| match message {
+                FromMachine::Rung { serial: 3, rung, cause } => Some((rung, cause)),
                 _ => None,
             })
             .await
@@ -250,6 +262,32 @@ async fn what_the_network_loses_is_repaired() {
         let report = lesson.report_when("every picture", all).await;
         assert_eq!((report.frames_whole, report.packets_lost), (60, 0), "{codec:?}");
         assert_eq!(lesson.on_show(), pictures(0..60), "{codec:?}");
+    }
+}
+
+/// Multicast ends from one moment to the next: the machine falls to a flow of its own, says why, and
+/// not one picture is missing.
+#[tokio::test]
+async fn a_machine_that_no_multicast_reaches_goes_on_alone_and_loses_nothing() {
+    for (n, codec) in [(12, Codec::H264), (13, Codec::Vp8)] {
+        let mut lesson = Lesson::begin(codec, group(n), 90).await;
+        lesson.grant(0).await;
+        let rung = lesson.rung().await;
+        assert_eq!(rung, (Rung::Multicast, None));
+        assert_eq!(lesson.want_kept().await, None);
+        lesson.send_kept(0, None).await;
+        let mut pace = interval(Duration::from_millis(30));
+        for (n, frame) in lesson.frames.iter().enumerate() {
+            pace.tick().await;
+            lesson.air.cut_group(n >= 30);
+            lesson.air.send(frame);
+        }
+        assert_eq!(lesson.rung().await, (Rung::Unicast, Some(RungCause::GroupSilent)));
+        let all = |report: &Report| report.frames_shown == 90;
+        let report = lesson.report_when("every picture", all).await;
+        assert_eq!((report.frames_whole, report.packets_lost), (90, 0), "{codec:?}");
+        assert_eq!(report.rung, Some(Rung::Unicast));
+        assert_eq!(lesson.on_show(), pictures(0..90), "{codec:?}");
     }
 }
 

@@ -129,6 +129,7 @@ async fn granted(connection: &mut Connection, serial: u32) {
         video: Some(track),
         audio: None,
         protection: air::silence(serial),
+        wifi_multicast: false,
     };
     connection.send(&FromBox::Stage(stage())).await;
     connection.send(&FromBox::Grant(grant)).await;

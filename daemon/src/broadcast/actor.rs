@@ -14,6 +14,7 @@ use alfarid_protocol::{
     control::FromBox,
     id::{LessonId, MachineId, PublicationId, TeacherId},
 };
+use alfarid_stream::transmit::ReceiverId;
 use bytes::Bytes;
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
@@ -118,6 +119,8 @@ pub(super) struct Actor {
     /// Every connected machine, in a lesson or not.
     links: HashMap<MachineId, Link>,
     on_air: StreamMap<(LessonId, PublicationKind), WatchStream<OnAir>>,
+    /// Machines that are to leave the group of a lesson.
+    outcasts: StreamMap<LessonId, WatchStream<Option<ReceiverId>>>,
     /// Sessions that are open; each ends once.
     sessions: FuturesUnordered<BoxFuture<'static, Place>>,
     /// What ends the publications that the box makes itself.
@@ -144,6 +147,7 @@ impl Actor {
             stages: HashMap::new(),
             links: HashMap::new(),
             on_air: StreamMap::new(),
+            outcasts: StreamMap::new(),
             sessions: FuturesUnordered::new(),
             own: HashMap::new(),
             relays: JoinSet::new(),
@@ -172,6 +176,9 @@ impl Actor {
                 Some(((lesson, kind), on_air)) = self.on_air.next() => {
                     self.notice(lesson, kind, on_air).instrument(logging::lesson(lesson)).await;
                 }
+                Some((lesson, Some(receiver))) = self.outcasts.next() => {
+                    self.cast_out(lesson, receiver);
+                }
                 Some(place) = self.sessions.next() => {
                     self.ended(place).instrument(logging::lesson(place.lesson)).await;
                 }
@@ -184,7 +191,7 @@ impl Actor {
                 Some(_) = self.previews.join_next() => {}
                 () = keys_due, if !self.stages.is_empty() => self.turn_keys().await,
                 _ = news.tick() => self.tell_news(),
-                _ = second.tick() => self.count(),
+                _ = second.tick() => self.count().await,
             }
         }
     }
@@ -272,7 +279,10 @@ impl Actor {
         let (events, clock) = (self.floor.events.clone(), clock.clone());
         let preview_task = preview::run(lesson, source, newest, events, clock);
         self.previews.spawn(preview_task.in_current_span());
-        self.stages.insert(lesson, Stage::new(airing, (group, keys), screen, person, preview));
+        let (made, budget) = ((group, keys), self.budget_bps());
+        let stage = Stage::new(airing, made, screen, person, preview, budget);
+        self.outcasts.insert(lesson, WatchStream::from_changes(stage.screen_relay.outcast.clone()));
+        self.stages.insert(lesson, stage);
         let links: Vec<_> = self.links.values().cloned().collect();
         for link in links {
             if self.stage_for(&link) == Some(lesson) {
@@ -287,6 +297,7 @@ impl Actor {
         for kind in [PublicationKind::Screen, PublicationKind::Person] {
             self.on_air.remove(&(lesson, kind));
         }
+        self.outcasts.remove(&lesson);
         for (place, _) in stage.publications() {
             self.end(place).await;
         }
@@ -302,15 +313,10 @@ impl Actor {
         lesson: LessonId,
         change: Box<dyn FnOnce(&mut Airing) + Send>,
     ) -> Result<(), Error> {
+        let now = self.floor.clock.monotonic();
         let stage = self.stages.get_mut(&lesson).ok_or(Error::NotActive(lesson))?;
-        let before = stage.airing.limits;
-        stage.change(change);
-        let limits = stage.airing.limits;
-        if limits != before {
-            for publication in stage.screen.publications() {
-                self.whip.limit(publication.id, limits.max_bitrate_bps.into()).await;
-            }
-        }
+        stage.change(now, change);
+        self.weigh(lesson).await;
         self.say_scene(lesson);
         Ok(())
     }
@@ -324,10 +330,33 @@ impl Actor {
         Ok(tap)
     }
 
-    fn count(&mut self) {
+    async fn count(&mut self) {
         for stage in self.stages.values_mut() {
             stage.count();
         }
+        let lessons: Vec<_> = self.stages.keys().copied().collect();
+        for lesson in lessons {
+            self.weigh(lesson).instrument(logging::lesson(lesson)).await;
+        }
+    }
+
+    /// Asks a lesson's publishers for what the egress budget bears, if that is something else now.
+    async fn weigh(&mut self, lesson: LessonId) {
+        let (now, budget) = (self.floor.clock.monotonic(), self.budget_bps());
+        let Some(stage) = self.stages.get_mut(&lesson) else { return };
+        if stage.weigh(now, budget) {
+            let bitrate = stage.limits().max_bitrate_bps;
+            for publication in stage.screen.publications() {
+                self.whip.limit(publication.id, bitrate.into()).await;
+            }
+        }
+    }
+
+    /// One lesson's share of what machines may cost that receive alone.
+    fn budget_bps(&self) -> u64 {
+        let lessons = self.stages.len().max(1);
+        let whole = u64::from(self.floor.config.media.unicast_mbps) * 1_000_000;
+        whole / u64::try_from(lessons).unwrap_or(u64::MAX)
     }
 
     fn tell_news(&mut self) {

@@ -4,26 +4,33 @@
 //!   packet ─▶ sealed ─▶ Protect ─┬─▶ group: sources, manifests, first parity, heartbeats
 //!                         ▲      └─ closed blocks ─▶ Repair ─▶ group, or one machine alone
 //!   feedback ─▶ opened ───┴──────────────────────────▲
+//!   keep-alive ─▶ opened ─▶ Flows: copies of what the group gets, to one machine alone
 //! ```
 //!
 //! Only machines that were admitted are heard, each by its own key. Where a machine is answered is
 //! where its newest feedback came from: whoever has its key may have the answers sent elsewhere,
 //! and what one machine causes is bounded in [`Repair`]. What is not heard is counted by kind.
 //!
-//! A machine that alone makes all others get more parity than they need is set apart for a while: it
-//! gets what it lacks alone, and nothing is sent to the group because of it.
+//! A flow, which is far more than an answer, goes to the machine's own address alone: that of its
+//! control connection.
+//!
+//! A machine that alone makes all others get more parity than they need is told to receive by
+//! unicast, and set apart for a while: it gets what it lacks alone, and nothing is sent to the group
+//! because of it. The same holds for whoever has a flow.
 
+mod flows;
 mod unheard;
 
 use std::{
     collections::{HashMap, hash_map::Entry},
+    net::Ipv4Addr,
     time::Duration,
 };
 
 use alfarid_stream::{
     block::{SigningKey, Tickets},
     epoch::Epoch,
-    feedback::{self, Opener},
+    feedback::{self, KeepAlive, Opener, Said},
     playout::Medium,
     protect::{self, Protect},
     relay::Sent,
@@ -34,6 +41,7 @@ use alfarid_stream::{
 use bytes::Bytes;
 use thiserror::Error;
 
+use self::flows::{CATCH_UP, Flows};
 pub(super) use self::unheard::Unheard;
 use super::multicast::Way;
 
@@ -60,6 +68,8 @@ pub enum ProtectError {
     TooMany(ReceiverId),
     #[error("receiver {} was not admitted", .0.0)]
     NotAdmitted(ReceiverId),
+    #[error("receiver {} wants its flow at an address that is not its own", .0.0)]
+    Elsewhere(ReceiverId),
     #[error("cannot open feedback")]
     Feedback(#[from] feedback::Error),
 }
@@ -68,6 +78,8 @@ pub enum ProtectError {
 #[derive(Debug)]
 struct Speaker {
     opener: Opener,
+    /// The machine's own address.
+    address: Ipv4Addr,
     /// `None` before it was heard.
     way: Option<Way>,
     /// Until then it is set apart.
@@ -96,6 +108,9 @@ pub(super) struct Protected {
     repair: Repair,
     /// At most [`MAX_SPEAKERS`].
     speakers: HashMap<ReceiverId, Speaker>,
+    flows: Flows,
+    /// A machine that is to leave the group and has not been told yet; the newest one.
+    outcast: Option<ReceiverId>,
     next_look: Duration,
     unheard: Unheard,
 }
@@ -113,15 +128,19 @@ impl Protected {
             protect: Protect::new(now, key.clone(), tickets),
             repair: Repair::new(key),
             speakers: HashMap::new(),
+            flows: Flows::default(),
+            outcast: None,
             next_look: now,
             unheard: Unheard::default(),
         })
     }
 
-    /// Hears a machine from now on. Once for each grant: a key is never used by two.
+    /// Hears a machine from now on, which has this address. Once for each grant: a key is never
+    /// used by two.
     pub(super) fn admit(
         &mut self,
         receiver: ReceiverId,
+        address: Ipv4Addr,
         key: &[u8; feedback::KEY],
     ) -> Result<(), ProtectError> {
         let is_full = self.speakers.len() == MAX_SPEAKERS;
@@ -129,7 +148,7 @@ impl Protected {
             Entry::Vacant(_) if is_full => Err(ProtectError::TooMany(receiver)),
             entry => {
                 let opener = Opener::new(receiver.0, key)?;
-                entry.insert_entry(Speaker { opener, way: None, apart_until: None });
+                entry.insert_entry(Speaker { opener, address, way: None, apart_until: None });
                 Ok(())
             }
         }
@@ -138,6 +157,7 @@ impl Protected {
     /// Hears a machine no more, and forgets what it said.
     pub(super) fn dismiss(&mut self, receiver: ReceiverId) {
         self.speakers.remove(&receiver);
+        self.flows.forget(receiver);
         self.protect.forget(receiver);
         self.repair.forget(receiver);
     }
@@ -201,9 +221,21 @@ impl Protected {
         let receiver = ReceiverId(feedback::receiver(datagram)?);
         let speaker =
             self.speakers.get_mut(&receiver).ok_or(ProtectError::NotAdmitted(receiver))?;
-        let feedback = speaker.opener.open(datagram)?;
+        let feedback = match speaker.opener.open(datagram)? {
+            Said::Feedback(feedback) => feedback,
+            Said::KeepAlive(keep_alive) => {
+                let is_own = *from.peer.ip() == speaker.address;
+                speaker.way = Some(from);
+                if !is_own {
+                    return Err(ProtectError::Elsewhere(receiver));
+                }
+                self.keep_alive(now, receiver, from, keep_alive);
+                return Ok(());
+            }
+        };
         speaker.way = Some(from);
-        if speaker.apart_until.is_some_and(|until| now < until) {
+        let is_apart = speaker.apart_until.is_some_and(|until| now < until);
+        if is_apart || self.flows.has(receiver) {
             self.repair.hear(now, receiver, Reach::Unicast, &feedback);
         } else {
             self.protect.hear(now, receiver, &feedback);
@@ -211,6 +243,35 @@ impl Protected {
             self.set_apart(now);
         }
         Ok(())
+    }
+
+    /// Answers a machine, and sends it the stream or not, as it wants.
+    fn keep_alive(&mut self, now: Duration, receiver: ReceiverId, way: Way, said: KeepAlive) {
+        if said.is_wanted {
+            if !self.flows.has(receiver) {
+                self.protect.forget(receiver);
+            }
+            let may_catch_up = self.flows.wanted(now, receiver, way);
+            if let Some(block) = said.from.filter(|_| may_catch_up) {
+                let kept = self.repair.from(block, now.saturating_sub(CATCH_UP));
+                self.flows.catch_up(now, receiver, kept.chain(self.protect.open()));
+            }
+        } else {
+            self.flows.end(receiver);
+        }
+        // Behind what the machine lacks: by the answer it knows what it should have.
+        let protect = &mut self.protect;
+        self.flows.answer(now, receiver, way, || protect.sign_of_life(now));
+    }
+
+    /// Machines that have a flow.
+    pub(super) fn flows(&self) -> usize {
+        self.flows.count()
+    }
+
+    /// A machine that is to leave the group, once.
+    pub(super) fn take_outcast(&mut self) -> Option<ReceiverId> {
+        self.outcast.take()
     }
 
     /// Sets a machine apart that all others pay for, if there is one.
@@ -222,6 +283,7 @@ impl Protected {
         let Some(receiver) = self.protect.outlier(now) else { return };
         let Some(speaker) = self.speakers.get_mut(&receiver) else { return };
         speaker.apart_until = Some(now + APART);
+        self.outcast = Some(receiver);
         self.protect.forget(receiver);
         let seconds = APART.as_secs();
         tracing::info!(
@@ -235,10 +297,17 @@ impl Protected {
     /// What is to be sent. To be called until it gives `None`, after each of the above and at each
     /// timeout.
     pub(super) fn poll(&mut self, now: Duration) -> Option<Outgoing> {
+        self.flows.expire(now);
         loop {
+            if let Some(outgoing) = self.flows.poll(now) {
+                return Some(outgoing);
+            }
             let Transmit { to, lane, datagram } = self.next(now)?;
             let to = match to {
-                To::Group => Destination::Group,
+                To::Group => {
+                    self.flows.copy(lane, &datagram);
+                    Destination::Group
+                }
                 To::Receiver(receiver) => {
                     // Dismissed meanwhile: what it asked for goes nowhere.
                     let speaker = self.speakers.get(&receiver);
@@ -252,8 +321,8 @@ impl Protected {
 
     /// When to poll again even if nothing happens.
     pub(super) fn next_timeout(&self, now: Duration) -> Duration {
-        let protect = self.protect.next_timeout();
-        self.repair.next_timeout(now).map_or(protect, |repair| repair.min(protect))
+        let others = [self.repair.next_timeout(now), self.flows.next_timeout()];
+        others.into_iter().flatten().fold(self.protect.next_timeout(), Duration::min)
     }
 
     fn next(&mut self, now: Duration) -> Option<Transmit> {

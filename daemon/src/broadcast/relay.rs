@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   Feed ──▶ Track (video) ─┬─▶ transmitter: protected, by multicast   (the screen only)
-//!            Track (sound) ─┤     ▲ └─▶ repair
-//!                           │     └──── what machines lack
+//!            Track (sound) ─┤     ▲ └─▶ repair, unicast flows
+//!                           │     └──── what machines lack and want
+//!                           ├─▶ tunnels                          (the screen only)
 //!   Order ──▶               ├─▶ taps: recorder, ...
 //!                           └─▶ kept pictures, to one machine          (the screen only)
 //! ```
@@ -42,8 +43,13 @@ use super::{
     protected::Protected,
     tap::Tapped,
     track::{Live, Random},
+    tunnels::Tunnels,
 };
-use crate::{clock::Clock, logging, machines};
+use crate::{
+    clock::Clock,
+    logging,
+    machines::{self, TunnelLane},
+};
 
 /// Orders that may wait: a room of machines that joins at once. Full: the lesson's owner waits.
 const ORDERS_WAITING: usize = 128;
@@ -58,6 +64,8 @@ pub(super) enum Order {
     /// What this machine says of the broadcast is heard from now on; it was granted this key.
     Admit {
         receiver: ReceiverId,
+        /// The machine's own, where alone it may have a flow.
+        address: Ipv4Addr,
         key: Secret<{ feedback::KEY }>,
     },
     /// It is heard no more: it left, or has a newer grant.
@@ -73,6 +81,12 @@ pub(super) enum Order {
     Kept {
         machine: MachineId,
         serial: u32,
+        from: Option<u64>,
+    },
+    /// A machine that no UDP reaches wants the lesson from the index `from` on.
+    Tunnel {
+        receiver: ReceiverId,
+        lane: TunnelLane,
         from: Option<u64>,
     },
     /// A machine begins to watch, or has lost frames and begins again.
@@ -119,6 +133,8 @@ pub(super) struct Figures {
     pub(super) fps: f32,
     pub(super) bitrate_bps: u64,
     pub(super) packets_lost: u64,
+    /// Machines that get the stream once more, by unicast or through the tunnel.
+    pub(super) served_alone: u32,
 }
 
 /// Which packets go on air next: what a grant says.
@@ -137,6 +153,8 @@ pub(super) struct Handle {
     pub(super) figures: watch::Receiver<Figures>,
     /// Index of the newest keyframe that is whole.
     pub(super) keyframe: watch::Receiver<Option<u64>>,
+    /// The newest machine that is to leave the group. It may overtake another: that is found again.
+    pub(super) outcast: watch::Receiver<Option<ReceiverId>>,
     pub(super) next: Arc<Next>,
 }
 
@@ -145,6 +163,7 @@ struct Told {
     on_air: watch::Sender<OnAir>,
     figures: watch::Sender<Figures>,
     keyframe: watch::Sender<Option<u64>>,
+    outcast: watch::Sender<Option<ReceiverId>>,
     next: Arc<Next>,
 }
 
@@ -161,6 +180,7 @@ pub(super) struct Job {
 /// Where a screen's packets go beside the taps.
 pub(super) struct Programme {
     transmitter: Transmitter,
+    tunnels: Tunnels,
     machines: machines::Handle,
 }
 
@@ -171,7 +191,8 @@ impl Programme {
         protected: Protected,
         machines: machines::Handle,
     ) -> Self {
-        Self { transmitter: Transmitter::new(now, group, protected), machines }
+        let transmitter = Transmitter::new(now, group, protected);
+        Self { transmitter, tunnels: Tunnels::default(), machines }
     }
 }
 
@@ -182,8 +203,9 @@ pub(super) fn spawn(job: Job, tasks: &mut JoinSet<()>) -> Handle {
     let (on_air, on_air_told) = watch::channel(OnAir::default());
     let (figures, figures_told) = watch::channel(Figures::default());
     let (keyframe, keyframe_told) = watch::channel(None);
+    let (outcast, outcast_told) = watch::channel(None);
     let next = Arc::<Next>::default();
-    let told = Told { on_air, figures, keyframe, next: Arc::clone(&next) };
+    let told = Told { on_air, figures, keyframe, outcast, next: Arc::clone(&next) };
     let span = logging::lesson(job.lesson);
     tasks.spawn(Task::new(job, told).run(waiting, arrivals).instrument(span));
     Handle {
@@ -192,6 +214,7 @@ pub(super) fn spawn(job: Job, tasks: &mut JoinSet<()>) -> Handle {
         on_air: on_air_told,
         figures: figures_told,
         keyframe: keyframe_told,
+        outcast: outcast_told,
         next,
     }
 }

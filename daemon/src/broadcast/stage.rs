@@ -12,15 +12,17 @@ use alfarid_protocol::{
     grant::{self, Grant, Picture},
     id::{LessonId, MachineId, PublicationId},
 };
+use alfarid_stream::egress::{self, Egress};
 use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::{
-    Airing, KeysError, PublicationKind,
+    Airing, KeysError, Limits, PublicationKind,
     keys::Keys,
     multicast::{Group, Interfaces, Ports},
     receivers::{Cause, Reception, Reports, Verdict},
     relay,
+    rungs::Standing,
     state::{Publication, Slot},
     track::Live,
 };
@@ -47,6 +49,8 @@ pub(super) struct Stage {
     pub(super) receivers: HashMap<MachineId, Receiver>,
     /// What is on air, as machines were told.
     pub(super) told: relay::OnAir,
+    /// What machines that receive alone may cost.
+    pub(super) egress: Egress,
     /// Frames per second over the last seconds.
     fps: VecDeque<f32>,
     /// Something changed that pages show and have not been told.
@@ -69,6 +73,7 @@ pub(super) struct Receiver {
     /// The grant that it has.
     pub(super) serial: Option<u32>,
     pub(super) reports: Reports,
+    pub(super) standing: Standing,
     /// When it last had the kept pictures of that grant.
     kept_at: Option<Duration>,
     /// What pages were told of it.
@@ -82,8 +87,10 @@ impl Stage {
         screen_relay: relay::Handle,
         person_relay: relay::Handle,
         preview: watch::Receiver<Option<Bytes>>,
+        budget_bps: u64,
     ) -> Self {
         Self {
+            egress: Egress::new(budget_bps, profile(airing.limits)),
             airing,
             group,
             keys,
@@ -150,6 +157,7 @@ impl Stage {
             source: interfaces.source(link.local, allowed),
             serial: None,
             reports: Reports::new(now),
+            standing: Standing::FIRST,
             kept_at: None,
             shown: None,
             link,
@@ -167,10 +175,49 @@ impl Stage {
         sources
     }
 
+    /// What publishers are to keep to: the lesson's profile, as far as the egress budget allows.
+    pub(super) fn limits(&self) -> Limits {
+        let egress::Ask { bitrate_bps, fps } = self.egress.ask();
+        Limits { max_fps: fps, max_bitrate_bps: bitrate_bps, ..self.airing.limits }
+    }
+
+    /// Weighs what machines that receive alone cost against this budget. `true`: publishers are
+    /// asked for something else now.
+    pub(super) fn weigh(&mut self, now: Duration, budget_bps: u64) -> bool {
+        let machines = self.screen_relay.figures.borrow().served_alone;
+        self.egress.set_budget(now, budget_bps);
+        self.egress.serves(now, machines);
+        let Some(egress::Ask { bitrate_bps, fps }) = self.egress.poll(now) else { return false };
+        self.is_news = true;
+        if self.egress.is_lowered() {
+            tracing::warn!(
+                stream.bitrate_bps = bitrate_bps,
+                stream.fps = fps,
+                "{machines} machines receive the lesson alone: its picture is made smaller for all",
+            );
+        }
+        true
+    }
+
+    /// Takes what a machine says of its way to receive.
+    pub(super) fn stands(&mut self, machine: MachineId, serial: u32, said: Standing) {
+        let Some(receiver) = self.receivers.get_mut(&machine) else { return };
+        if receiver.serial == Some(serial) {
+            self.is_news |= receiver.standing.say(&receiver.link.name, said);
+        }
+    }
+
+    /// The machine that has this grant.
+    pub(super) fn holder(&self, serial: u32) -> Option<MachineId> {
+        let mut receivers = self.receivers.iter();
+        receivers.find(|(_, receiver)| receiver.serial == Some(serial)).map(|(machine, _)| *machine)
+    }
+
     /// Changes what there is to put on air.
-    pub(super) fn change(&mut self, change: impl FnOnce(&mut Airing)) {
+    pub(super) fn change(&mut self, now: Duration, change: impl FnOnce(&mut Airing)) {
         let before = self.airing.picture;
         change(&mut self.airing);
+        self.egress.profile(now, profile(self.airing.limits));
         if before != Picture::Live && self.airing.picture == Picture::Live {
             for receiver in self.receivers.values_mut() {
                 receiver.reports.begin_anew();
@@ -202,6 +249,7 @@ impl Stage {
         now: Duration,
         machine: MachineId,
         serial: u32,
+        wifi_multicast: bool,
     ) -> Result<Option<Grant>, KeysError> {
         let next = &self.screen_relay.next;
         let video = self.told.video.map(|stream| track(stream, next.video.load(Ordering::Relaxed)));
@@ -225,6 +273,7 @@ impl Stage {
             video,
             audio,
             protection,
+            wifi_multicast,
         }))
     }
 
@@ -258,6 +307,10 @@ impl Stage {
             return false;
         }
         let wants_keyframe = report.wants_keyframe;
+        if let Some(rung) = report.rung {
+            let said = Standing { rung, cause: None };
+            self.is_news |= receiver.standing.say(&receiver.link.name, said);
+        }
         receiver.reports.note(now, report);
         wants_keyframe
     }
@@ -300,6 +353,11 @@ impl Stage {
             }
         }
     }
+}
+
+fn profile(limits: Limits) -> egress::Profile {
+    let Limits { max_fps, max_bitrate_bps, max_audio_bitrate_bps } = limits;
+    egress::Profile { bitrate_bps: max_bitrate_bps, fps: max_fps, sound_bps: max_audio_bitrate_bps }
 }
 
 fn track(stream: Live, next_index: u64) -> grant::Track {

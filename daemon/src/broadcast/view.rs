@@ -5,6 +5,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use alfarid_protocol::{
     grant::Codec,
     id::{MachineId, PublicationId, RoomId, TeacherId},
+    rung::{Rung, RungCause},
     time::Timestamp,
 };
 use serde::Serialize;
@@ -29,6 +30,19 @@ pub struct StreamState {
     pub publications: Vec<PublicationState>,
     pub machines: Vec<MachineReception>,
     pub multicast: Option<MulticastAddress>,
+    #[schema(required = false)]
+    pub egress: EgressState,
+}
+
+/// What machines cost that receive alone, by unicast or through TLS: each of them the stream once
+/// more.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct EgressState {
+    pub machines: u32,
+    /// The picture is smaller than the lesson's quality wants it, so that all of them get it.
+    pub is_lowered: bool,
+    /// What is published is still too much for them all: whoever publishes does not follow.
+    pub is_over: bool,
 }
 
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -51,19 +65,14 @@ pub struct PublicationState {
     pub since_at: Timestamp,
 }
 
-/// How a machine gets the stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Rung {
-    Multicast,
-    None,
-}
-
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct MachineReception {
     pub machine_id: MachineId,
     pub name: String,
-    pub rung: Rung,
+    /// By which way it gets the stream; `null` while it gets none.
+    pub rung: Option<Rung>,
+    /// Why it went there; `null` where it began there.
+    pub rung_cause: Option<RungCause>,
     pub state: Reception,
     /// Frames shown per second.
     pub fps: f32,
@@ -96,7 +105,8 @@ impl View {
             MachineReception {
                 machine_id: receiver.link.machine,
                 name: receiver.link.name.clone(),
-                rung: receiver.serial.map_or(Rung::None, |_| Rung::Multicast),
+                rung: receiver.serial.map(|_| receiver.standing.rung),
+                rung_cause: receiver.serial.and(receiver.standing.cause),
                 state,
                 fps,
                 lost_ratio,
@@ -107,10 +117,11 @@ impl View {
         Self {
             state: StreamState {
                 on_air: stage.is_on_air(),
-                limits: stage.airing.limits,
+                limits: stage.limits(),
                 publications: publications.collect(),
                 machines: receptions.collect(),
                 multicast: stage.is_on_air().then_some(address),
+                egress: egress(stage),
             },
             room: stage.airing.room,
             named: stage.airing.machines.clone(),
@@ -129,7 +140,8 @@ impl View {
                 None => present.push(MachineReception {
                     machine_id: machine.id,
                     name: machine.name,
-                    rung: Rung::None,
+                    rung: None,
+                    rung_cause: None,
                     state: Reception::Off,
                     fps: 0.0,
                     lost_ratio: 0.0,
@@ -138,6 +150,15 @@ impl View {
             }
         }
         self.state.machines.sort_by(|a, b| (&a.name, a.machine_id).cmp(&(&b.name, b.machine_id)));
+    }
+}
+
+fn egress(stage: &Stage) -> EgressState {
+    let figures = *stage.screen_relay.figures.borrow();
+    EgressState {
+        machines: figures.served_alone,
+        is_lowered: stage.egress.is_lowered(),
+        is_over: !stage.egress.bears(figures.bitrate_bps),
     }
 }
 

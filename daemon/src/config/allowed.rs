@@ -12,6 +12,9 @@ const FIRST_PORTS: RangeInclusive<u64> = 1..=65_530;
 /// With 0 no packet would leave the box.
 const TTLS: RangeInclusive<u64> = 1..=255;
 
+/// Up to what the fastest of ports carries.
+const MEGABITS: RangeInclusive<u64> = 1..=100_000;
+
 const DAY: RangeInclusive<u64> = 0..=1_440;
 
 /// As many as can be reckoned in bytes, with room for sums.
@@ -67,6 +70,10 @@ pub(super) fn first_port<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::E
 
 pub(super) fn ttl<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
     within(from, TTLS)
+}
+
+pub(super) fn megabits<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    within(from, MEGABITS)
 }
 
 pub(super) fn minutes_of_a_day<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {

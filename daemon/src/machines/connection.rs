@@ -41,6 +41,7 @@ use super::{
     hearing::{Ears, file, leaves, marks_lane},
     store,
     table::{Connected, Ending, LaneEnds},
+    tunnel,
 };
 use crate::{clock::Clock, enrolment::KnownMachine, http::Peer, logging::chain};
 
@@ -49,7 +50,7 @@ use crate::{clock::Clock, enrolment::KnownMachine, http::Peer, logging::chain};
 const SLOW_NO: Duration = Duration::from_secs(1);
 
 /// A machine that takes nothing for this long is gone.
-const SEND: Duration = Duration::from_secs(10);
+pub(super) const SEND: Duration = Duration::from_secs(10);
 
 /// Everything a connection needs.
 #[derive(Clone, Debug)]
@@ -65,7 +66,8 @@ pub(super) fn router(
     presence: mpsc::Sender<PresenceMessage>,
 ) -> Router {
     let deps = Deps { machines, media, presence };
-    Router::new().route(control::PATH, get(connect)).with_state(deps)
+    let tunnels = tunnel::router(deps.clone());
+    Router::new().route(control::PATH, get(connect)).with_state(deps).merge(tunnels)
 }
 
 async fn connect(

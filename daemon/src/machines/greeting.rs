@@ -135,7 +135,7 @@ impl Aged {
 }
 
 /// The machine whose key it is, where it is in and has not lost its trust.
-async fn known(peer: &Peer, enrolment: &enrolment::Handle) -> Option<KnownMachine> {
+pub(super) async fn known(peer: &Peer, enrolment: &enrolment::Handle) -> Option<KnownMachine> {
     let key = spki_sha256(peer.certificate.as_ref()?)?;
     let known = enrolment.machine_of_key(key).await.ok()??;
     (!known.is_revoked).then_some(known)

@@ -3,7 +3,7 @@
 //! ```text
 //!   text ─▶ read ─┬─ Ping ───────────────▶ Pong, presence
 //!                 ├─ Marks ─▶ lane of one ─▶ presence ─▶ MarksAcked    (file)
-//!                 └─ WantKept, HasEpoch, Report ─▶ media
+//!                 └─ WantKept, HasEpoch, Report, Rung ─▶ media
 //! ```
 //!
 //! How much of it is listened to is the business of [`patience`](super::patience). Marks wait for
@@ -36,7 +36,8 @@ const MARKS_WAITING: usize = 1;
 const REPEATED: usize = 200;
 
 /// Messages that this build knows by name. Others are a newer peer's and are passed over.
-const KNOWN: &[&str] = &["hello", "enrol", "ping", "marks", "want_kept", "has_epoch", "report"];
+const KNOWN: &[&str] =
+    &["hello", "enrol", "ping", "marks", "want_kept", "has_epoch", "report", "rung"];
 
 /// One text message.
 #[derive(Debug)]
@@ -146,6 +147,10 @@ impl Ears<'_> {
             }
             FromMachine::Report(report) => {
                 let _ = deps.media.send(MediaMessage::Report { machine, report }).await;
+            }
+            FromMachine::Rung { serial, rung, cause } => {
+                let rung = MediaMessage::Rung { machine, serial, rung, cause };
+                let _ = deps.media.send(rung).await;
             }
             FromMachine::Hello { .. } | FromMachine::Enrol { .. } => {
                 return Some(bad("a connection has one hello"));

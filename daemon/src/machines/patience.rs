@@ -9,6 +9,7 @@
 //! | arrivals | dozens in a row while its Wi-Fi flaps | [`ARRIVALS`] | refused, to come later |
 //! | messages | two a second | [`MESSAGES`] | refused |
 //! | wishes for kept pictures, which are large | one for each arrival in a lesson | [`KEPT`] | not answered |
+//! | tunnels, each of which begins with kept pictures | one, and again when it breaks | [`TUNNELS`] | refused, to come later |
 //! | clock exchanges | one in five seconds | [`EXCHANGES`] | answered and not noted |
 //! | messages of marks | one a minute, a few hundred after months away | [`MARKS`], and one part in [`SHARE`] of the time of whoever writes them down | written down later |
 //!
@@ -21,6 +22,7 @@ use alfarid_protocol::id::MachineId;
 
 const ARRIVALS: Rate = Rate { at_once: 60.0, per_second: 1.0 };
 const KEPT: Rate = Rate { at_once: 60.0, per_second: 0.2 };
+const TUNNELS: Rate = Rate { at_once: 30.0, per_second: 0.5 };
 const MESSAGES: Rate = Rate { at_once: 200.0, per_second: 20.0 };
 const EXCHANGES: Rate = Rate { at_once: 10.0, per_second: 0.5 };
 const MARKS: Rate = Rate { at_once: 8.0, per_second: 1.0 };
@@ -46,6 +48,7 @@ pub(super) struct Patience {
 struct Borne {
     arrivals: Bucket,
     kept: Bucket,
+    tunnels: Bucket,
     messages: Bucket,
     exchanges: Bucket,
     marks: Bucket,
@@ -70,6 +73,11 @@ impl Patience {
     /// It wants kept pictures. `false`: too often.
     pub(super) fn wants_kept(&mut self, machine: MachineId, now: Duration) -> bool {
         self.of(machine, now).kept.take(KEPT, now)
+    }
+
+    /// It opens a tunnel. `false`: too often.
+    pub(super) fn tunnels(&mut self, machine: MachineId, now: Duration) -> bool {
+        self.of(machine, now).tunnels.take(TUNNELS, now)
     }
 
     /// It exchanges clocks. `false`: too often to be noted.
@@ -107,6 +115,7 @@ impl Borne {
         Self {
             arrivals: Bucket::full(ARRIVALS, now),
             kept: Bucket::full(KEPT, now),
+            tunnels: Bucket::full(TUNNELS, now),
             messages: Bucket::full(MESSAGES, now),
             exchanges: Bucket::full(EXCHANGES, now),
             marks: Bucket::full(MARKS, now),
@@ -119,6 +128,7 @@ impl Borne {
         let buckets = [
             (&mut self.arrivals, ARRIVALS),
             (&mut self.kept, KEPT),
+            (&mut self.tunnels, TUNNELS),
             (&mut self.messages, MESSAGES),
             (&mut self.exchanges, EXCHANGES),
             (&mut self.marks, MARKS),

@@ -51,7 +51,7 @@ fn the_header_is_readable_and_the_body_is_not() {
     assert_eq!(datagram.len(), 13 + body(&feedback()).len() + 16);
     assert_ne!(datagram[13..17], [1, 2, 3, 4]);
     assert_eq!(receiver(&datagram), Ok(RECEIVER));
-    assert_eq!(opener.open(&datagram), Ok(feedback()));
+    assert_eq!(opener.open(&datagram), Ok(Said::Feedback(feedback())));
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn any_flipped_bit_is_refused_and_does_no_harm() {
         let refused = opener.open(&flipped);
         assert!(refused.is_err(), "bit {bit}: {refused:?}");
     }
-    assert_eq!(opener.open(&datagram), Ok(feedback()));
+    assert_eq!(opener.open(&datagram), Ok(Said::Feedback(feedback())));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn the_longest_feedback_fits_and_no_longer_one_is_sent() {
     };
     let datagram = sealer.seal(&longest).unwrap();
     assert_eq!(datagram.len(), MAX_DATAGRAM);
-    assert_eq!(opener.open(&datagram).as_ref(), Ok(&longest));
+    assert_eq!(opener.open(&datagram), Ok(Said::Feedback(longest.clone())));
     longest.requests.push(Request { block: 32, deficit: 1 });
     assert_eq!(sealer.seal(&longest), Err(Error::Entries(33)));
 }
@@ -135,6 +135,36 @@ fn a_body_that_makes_no_sense_is_refused_by_name() {
 }
 
 #[test]
+fn a_keep_alive_is_opened_as_one_and_shares_the_counter() {
+    let (mut sealer, mut opener) = pair();
+    for keep_alive in [
+        KeepAlive::default(),
+        KeepAlive { is_wanted: true, from: None },
+        KeepAlive { is_wanted: true, from: Some(0) },
+        KeepAlive { is_wanted: true, from: Some(u32::MAX) },
+    ] {
+        let datagram = sealer.seal_keep_alive(keep_alive).unwrap();
+        assert_eq!(datagram.len(), KEEP_ALIVE_DATAGRAM);
+        assert_eq!(opener.open(&datagram), Ok(Said::KeepAlive(keep_alive)));
+        let mut as_feedback = datagram.to_vec();
+        as_feedback[0] = KIND;
+        assert!(opener.open(&as_feedback).is_err(), "its kind is under the seal");
+        assert!(matches!(opener.open(&datagram), Err(Error::Replayed { .. })));
+    }
+    let older = sealer.seal_keep_alive(KeepAlive::default()).unwrap();
+    opener.open(&sealer.seal(&feedback()).unwrap()).unwrap();
+    assert!(matches!(opener.open(&older), Err(Error::Replayed { .. })));
+}
+
+#[test]
+fn a_keep_alive_that_makes_no_sense_is_refused() {
+    assert_eq!(KeepAlive::parse(&[1, 0, 0, 0]), Err(Error::Truncated(4)));
+    assert_eq!(KeepAlive::parse(&[1, 0, 0, 0, 0, 0]), Err(Error::Trailing(1)));
+    assert_eq!(KeepAlive::parse(&[4, 0, 0, 0, 0]), Err(Error::Flags(4)));
+    assert_eq!(KeepAlive::parse(&[1, 0, 0, 0, 9]), Err(Error::Flags(1)));
+}
+
+#[test]
 fn a_counter_at_its_end_does_not_begin_again() {
     let (mut sealer, mut opener) = pair();
     sealer.counter = u64::MAX - 1;
@@ -167,7 +197,7 @@ proptest! {
         let (mut sealer, mut opener) = pair();
         let datagram = sealer.seal(&feedback).unwrap();
         prop_assert!(datagram.len() <= MAX_DATAGRAM);
-        prop_assert_eq!(opener.open(&datagram), Ok(feedback));
+        prop_assert_eq!(opener.open(&datagram), Ok(Said::Feedback(feedback)));
     }
 
     #[test]
@@ -182,7 +212,7 @@ proptest! {
         let (_, mut opener) = pair();
         prop_assert!(opener.open(&bytes).is_err());
         let mut bytes = bytes;
-        let header = Header { receiver: RECEIVER, counter: 1 }.to_bytes();
+        let header = Header { kind: KIND, receiver: RECEIVER, counter: 1 }.to_bytes();
         bytes.splice(..bytes.len().min(HEADER), header);
         prop_assert!(opener.open(&bytes).is_err());
     }

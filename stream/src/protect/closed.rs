@@ -114,12 +114,9 @@ impl Closed {
         self.sources.iter().map(|source| on_air(&source.datagram)).max().unwrap_or_default() + 100
     }
 
-    /// What a machine needs of this block that has all of the stream below `index`: the packets,
-    /// then the manifest.
-    pub(crate) fn since(&self, ssrc: u32, index: u64) -> impl Iterator<Item = (Lane, &Bytes)> {
-        let is_new = move |source: &&Source| source.ssrc != ssrc || source.index >= index;
-        let sources = self.sources.iter().filter(is_new);
-        let sources = sources.map(|source| (source.lane, &source.datagram));
+    /// All of it: the packets, then the manifest.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Lane, &Bytes)> {
+        let sources = self.sources.iter().map(|source| (source.lane, &source.datagram));
         sources.chain([(Lane::Repair, &self.manifest)])
     }
 }

@@ -150,11 +150,9 @@ impl Kept {
         self.blocks.values().filter_map(|block| block.due).min()
     }
 
-    pub(super) fn since(&self, ssrc: u32, index: u64) -> impl Iterator<Item = (Lane, &Bytes)> {
-        let is_before =
-            move |block: &Block| block.closed.entries().end_of(ssrc).is_none_or(|end| end <= index);
-        let from = self.blocks.values().skip_while(move |block| is_before(block));
-        from.flat_map(move |block| block.closed.since(ssrc, index))
+    pub(super) fn from(&self, block: u32, since: Duration) -> impl Iterator<Item = (Lane, &Bytes)> {
+        let kept = self.blocks.range(block..).map(|(_, block)| &block.closed);
+        kept.filter(move |closed| closed.at() >= since).flat_map(Closed::all)
     }
 
     fn remove(&mut self, number: u32) {

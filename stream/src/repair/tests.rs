@@ -273,11 +273,13 @@ fn blocks_are_kept_for_3_s_and_one_that_left_gets_nothing() {
     air.ask(ms(20), 1, 0, 1);
     air.repair.forget(ReceiverId(1));
     assert_eq!(air.sent(ms(30)), []);
-    assert_eq!(air.repair.since(1, 4).count(), 6 + 1, "six packets and the manifest");
+    assert_eq!(air.repair.from(0, ms(0)).count(), 10 + 1, "ten packets and the manifest");
+    assert_eq!(air.repair.from(1, ms(0)).count(), 0, "it is of the past");
+    assert_eq!(air.repair.from(0, ms(500)).count(), 0, "it is too old");
     air.ask(ms(2_990), 3, 0, 1);
     assert_eq!(air.sent(ms(3_000)).len(), 2);
     air.sent(ms(3_010));
     air.ask(ms(3_020), 2, 0, 1);
     assert_eq!(air.sent(ms(3_100)), []);
-    assert_eq!(air.repair.since(1, 0).count(), 0);
+    assert_eq!(air.repair.from(0, ms(0)).count(), 0);
 }

@@ -20,6 +20,7 @@ impl Restore {
     /// This block is closed, as something signed says.
     pub(super) fn know(&mut self, now: Duration, number: u32, entries: Option<&Entries>) {
         self.last_sign = Some(now);
+        self.signs += 1;
         let settled = self.blocks.closed(now, number, number.saturating_add(1));
         self.settle(settled);
         let Some(entries) = entries else { return };

@@ -123,6 +123,7 @@ impl Restore {
         let claimed = claim.unverified();
         let is_old = |last: &Heartbeat| claimed.box_ms <= last.box_ms || claimed.block < last.block;
         if self.heartbeat.as_ref().is_some_and(is_old) {
+            self.signs += u64::from(self.heartbeat.as_ref() == Some(claimed));
             return self.stats.replayed += 1;
         }
         if !self.may_check(now, Class::Heartbeat) {
@@ -134,6 +135,7 @@ impl Restore {
         }
         self.tickets.learn(heartbeat.block, heartbeat.commitment);
         self.last_sign = Some(now);
+        self.signs += 1;
         let settled = self.blocks.closed(now, heartbeat.block, heartbeat.block);
         self.settle(settled);
         self.heartbeat = Some(heartbeat);

@@ -142,6 +142,13 @@ impl Streams {
         entry.first.saturating_sub(passed)
     }
 
+    /// Nothing is settled any more; what left stays known.
+    pub(super) fn begin_anew(&mut self) {
+        for stream in &mut self.0 {
+            stream.passed = None;
+        }
+    }
+
     /// Below this index all is settled.
     pub(super) fn passed(&self, ssrc: u32) -> Option<u64> {
         self.get(ssrc)?.passed

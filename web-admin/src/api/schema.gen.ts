@@ -1320,6 +1320,18 @@ export interface components {
             /** Format: int64 */
             total_bytes: number;
         };
+        /**
+         * @description What machines cost that receive alone, by unicast or through TLS: each of them the stream once
+         *     more.
+         */
+        EgressState: {
+            /** @description The picture is smaller than the lesson's quality wants it, so that all of them get it. */
+            is_lowered: boolean;
+            /** @description What is published is still too much for them all: whoever publishes does not follow. */
+            is_over: boolean;
+            /** Format: int32 */
+            machines: number;
+        };
         /** @enum {string} */
         Encoding: "utf-8" | "windows-1251" | "xlsx";
         /** @description Pushed to pages as JSON, tagged by `type`. */
@@ -1833,7 +1845,8 @@ export interface components {
             lost_ratio: number;
             machine_id: components["schemas"]["MachineId"];
             name: string;
-            rung: components["schemas"]["Rung"];
+            rung?: null | components["schemas"]["Rung"];
+            rung_cause?: null | components["schemas"]["RungCause"];
             state: components["schemas"]["Reception"];
         };
         Machines: {
@@ -2067,10 +2080,15 @@ export interface components {
          */
         RoomId: string;
         /**
-         * @description How a machine gets the stream.
+         * @description A way to receive a lesson.
          * @enum {string}
          */
-        Rung: "multicast" | "none";
+        Rung: "multicast" | "unicast" | "tunnel";
+        /**
+         * @description Why a machine went to its rung.
+         * @enum {string}
+         */
+        RungCause: "group_silent" | "group_lossy" | "alone_short" | "not_allowed" | "udp_silent" | "udp_lossy" | "carries" | "other";
         /** @description Who sits at one machine, in one class's seating. */
         Seat: {
             machine_id: components["schemas"]["MachineId"];
@@ -2225,6 +2243,7 @@ export interface components {
             max_fps: number;
         };
         StreamState: {
+            egress?: components["schemas"]["EgressState"];
             /** @description What whoever publishes is to keep to. */
             limits?: components["schemas"]["StreamLimits"];
             machines: components["schemas"]["MachineReception"][];

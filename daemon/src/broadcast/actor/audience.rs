@@ -14,6 +14,7 @@ use crate::{
     broadcast::{
         multicast::Interfaces,
         relay::{self, OnAir},
+        rungs::Standing,
         stage::Stage,
         track::Live,
     },
@@ -62,6 +63,18 @@ impl Actor {
                 if stage.may_have_kept(now, machine, serial) {
                     let order = relay::Order::Kept { machine, serial, from: video_from };
                     let _ = stage.screen_relay.orders.send(order).await;
+                }
+            }
+            MediaMessage::Rung { machine, serial, rung, cause } => {
+                let Some(stage) = self.stage_with(machine) else { return };
+                stage.stands(machine, serial, Standing { rung, cause });
+            }
+            MediaMessage::Tunnel { machine, serial, from, lane } => {
+                let Some(stage) = self.stage_with(machine) else { return };
+                // Without its lane the tunnel ends.
+                if stage.serial_of(machine) == Some(serial) {
+                    let tunnel = relay::Order::Tunnel { receiver: ReceiverId(serial), lane, from };
+                    let _ = stage.screen_relay.orders.send(tunnel).await;
                 }
             }
             MediaMessage::Report { machine, report } => {
@@ -130,7 +143,8 @@ impl Actor {
         let serial = self.last_serial.wrapping_add(1);
         let Some(stage) = self.stages.get_mut(&lesson) else { return };
         let earlier = stage.serial_of(machine);
-        let grant = match stage.grant(now, machine, serial) {
+        let wifi_multicast = self.floor.config.media.wifi_multicast;
+        let grant = match stage.grant(now, machine, serial, wifi_multicast) {
             Ok(Some(grant)) => grant,
             Ok(None) => return,
             Err(error) => {
@@ -141,12 +155,24 @@ impl Actor {
         };
         self.last_serial = serial;
         let key = grant.protection.feedback_key.clone();
-        let admit = relay::Order::Admit { receiver: ReceiverId(serial), key };
+        let Some(address) = stage.receivers.get(&machine).map(|receiver| receiver.link.peer) else {
+            return;
+        };
+        let admit = relay::Order::Admit { receiver: ReceiverId(serial), address, key };
         let dismiss = earlier.map(|earlier| relay::Order::Dismiss(ReceiverId(earlier)));
         for order in dismiss.into_iter().chain([admit]) {
             let _ = stage.screen_relay.orders.send(order).await;
         }
         self.machines.say(machine, FromBox::Grant(grant));
+    }
+
+    /// Tells a machine that all others pay for to receive alone for a while.
+    pub(super) fn cast_out(&self, lesson: LessonId, receiver: ReceiverId) {
+        let ReceiverId(serial) = receiver;
+        let Some(machine) = self.stages.get(&lesson).and_then(|stage| stage.holder(serial)) else {
+            return;
+        };
+        self.machines.say(machine, FromBox::LeaveGroup { serial });
     }
 
     async fn grant_all(&mut self, lesson: LessonId) {

@@ -45,7 +45,7 @@ impl Actor {
         let place = Place { lesson, kind, publication: id };
         let stage = self.admit(lesson, kind, who)?;
         let feed = stage.relay(kind).feed.clone();
-        let limit = stage.airing.limits.max_bitrate_bps;
+        let limit = stage.limits().max_bitrate_bps;
         let whip = self.whip.clone();
         let asker = Asker::Whip(whip.clone());
         self.introduce(place, who, SourceKind::Whip, asker, agreed.has_sound()).await;
@@ -69,7 +69,7 @@ impl Actor {
         let place = Place { lesson, kind, publication: self.floor.clock.id() };
         let stage = self.admit(lesson, kind, who)?;
         let feed = stage.relay(kind).feed.clone();
-        let Limits { max_fps, max_bitrate_bps, max_audio_bitrate_bps } = stage.airing.limits;
+        let Limits { max_fps, max_bitrate_bps, max_audio_bitrate_bps } = stage.limits();
         let quality = Quality {
             fps: max_fps.max(1),
             bitrate_bps: max_bitrate_bps,

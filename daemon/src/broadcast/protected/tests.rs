@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use alfarid_protocol::{grant::Protection, id::MachineId};
 use alfarid_stream::{
     block::{Kind, Manifest, Next, VerifyingKey},
-    feedback::{Feedback, Loss, Request},
+    feedback::{Feedback, KeepAlive, Loss, Request},
     restore::{Config, Restore},
     rtp::{Header, Packet},
     srtp::Keyring,
@@ -18,6 +18,8 @@ use crate::broadcast::keys::{Keys, Turn};
 const SSRC: u32 = 0xa1fa;
 const FIRST: u64 = 700;
 const MACHINE: MachineId = MachineId(Uuid::from_u128(1));
+/// Where machines are.
+const HOME: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 21);
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -100,7 +102,7 @@ fn what_is_sent_opens_with_what_a_machine_is_granted() {
 fn a_machine_that_lacks_something_gets_parity_where_it_spoke_from() {
     let (mut keys, mut protected) = lesson();
     let protection = keys.grant(MACHINE, 40_001).unwrap();
-    protected.admit(ReceiverId(7), protection.feedback_key.bytes()).unwrap();
+    protected.admit(ReceiverId(7), HOME, protection.feedback_key.bytes()).unwrap();
     air(&mut protected, 3);
     protected.hear(ms(80), way(21), &feedback(&protection, 7, 1)).unwrap();
     let due = protected.next_timeout(ms(80));
@@ -121,7 +123,7 @@ fn nobody_is_answered_who_was_not_admitted_or_is_no_more() {
     let request = feedback(&protection, 7, 1);
     let stranger = protected.hear(ms(80), way(22), &request);
     assert!(matches!(stranger, Err(ProtectError::NotAdmitted(ReceiverId(7)))), "{stranger:?}");
-    protected.admit(ReceiverId(7), protection.feedback_key.bytes()).unwrap();
+    protected.admit(ReceiverId(7), HOME, protection.feedback_key.bytes()).unwrap();
     let forged = protected.hear(ms(80), way(22), &feedback(&other, 7, 1));
     assert!(matches!(forged, Err(ProtectError::Feedback(feedback::Error::Forged))), "{forged:?}");
     protected.hear(ms(80), way(21), &request).unwrap();
@@ -164,17 +166,92 @@ fn no_more_are_heard_than_there_is_room_for_and_reports_are_sealed() {
     let protection = keys.grant(MACHINE, 1).unwrap();
     let key = protection.feedback_key.bytes();
     for number in 0..u32::try_from(MAX_SPEAKERS).unwrap() {
-        protected.admit(ReceiverId(number), key).unwrap();
+        protected.admit(ReceiverId(number), HOME, key).unwrap();
     }
-    let further = protected.admit(ReceiverId(u32::MAX), key);
+    let further = protected.admit(ReceiverId(u32::MAX), HOME, key);
     assert!(matches!(further, Err(ProtectError::TooMany(_))), "{further:?}");
     protected.dismiss(ReceiverId(3));
-    assert!(protected.admit(ReceiverId(u32::MAX), key).is_ok());
+    assert!(protected.admit(ReceiverId(u32::MAX), HOME, key).is_ok());
 
     let report = [&[0x80, 200, 0, 6][..], &SSRC.to_be_bytes(), &[9; 20]].concat();
     let sealed = protected.report(&report).unwrap();
     let mut reports = srtp::Reports::new(SSRC);
     assert_eq!(reports.open(&opened(&protection), &sealed).unwrap(), report);
+}
+
+/// A machine whose group falls silent in the middle of a picture, and one whose flow is not kept
+/// alive any longer.
+#[test]
+fn a_machine_that_falls_gets_all_it_lacks_and_then_each_packet() {
+    let (mut keys, mut protected) = lesson();
+    let protection = keys.grant(MACHINE, 40_001).unwrap();
+    let key = protection.feedback_key.bytes();
+    protected.admit(ReceiverId(7), HOME, key).unwrap();
+    let mut sealer = feedback::Sealer::new(7, key).unwrap();
+    let config = Config {
+        key: VerifyingKey::new(&protection.signer).unwrap(),
+        streams: vec![Next { ssrc: SSRC, index: FIRST }],
+        playout: ms(250),
+        round_trip: ms(5),
+    };
+    let mut restore = Restore::new(ms(0), config);
+    for n in 0..2_000 {
+        if n % 30 == 0 {
+            protected.send(ms(n), Lane::Video, &picture(FIRST + n / 30)).unwrap();
+        }
+        if n == 900 {
+            let from = restore.lacks_from();
+            assert!(from.is_some());
+            let wish = sealer.seal_keep_alive(KeepAlive { is_wanted: true, from }).unwrap();
+            protected.hear(ms(n), way(21), &wish).unwrap();
+        }
+        while let Some(out) = protected.poll(ms(n)) {
+            let reaches = match out.to {
+                Destination::Group => n < 302,
+                Destination::Machine(to) => to == way(21),
+            };
+            if reaches {
+                restore.push(ms(n), out.datagram);
+            }
+        }
+    }
+    assert_eq!(protected.flows(), 1);
+    let left = std::iter::from_fn(|| restore.poll()).map(|verified| verified.index);
+    assert_eq!(left.collect::<Vec<_>>(), (FIRST..=FIRST + 2_000 / 30).collect::<Vec<_>>());
+    assert_eq!(restore.stats().lost, 0);
+
+    air(&mut protected, 0);
+    while protected.poll(ms(30_901)).is_some() {}
+    assert_eq!(protected.flows(), 0, "nobody kept it alive");
+}
+
+#[test]
+fn a_flow_goes_to_the_machine_alone_and_ends_when_it_says_so() {
+    let (mut keys, mut protected) = lesson();
+    let protection = keys.grant(MACHINE, 40_001).unwrap();
+    let key = protection.feedback_key.bytes();
+    protected.admit(ReceiverId(7), HOME, key).unwrap();
+    let mut sealer = feedback::Sealer::new(7, key).unwrap();
+    let mut wish = |is_wanted| sealer.seal_keep_alive(KeepAlive { is_wanted, from: None }).unwrap();
+    let elsewhere = protected.hear(ms(1), way(66), &wish(true));
+    assert!(matches!(elsewhere, Err(ProtectError::Elsewhere(_))), "{elsewhere:?}");
+    assert_eq!(protected.flows(), 0);
+
+    let answers = |protected: &mut Protected, at| {
+        let out = std::iter::from_fn(|| protected.poll(at));
+        out.filter(|out| out.to == Destination::Machine(way(21))).count()
+    };
+    protected.hear(ms(2), way(21), &wish(false)).unwrap();
+    protected.hear(ms(3), way(21), &wish(false)).unwrap();
+    assert_eq!(answers(&mut protected, ms(3)), 1, "one who floods is not answered more often");
+    assert_eq!(protected.flows(), 0, "it only asks whether it would carry");
+    protected.hear(ms(100), way(21), &wish(true)).unwrap();
+    assert_eq!(protected.flows(), 1);
+    protected.hear(ms(200), way(21), &wish(false)).unwrap();
+    assert_eq!(protected.flows(), 0);
+    protected.hear(ms(300), way(21), &wish(true)).unwrap();
+    protected.dismiss(ReceiverId(7));
+    assert_eq!(protected.flows(), 0);
 }
 
 /// Three machines; the third lacks a shard of every block and the others none.
@@ -184,7 +261,7 @@ fn a_machine_that_all_others_pay_for_is_set_apart_for_a_while() {
     let mut admit = |serial: u32| {
         let protection = keys.grant(MachineId(Uuid::from_u128(serial.into())), 1).unwrap();
         let key = protection.feedback_key.bytes();
-        protected.admit(ReceiverId(serial), key).unwrap();
+        protected.admit(ReceiverId(serial), HOME, key).unwrap();
         feedback::Sealer::new(serial, key).unwrap()
     };
     let mut sealers = [1, 2, 3].map(&mut admit);

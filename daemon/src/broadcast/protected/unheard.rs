@@ -12,7 +12,8 @@ pub(in crate::broadcast) struct Unheard {
     pub(in crate::broadcast) forged: u64,
     /// Heard before, or overtaken on the way.
     pub(in crate::broadcast) replayed: u64,
-    /// Of machines that were not admitted, or are no more: a new grant has a new number.
+    /// Of machines that were not admitted, or are no more: a new grant has a new number. Or a flow
+    /// was wanted where the machine is not.
     pub(in crate::broadcast) strangers: u64,
     /// No feedback, or none that makes sense.
     pub(in crate::broadcast) malformed: u64,
@@ -21,8 +22,10 @@ pub(in crate::broadcast) struct Unheard {
 impl Unheard {
     pub(super) fn count(&mut self, error: &ProtectError) {
         let ProtectError::Feedback(error) = error else {
-            // The only other reason not to hear somebody.
-            self.strangers += u64::from(matches!(error, ProtectError::NotAdmitted(_)));
+            // The only other reasons not to hear somebody.
+            let is_strange =
+                matches!(error, ProtectError::NotAdmitted(_) | ProtectError::Elsewhere(_));
+            self.strangers += u64::from(is_strange);
             return;
         };
         let kind = match error {
@@ -35,6 +38,7 @@ impl Unheard {
             | feedback::Error::Trailing(_)
             | feedback::Error::Entries(_)
             | feedback::Error::Twice(_)
+            | feedback::Error::Flags(_)
             | feedback::Error::Shards(_) => &mut self.malformed,
             // The box's own trouble.
             feedback::Error::Exhausted | feedback::Error::Aes => return,

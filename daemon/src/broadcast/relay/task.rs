@@ -132,14 +132,15 @@ impl Task {
                     let _ = reply.send(programme.transmitter.set_interfaces(&wanted));
                 }
             }
-            Order::Admit { receiver, key } => {
+            Order::Admit { receiver, address, key } => {
                 if let Some(programme) = &mut self.job.programme {
-                    programme.transmitter.admit(receiver, &key);
+                    programme.transmitter.admit(receiver, address, &key);
                 }
             }
             Order::Dismiss(receiver) => {
                 if let Some(programme) = &mut self.job.programme {
                     programme.transmitter.dismiss(receiver);
+                    programme.tunnels.end(receiver);
                 }
             }
             Order::Needs { receiver, late } => {
@@ -155,6 +156,11 @@ impl Task {
             Order::Kept { machine, serial, from } => {
                 self.send_kept(machine, serial, from);
                 self.video.joined(now, machine);
+            }
+            Order::Tunnel { receiver, lane, from } => {
+                if let Some(programme) = &mut self.job.programme {
+                    programme.tunnels.add(receiver, lane, from, self.video.kept(None));
+                }
             }
             Order::Joins(machine) => self.video.joined(now, machine),
             Order::Tap(tap) => {
@@ -304,6 +310,7 @@ impl Task {
         if let Some(programme) = &mut self.job.programme {
             let lane = if is_video { Lane::Video } else { Lane::Sound };
             programme.transmitter.send(now, lane, sent);
+            programme.tunnels.send(sent, is_video, self.video.kept(None));
         }
         let bytes = write(sent);
         let header = sent.packet.header;
@@ -357,8 +364,10 @@ impl Task {
     /// Hears what machines lack.
     fn hear(&mut self) {
         let now = self.job.clock.monotonic();
-        if let Some(programme) = &mut self.job.programme {
-            programme.transmitter.hear(now);
+        let Some(programme) = &mut self.job.programme else { return };
+        programme.transmitter.hear(now);
+        if let Some(outcast) = programme.transmitter.take_outcast() {
+            self.told.outcast.send_replace(Some(outcast));
         }
     }
 
@@ -381,10 +390,13 @@ impl Task {
 
     fn count(&mut self, now: Duration) {
         let (fps, bitrate_bps) = self.pace.per_second(now);
+        let programme = self.job.programme.as_ref();
+        let alone = programme.map(|to| to.transmitter.flows() + to.tunnels.count());
         self.told.figures.send_replace(Figures {
             fps,
             bitrate_bps,
             packets_lost: self.video.lost() + self.audio.lost(),
+            served_alone: u32::try_from(alone.unwrap_or_default()).unwrap_or(u32::MAX),
         });
     }
 

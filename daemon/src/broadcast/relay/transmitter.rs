@@ -1,5 +1,5 @@
-//! The screen's way to the machines: what is protected goes out by multicast, what machines lack
-//! comes in.
+//! The screen's way to the machines: what is protected goes out by multicast, and by unicast to
+//! machines that want it; what machines lack and want comes in.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -57,8 +57,13 @@ impl Transmitter {
         self.sender.set_interfaces(wanted)
     }
 
-    pub(super) fn admit(&mut self, receiver: ReceiverId, key: &Secret<{ feedback::KEY }>) {
-        if let Err(error) = self.protected.admit(receiver, key.bytes()) {
+    pub(super) fn admit(
+        &mut self,
+        receiver: ReceiverId,
+        address: Ipv4Addr,
+        key: &Secret<{ feedback::KEY }>,
+    ) {
+        if let Err(error) = self.protected.admit(receiver, address, key.bytes()) {
             tracing::error!(error = %chain(&error), "a machine is not heard");
         }
     }
@@ -85,6 +90,16 @@ impl Transmitter {
     /// The publisher says where it is.
     pub(super) fn reported(&mut self, medium: Medium, ntp: u64, timestamp: u32) {
         self.protected.reported(medium, ntp, timestamp);
+    }
+
+    /// Machines that have a flow of their own.
+    pub(super) fn flows(&self) -> usize {
+        self.protected.flows()
+    }
+
+    /// A machine that is to leave the group, once.
+    pub(super) fn take_outcast(&mut self) -> Option<ReceiverId> {
+        self.protected.take_outcast()
     }
 
     /// Another publication goes on with the same streams.

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 
 import type { MachineStream } from '../../api/types';
 import { byName } from '../../lib/units';
-import { summarize } from './machineWords';
+import { alone, summarize } from './machineWords';
 
 const machine = (name: string, state: MachineStream['state']): MachineStream => ({
   machine_id: name,
@@ -26,4 +26,13 @@ it('counts what is on, and puts trouble first', () => {
   expect(summary.on).toBe(3);
   expect(summary.showing).toBe(2);
   expect(summary.machines.map(({ name }) => name)).toEqual(['PC 9', 'PC 2', 'PC 10', 'PC 3']);
+});
+
+it('finds the machines that get the stream on their own', () => {
+  const at = (name: string, rung: MachineStream['rung']) => ({
+    ...machine(name, 'receiving'),
+    rung,
+  });
+  const machines = [at('A', 'multicast'), at('B', 'unicast'), at('C', 'tunnel'), at('D', null)];
+  expect(alone(machines).map(({ name }) => name)).toEqual(['B', 'C']);
 });

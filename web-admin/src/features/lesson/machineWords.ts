@@ -33,3 +33,8 @@ export function summarize(
 export function needsLook({ state }: MachineStream): boolean {
   return state === 'stalled' || state === 'no_player' || state === 'waiting';
 }
+
+/** Machines that get the stream each on its own, by whichever way. */
+export function alone(machines: readonly MachineStream[]): MachineStream[] {
+  return machines.filter(({ rung }) => rung === 'unicast' || rung === 'tunnel');
+}

@@ -79,7 +79,7 @@ pub(super) async fn hold(
                 None => break,
             },
             _ = ping.tick() => {
-                channel.send(&FromMachine::Ping { now: clock.now() }).await?;
+                channel.send(&FromMachine::Ping { now: clock.now(), sent_ns: None }).await?;
                 continue;
             }
         };

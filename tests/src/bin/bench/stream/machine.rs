@@ -241,6 +241,8 @@ impl Receiving {
             frames_shown: shown as u64,
             player: true,
             wants_keyframe: wishes,
+            late_ms: None,
+            rung: None,
         }))
     }
 
