@@ -94,6 +94,8 @@ pub struct Media {
     pub multicast_port: u16,
     #[serde(deserialize_with = "allowed::ttl")]
     pub multicast_ttl: u8,
+    #[serde(deserialize_with = "allowed::viewers")]
+    pub max_viewers: u16,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -207,6 +209,7 @@ mod tests {
             ("media", "multicast_port = 65531", "from 1 to 65530"),
             ("media", "multicast_ttl = 0", "from 1 to 255"),
             ("media", "multicast_ttl = -1", "a whole number"),
+            ("media", "max_viewers = 1001", "from 0 to 1000"),
             ("discovery", "mdns = \"yes\"", "true or false"),
             ("lesson", "end_after_minutes = 9999", "from 0 to 1440"),
             ("log", "level = \"inof\"", "error, warn, info"),

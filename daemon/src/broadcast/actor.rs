@@ -7,6 +7,7 @@
 mod audience;
 mod keys;
 mod publications;
+mod viewers;
 
 use std::{collections::HashMap, time::Duration};
 
@@ -14,6 +15,7 @@ use alfarid_protocol::{
     control::FromBox,
     id::{LessonId, MachineId, PublicationId, TeacherId},
 };
+use alfarid_stream::Codec;
 use bytes::Bytes;
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
@@ -35,7 +37,8 @@ use super::{
     state::Publisher,
     tap::{self, Tap},
     track::Random,
-    view::View,
+    view::{Showing, View},
+    viewers as browsers,
     whip::{self, Agreed},
 };
 use crate::{
@@ -78,6 +81,11 @@ pub(super) enum Order {
     StopPlaying(LessonId, Publisher, Reply<Result<(), Error>>),
     /// `None`: the box itself looks.
     View(LessonId, Option<Publisher>, Reply<Result<View, Error>>),
+    /// Somebody is to watch, by this person's right or by the word of who orders it. Answered by
+    /// the codec on air.
+    Watch(LessonId, Option<Publisher>, Reply<Result<Option<Codec>, Error>>),
+    /// What the class is shown, in the same way.
+    Showing(LessonId, Option<Publisher>, Reply<Result<Showing, Error>>),
     /// The newest small picture.
     Preview(LessonId, Publisher, Reply<Result<Option<Bytes>, Error>>),
 }
@@ -95,6 +103,8 @@ impl Order {
             | Self::Play { lesson, .. }
             | Self::StopPlaying(lesson, ..)
             | Self::View(lesson, ..)
+            | Self::Watch(lesson, ..)
+            | Self::Showing(lesson, ..)
             | Self::Preview(lesson, ..) => Some(*lesson),
             Self::LessonOf(..) | Self::Unpublish(..) => None,
         })
@@ -112,6 +122,7 @@ pub(super) struct Actor {
     floor: Floor,
     machines: machines::Handle,
     whip: whip::Handle,
+    viewers: browsers::Handle,
     orders: mpsc::Receiver<Order>,
     media: mpsc::Receiver<MediaMessage>,
     stages: HashMap<LessonId, Stage>,
@@ -132,6 +143,7 @@ impl Actor {
         floor: &Floor,
         machines: machines::Handle,
         whip: whip::Handle,
+        viewers: browsers::Handle,
         orders: mpsc::Receiver<Order>,
         media: mpsc::Receiver<MediaMessage>,
     ) -> Self {
@@ -139,6 +151,7 @@ impl Actor {
             floor: floor.clone(),
             machines,
             whip,
+            viewers,
             orders,
             media,
             stages: HashMap::new(),
@@ -228,6 +241,12 @@ impl Actor {
                 let now = self.floor.clock.monotonic();
                 let _ = reply.send(self.show(lesson, who).map(|stage| View::of(stage, now)));
             }
+            Order::Watch(lesson, who, reply) => {
+                let _ = reply.send(self.watch(lesson, who).await);
+            }
+            Order::Showing(lesson, who, reply) => {
+                let _ = reply.send(self.showing(lesson, who));
+            }
             Order::Preview(lesson, who, reply) => {
                 let shown = self.show(lesson, Some(who));
                 let _ = reply.send(shown.map(|stage| stage.preview.borrow().clone()));
@@ -290,6 +309,9 @@ impl Actor {
         for (place, _) in stage.publications() {
             self.end(place).await;
         }
+        if stage.is_watched {
+            self.viewers.leave(lesson).await;
+        }
         for machine in stage.receivers.keys() {
             self.machines.say(*machine, FromBox::Withdraw { lesson });
         }
@@ -303,9 +325,12 @@ impl Actor {
         change: Box<dyn FnOnce(&mut Airing) + Send>,
     ) -> Result<(), Error> {
         let stage = self.stages.get_mut(&lesson).ok_or(Error::NotActive(lesson))?;
-        let before = stage.airing.limits;
+        let (before, picture) = (stage.airing.limits, stage.airing.picture);
         stage.change(change);
         let limits = stage.airing.limits;
+        if stage.airing.picture != picture && stage.is_watched {
+            self.viewers.set_picture(lesson, stage.airing.picture).await;
+        }
         if limits != before {
             for publication in stage.screen.publications() {
                 self.whip.limit(publication.id, limits.max_bitrate_bps.into()).await;
@@ -354,7 +379,7 @@ impl Actor {
 }
 
 /// Numbers that nobody can foretell, for SSRCs and first sequence numbers (RFC 3550 §5.1).
-fn random() -> Random {
+pub(super) fn random() -> Random {
     Box::new(|| {
         let mut bytes = [0; 4];
         // Without randomness DTLS has failed long before.

@@ -40,7 +40,7 @@ use super::{
     multicast::{Group, Ports},
     protected::Protected,
     tap::Tapped,
-    track::{Live, Random},
+    track::{Joiner, Live, Random},
 };
 use crate::{clock::Clock, logging, machines};
 
@@ -69,8 +69,8 @@ pub(super) enum Order {
         serial: u32,
         from: Option<u64>,
     },
-    /// A machine begins to watch, or has lost frames and begins again.
-    Joins(MachineId),
+    /// Somebody begins to watch, or has lost frames and begins again.
+    Joins(Joiner),
     Tap(mpsc::Sender<Tapped>),
     /// The newest keyframe, to be looked at.
     Picture(oneshot::Sender<Option<Picture>>),

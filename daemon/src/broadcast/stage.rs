@@ -49,6 +49,8 @@ pub(super) struct Stage {
     pub(super) told: relay::OnAir,
     /// Frames per second over the last seconds.
     fps: VecDeque<f32>,
+    /// Whether viewers' packets are tapped.
+    pub(super) is_watched: bool,
     /// Something changed that pages show and have not been told.
     pub(super) is_news: bool,
 }
@@ -96,6 +98,7 @@ impl Stage {
             receivers: HashMap::new(),
             told: relay::OnAir::default(),
             fps: VecDeque::with_capacity(FIGURES),
+            is_watched: false,
             is_news: true,
         }
     }

@@ -12,6 +12,9 @@ const FIRST_PORTS: RangeInclusive<u64> = 1..=65_530;
 /// With 0 no packet would leave the box.
 const TTLS: RangeInclusive<u64> = 1..=255;
 
+/// A thousand streams of a lesson fill a network of 4 Gbit/s.
+const VIEWERS: RangeInclusive<u64> = 0..=1_000;
+
 const DAY: RangeInclusive<u64> = 0..=1_440;
 
 /// As many as can be reckoned in bytes, with room for sums.
@@ -67,6 +70,10 @@ pub(super) fn first_port<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::E
 
 pub(super) fn ttl<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
     within(from, TTLS)
+}
+
+pub(super) fn viewers<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
+    within(from, VIEWERS)
 }
 
 pub(super) fn minutes_of_a_day<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {

@@ -8,6 +8,8 @@
 //!
 //! It knows nothing of the daemon: whoever uses it carries the offer there and the answer back.
 
+// Each test file uses its own part of this.
+#![expect(dead_code, reason = "shared by several test files")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 pub(crate) mod encoder;
@@ -149,6 +151,10 @@ impl Publisher {
 
     pub(crate) fn hush(&self, is_hushed: bool) {
         self.orders.try_send(Order::Hush(is_hushed)).unwrap();
+    }
+
+    pub(crate) fn seen(&self) -> Seen {
+        *self.seen.borrow()
     }
 
     /// Waits until the publisher has seen something.

@@ -507,6 +507,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/lessons/{id}/showing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the class is shown of a lesson, for who may watch it. */
+        get: operations["get_showing"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/lessons/{id}/source": {
         parameters: {
             query?: never;
@@ -569,6 +586,26 @@ export interface paths {
         put?: never;
         /** Hold a running lesson from now on. Any teacher may; who held it is noted. */
         post: operations["take_over_lesson"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/lessons/{id}/whep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Watches a lesson: its screen, the screen's sound, the teacher's voice, as far as they are asked
+         *     for, in this order of lines.
+         */
+        post: operations["watch_lesson"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1106,6 +1143,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/whep/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends watching. */
+        delete: operations["end_watching"];
+        options?: never;
+        head?: never;
+        /** Not possible: the answer has everything, nothing is trickled. */
+        patch: operations["patch_watching"];
+        trace?: never;
+    };
     "/api/v1/whip": {
         parameters: {
             query?: never;
@@ -1556,6 +1611,25 @@ export interface components {
             since_at: null | components["schemas"]["Timestamp"];
             state: components["schemas"]["PersonState"];
             student_id: components["schemas"]["StudentId"];
+        };
+        /** @description What the class is shown. */
+        LessonShowing: {
+            codec_video: null | components["schemas"]["Codec"];
+            /** @description A screen is on air, though nothing may come of it just now. */
+            has_screen: boolean;
+            has_sound: boolean;
+            /** @description The teacher's voice is on air. */
+            has_voice: boolean;
+            is_recorded: boolean;
+            /** @description A screen is on air, and its publisher can be heard. */
+            on_air: boolean;
+            /** @description What the teacher lets the class see of it. */
+            picture: components["schemas"]["Picture"];
+            /**
+             * Format: int32
+             * @description How long after it is on air everybody is to show a picture, in milliseconds.
+             */
+            playout_ms: number;
         };
         LessonStart: {
             class_id: components["schemas"]["ClassId"];
@@ -4306,6 +4380,54 @@ export interface operations {
             };
         };
     };
+    get_showing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["LessonId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LessonShowing"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_lesson` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lesson_not_active` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     set_source: {
         parameters: {
             query?: never;
@@ -4513,6 +4635,87 @@ export interface operations {
             };
             /** @description `lesson_not_active` */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    watch_lesson: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["LessonId"];
+            };
+            cookie?: never;
+        };
+        /** @description The offer */
+        requestBody: {
+            content: {
+                "application/sdp": string;
+            };
+        };
+        responses: {
+            /** @description The answer; `Location` is the viewer */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/sdp": string;
+                };
+            };
+            /** @description `sdp_malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_lesson` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lesson_not_active` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `codec_unplayable`: another codec is on air; `codec_unsupported`, `sdp_expected` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_viewers`, `whep_unavailable` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6372,6 +6575,65 @@ export interface operations {
             };
             /** @description `not_signed_in` */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_watching: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `viewer_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_watching: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `trickle_unsupported` */
+            405: {
                 headers: {
                     [name: string]: unknown;
                 };

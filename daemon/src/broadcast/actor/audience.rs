@@ -13,7 +13,7 @@ use crate::{
         multicast::Interfaces,
         relay::{self, OnAir},
         stage::Stage,
-        track::Live,
+        track::{Joiner, Live},
     },
     logging::chain,
     machines::{Link, MediaMessage},
@@ -65,7 +65,11 @@ impl Actor {
             MediaMessage::Report { machine, report } => {
                 let Some(stage) = self.stage_with(machine) else { return };
                 if stage.note(now, machine, report) {
-                    let _ = stage.screen_relay.orders.send(relay::Order::Joins(machine)).await;
+                    let _ = stage
+                        .screen_relay
+                        .orders
+                        .send(relay::Order::Joins(Joiner::Machine(machine)))
+                        .await;
                 }
             }
         }
@@ -93,7 +97,7 @@ impl Actor {
         self.machines.say(machine, scene);
         set_interfaces(stage).await;
         // Asked for now, a fresh keyframe is there by the time the machine has joined the group.
-        let _ = stage.screen_relay.orders.send(relay::Order::Joins(machine)).await;
+        let _ = stage.screen_relay.orders.send(relay::Order::Joins(Joiner::Machine(machine))).await;
         // Others too, that an interface was missing for.
         let waiting = stage.machines(false);
         for machine in waiting {
