@@ -20,6 +20,7 @@ export type Language = Schemas['Language'];
 export type Lesson = Schemas['Lesson'];
 export type LessonEvent = Schemas['LessonEvent'];
 export type LiveEvent = Schemas['Event'];
+export type LessonShowing = Schemas['LessonShowing'];
 export type Machine = Schemas['Machine'];
 export type MachineStream = Schemas['MachineReception'];
 export type Me = Schemas['Person'];

@@ -47,6 +47,9 @@ export const files = {
 export const whipEndpoint = (lessonId: string, publication: 'screen' | 'person') =>
   `/api/v1/lessons/${lessonId}/whip/${publication}`;
 
+/** Where WHEP offers go. */
+export const whepEndpoint = (lessonId: string) => `/api/v1/lessons/${lessonId}/whep`;
+
 /** Eastwards, as the box counts; the browser counts the other way. */
 function utcOffsetMinutes(at: number): number {
   return -new Date(at).getTimezoneOffset();

@@ -1,0 +1,52 @@
+/** What a component watches, from when it is there to when it goes. */
+import { useEffect, useState } from 'react';
+
+import { after, linkState } from '../../api/liveBox';
+import type { LessonShowing } from '../../api/types';
+import { useStore } from '../../lib/store';
+import { createStore } from '../../lib/store';
+import { PLAYOUT_MS, Viewer, type Watching } from './viewer';
+
+const NOTHING = createStore<Watching>({
+  phase: 'stopped',
+  problem: null,
+  screen: null,
+  voice: null,
+});
+
+interface Wish {
+  lessonId: string;
+  isWanted: boolean;
+  hasSound: boolean;
+  /** What the box said last; `undefined` until it has. */
+  showing: LessonShowing | undefined;
+}
+
+export function useViewer({ lessonId, isWanted, hasSound, showing }: Wish): Watching {
+  const [viewer, setViewer] = useState<Viewer | null>(null);
+  const isInReach = useStore(linkState) === 'up';
+
+  useEffect(() => {
+    if (!isWanted) return undefined;
+    const made = new Viewer({ lessonId, hasSound, after });
+    made.start();
+    // A call is dialled once the component is on the page, and not while it is drawn.
+    // oxlint-disable-next-line react/set-state-in-effect
+    setViewer(made);
+    return () => {
+      made.stop();
+      setViewer(null);
+    };
+  }, [lessonId, isWanted, hasSound]);
+
+  const playoutMs = showing?.playout_ms ?? PLAYOUT_MS;
+  useEffect(() => viewer?.setPlayout(playoutMs), [viewer, playoutMs]);
+
+  // What was refused may be taken now: the box is back, or another codec is on air.
+  const codec = showing?.codec_video;
+  useEffect(() => {
+    if (isInReach) viewer?.again();
+  }, [viewer, isInReach, codec]);
+
+  return useStore(viewer?.state ?? NOTHING);
+}
