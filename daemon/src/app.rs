@@ -179,7 +179,13 @@ fn start(opened: Opened, ports: Ports, lifecycle: &Lifecycle) -> anyhow::Result<
         attendance::new(&floor, settings.clone(), outlets.presence, pages.clone());
     let live = live::Live::new(floor.events.clone(), floor.clock.clone(), pages);
     let (clock, events) = (floor.clock.clone(), floor.events.clone());
-    let viewing = viewing::Handle::new(clock, events, attendance.clone(), broadcast.clone());
+    let viewing = viewing::Handle::new(
+        clock,
+        events,
+        attendance.clone(),
+        broadcast.clone(),
+        recording.clone(),
+    );
     let others = lesson::Others {
         attendance: attendance.clone(),
         broadcast: broadcast.clone(),

@@ -8,6 +8,10 @@
 //! A student watches the lesson of theirs that is on and no other. Whoever may watch does so up to
 //! the end of the lesson, of their own session, or of their part in it, whichever comes first: it is
 //! looked at again whenever the box says that something changed about lessons or classes.
+//!
+//! A browser that cannot play what is on air live gets the newest of the running recording instead,
+//! a second or two behind. That is the same right: it ends with the lesson, it reaches back no
+//! further than a browser needs to begin, and what the teacher has blanked is no part of it.
 
 mod routes;
 
@@ -24,6 +28,7 @@ use crate::{
     events::{Event, Events, Listener},
     identity::{SessionEnd, Who},
     logging::{self, chain},
+    recording::{self, Recent, SegmentId},
 };
 
 /// How often it is looked whether a student's day is over: nothing says so.
@@ -33,6 +38,10 @@ const LOOK: Duration = Duration::from_mins(1);
 pub enum Error {
     #[error("lesson {0} is not this student's")]
     NotTheirLesson(LessonId),
+    #[error("lesson {0} is not being recorded")]
+    NotRecorded(LessonId),
+    #[error("cannot read the running recording")]
+    Recording(#[from] recording::Error),
     #[error("cannot find a student's lesson")]
     Attendance(#[from] attendance::Error),
     #[error("the broadcast refuses")]
@@ -46,6 +55,7 @@ pub struct Handle {
     events: Events,
     attendance: attendance::Handle,
     broadcast: broadcast::Handle,
+    recording: recording::Handle,
 }
 
 impl Handle {
@@ -54,8 +64,9 @@ impl Handle {
         events: Events,
         attendance: attendance::Handle,
         broadcast: broadcast::Handle,
+        recording: recording::Handle,
     ) -> Self {
-        Self { clock, events, attendance, broadcast }
+        Self { clock, events, attendance, broadcast, recording }
     }
 
     /// Lets a browser watch, for as long as it may.
@@ -102,6 +113,23 @@ impl Handle {
                 Ok(self.broadcast.showing_to_student(lesson).await?)
             }
         }
+    }
+
+    /// The newest of the recording that is made of a lesson just now.
+    async fn recent(&self, lesson: LessonId, who: &Who) -> Result<Recent, Error> {
+        let shown_for = self.showing(lesson, who).await?.shown_for;
+        self.recording.recent(lesson, shown_for).ok_or(Error::NotRecorded(lesson))
+    }
+
+    /// A piece of it, with what kind of media it is.
+    async fn recent_piece(
+        &self,
+        lesson: LessonId,
+        (segment, offset): (SegmentId, u64),
+        who: &Who,
+    ) -> Result<(String, Vec<u8>), Error> {
+        let shown_for = self.showing(lesson, who).await?.shown_for;
+        Ok(self.recording.recent_piece(lesson, segment, offset, shown_for).await?)
     }
 
     async fn check(&self, lesson: LessonId, student: StudentId) -> Result<(), Error> {

@@ -120,6 +120,15 @@ fn unix_ahead_ms() -> f64 {
     (unix - now(ClockId::CLOCK_MONOTONIC).as_secs_f64()) * 1_000.0
 }
 
+/// Waits until the page says something.
+async fn says(page: &Page<'_>, words: &str) -> Result<()> {
+    if let Err(error) = page.wait_for(By::Text(words)).await {
+        let said = page.text(By::Css("body")).await?;
+        return Err(error.context(format!("the page says: {said}")));
+    }
+    Ok(())
+}
+
 /// Waits until the page's picture moves.
 async fn moves(page: &Page<'_>) -> Result<()> {
     let frames = async || page.eval::<Option<u64>>(DECODED, Value::Null).await;
@@ -162,7 +171,7 @@ async fn begin() -> Result<(School, String, Browser, Browser)> {
     page.goto(&format!("{}/join", school.url())).await?;
     page.fill(By::Css("input[name=code]"), &code).await?;
     page.click(By::Css("button[type=submit]")).await?;
-    page.wait_for(By::Text("The teacher has put no screen on yet")).await?;
+    says(&page, "The teacher has put no screen on yet").await?;
     Ok((school, lesson, desk, guest))
 }
 

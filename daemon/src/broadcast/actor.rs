@@ -291,7 +291,9 @@ impl Actor {
         let (events, clock) = (self.floor.events.clone(), clock.clone());
         let preview_task = preview::run(lesson, source, newest, events, clock);
         self.previews.spawn(preview_task.in_current_span());
-        self.stages.insert(lesson, Stage::new(airing, (group, keys), screen, person, preview));
+        let mut stage = Stage::new(airing, (group, keys), screen, person, preview);
+        stage.note_shown(self.floor.clock.monotonic());
+        self.stages.insert(lesson, stage);
         let links: Vec<_> = self.links.values().cloned().collect();
         for link in links {
             if self.stage_for(&link) == Some(lesson) {
@@ -327,6 +329,7 @@ impl Actor {
         let stage = self.stages.get_mut(&lesson).ok_or(Error::NotActive(lesson))?;
         let (before, picture) = (stage.airing.limits, stage.airing.picture);
         stage.change(change);
+        stage.note_shown(self.floor.clock.monotonic());
         let limits = stage.airing.limits;
         if stage.airing.picture != picture && stage.is_watched {
             self.viewers.set_picture(lesson, stage.airing.picture).await;

@@ -39,6 +39,8 @@ pub struct Showing {
     /// A screen is on air, though it may be silent just now.
     pub has_screen: bool,
     pub picture: Picture,
+    /// How long the class has been shown everything; nothing while it is not.
+    pub shown_for: Duration,
     pub codec_video: Option<Codec>,
     pub has_sound: bool,
     pub has_voice: bool,

@@ -25,7 +25,10 @@ impl Page {
             }
             (
                 Self::Student(page),
-                Event::LessonChanged { lesson_id } | Event::StreamChanged { lesson_id },
+                Event::LessonChanged { lesson_id }
+                | Event::StreamChanged { lesson_id }
+                | Event::RecordingChanged { lesson_id, .. }
+                | Event::RecordingGrew { lesson_id, .. },
             ) => page.lesson() == Some(*lesson_id),
             (Self::Student(_), _) => false,
         }

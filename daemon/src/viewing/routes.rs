@@ -9,8 +9,8 @@ use alfarid_protocol::{
 use axum::{
     Extension,
     extract::{DefaultBodyLimit, FromRef, State},
-    http::{HeaderMap, StatusCode},
-    response::Response,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -24,6 +24,7 @@ use crate::{
     },
     http::{Body, Json, Path, Peer, Problem},
     identity::{self, Anybody, Staying},
+    recording::{Recent, SegmentId},
 };
 
 /// Where viewers are found.
@@ -40,6 +41,8 @@ where
         .routes(routes!(end_watching, patch_watching))
         .layer(DefaultBodyLimit::max(MAX_OFFER))
         .routes(routes!(get_showing))
+        .routes(routes!(get_recent))
+        .routes(routes!(get_recent_piece))
 }
 
 /// Watches a lesson: its screen, the screen's sound, the teacher's voice, as far as they are asked
@@ -155,6 +158,59 @@ async fn get_showing(
     Ok(Json(viewing.showing(lesson, &who).await?.into()))
 }
 
+/// The newest of the recording that is made of a lesson just now, for browsers that cannot play it
+/// live. What the teacher keeps from the class is no part of it.
+#[utoipa::path(
+    get,
+    path = "/api/v1/lessons/{id}/recent",
+    operation_id = "get_recent",
+    tag = "viewing",
+    params(("id" = LessonId, Path)),
+    responses(
+        (status = 200, body = Recent),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 403, description = "`not_your_lesson`", body = Problem),
+        (status = 409, description = "`lesson_not_active`, `not_recorded`", body = Problem),
+    )
+)]
+async fn get_recent(
+    State(viewing): State<Handle>,
+    Anybody(who): Anybody,
+    Path(lesson): Path<LessonId>,
+) -> Result<Json<Recent>, Problem> {
+    Ok(Json(viewing.recent(lesson, &who).await?))
+}
+
+/// A piece of it: a segment's head at 0, a fragment where one begins.
+#[utoipa::path(
+    get,
+    path = "/api/v1/lessons/{id}/recent/{segment_id}/{offset}",
+    operation_id = "get_recent_piece",
+    tag = "viewing",
+    params(
+        ("id" = LessonId, Path),
+        ("segment_id" = SegmentId, Path),
+        ("offset" = u64, Path, description = "As the fragment has it; 0: the head"),
+    ),
+    responses(
+        (status = 200, description = "Whole", content_type = "video/mp4"),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 403, description = "`not_your_lesson`", body = Problem),
+        (status = 404, description = "`segment_unknown`: it is no more, or was not to be seen",
+         body = Problem),
+        (status = 409, description = "`lesson_not_active`", body = Problem),
+    )
+)]
+async fn get_recent_piece(
+    State(viewing): State<Handle>,
+    Anybody(who): Anybody,
+    Path((lesson, segment, offset)): Path<(LessonId, SegmentId, u64)>,
+) -> Result<Response, Problem> {
+    let (mime, bytes) = viewing.recent_piece(lesson, (segment, offset), &who).await?;
+    let kind = HeaderValue::from_str(&mime).unwrap_or(HeaderValue::from_static("video/mp4"));
+    Ok(([(header::CONTENT_TYPE, kind)], bytes).into_response())
+}
+
 impl From<Showing> for ShowingView {
     fn from(showing: Showing) -> Self {
         let Showing { on_air, has_screen, picture, codec_video, .. } = showing;
@@ -178,6 +234,10 @@ impl From<Error> for Problem {
             Error::NotTheirLesson(_) => {
                 Self::forbidden("not_your_lesson", "This is not the lesson that you are in now.")
             }
+            Error::NotRecorded(_) => {
+                Self::conflict("not_recorded", "This lesson is not being recorded.")
+            }
+            Error::Recording(error) => error.into(),
             Error::Attendance(error) => error.into(),
             Error::Broadcast(error) => error.into(),
         }

@@ -8,8 +8,6 @@
 //!
 //! It knows nothing of the daemon: whoever uses it carries the offer there and the answer back.
 
-// Each test file uses its own part of this.
-#![expect(dead_code, reason = "shared by several test files")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 pub(crate) mod encoder;

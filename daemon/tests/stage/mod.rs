@@ -26,7 +26,7 @@ use alfarid_daemon::{
     http::Peer,
     identity,
     machines::{self, PresenceMessage},
-    settings, viewing,
+    recording, settings, viewing,
 };
 use alfarid_protocol::{
     grant::Picture,
@@ -319,7 +319,8 @@ async fn viewing(
     let pages = attendance::Pages::new(clock.clone());
     let (attendance, keeping) = attendance::new(floor, settings, presence, pages);
     tokio::spawn(keeping.run(stopping.clone()));
-    viewing::Handle::new(clock.clone(), events.clone(), attendance, broadcast.clone())
+    let (recording, _) = recording::new(floor.clone());
+    viewing::Handle::new(clock.clone(), events.clone(), attendance, broadcast.clone(), recording)
 }
 
 /// A person whose session cookie and stream key are their name.

@@ -30,6 +30,7 @@ export type Person = Schemas['LessonPerson'];
 export type Problem = Schemas['Problem'];
 export type PublicationKind = Schemas['PublicationKind'];
 export type PublicationState = Schemas['PublicationState'];
+export type RecentRecording = Schemas['RecentRecording'];
 export type Recording = Schemas['Recording'];
 export type Role = Schemas['Role'];
 export type Room = Schemas['Room'];

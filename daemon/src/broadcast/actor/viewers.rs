@@ -46,6 +46,7 @@ impl Actor {
             on_air: stage.is_on_air(),
             has_screen,
             picture: stage.airing.picture,
+            shown_for: stage.shown_for(self.floor.clock.monotonic()),
             codec_video: on_air.video.filter(|_| has_screen).map(|video| codec(video.codec)),
             has_sound: has_screen && on_air.audio.is_some(),
             has_voice: voice.is_seen(),

@@ -16,8 +16,9 @@ import { useStore } from '../../lib/store';
 import classes from './LessonPicture.module.css';
 import { VideoSurface, VoiceSurface } from './MediaSurface';
 import { showingQuery } from './queries';
+import { RecentPicture } from './RecentPicture';
 import { useViewer } from './useViewer';
-import { isNote, wordOf } from './words';
+import { isNote, needsRecording, wordOf } from './words';
 
 interface Props {
   lessonId: string;
@@ -33,20 +34,35 @@ export function LessonPicture({ lessonId, title }: Props) {
   const [hasPicture, setHasPicture] = useState(false);
   const [isMuted, setIsMuted] = useState(true);
   const word = wordOf({ watching, showing, link, hasPicture });
+  const isByRecording = needsRecording(watching);
   const isOver = word !== null && isNote(word, hasPicture);
   const text = word === 'refused' ? problemText(t, watching.problem) : word && t(`watch.${word}`);
 
   return (
     <div className={classes.frame} ref={frame}>
       <div className={classes.screen} data-hidden={word !== null && !isOver}>
-        <VideoSurface
-          className={classes.video}
-          stream={watching.screen}
-          isMuted={isMuted}
-          label={title}
-          onPicture={() => setHasPicture(true)}
-        />
-        <VoiceSurface stream={watching.voice} isMuted={isMuted} />
+        {isByRecording ? (
+          showing?.is_recorded === true && (
+            <RecentPicture
+              lessonId={lessonId}
+              className={classes.video}
+              isMuted={isMuted}
+              label={title}
+              onPicture={() => setHasPicture(true)}
+            />
+          )
+        ) : (
+          <>
+            <VideoSurface
+              className={classes.video}
+              stream={watching.screen}
+              isMuted={isMuted}
+              label={title}
+              onPicture={() => setHasPicture(true)}
+            />
+            <VoiceSurface stream={watching.voice} isMuted={isMuted} />
+          </>
+        )}
         {text !== null && <Words isNote={isOver}>{text}</Words>}
       </div>
       <div className={classes.controls}>

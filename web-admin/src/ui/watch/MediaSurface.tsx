@@ -1,5 +1,5 @@
 /** A `<video>` or `<audio>` of a stream, which React has no attribute for. */
-import { type RefObject, useEffect, useRef } from 'react';
+import { useCallback } from 'react';
 
 interface Props {
   stream: MediaStream | null;
@@ -11,11 +11,9 @@ interface Props {
 }
 
 export function VideoSurface({ stream, isMuted, label, className, onPicture }: Props) {
-  const element = useRef<HTMLVideoElement>(null);
-  useStream(element, stream, isMuted);
   return (
     <video
-      ref={element}
+      ref={useSurface(stream, isMuted)}
       className={className}
       aria-label={label}
       // A browser lets nothing sound that nobody has asked for.
@@ -28,24 +26,21 @@ export function VideoSurface({ stream, isMuted, label, className, onPicture }: P
 }
 
 export function VoiceSurface({ stream, isMuted }: Pick<Props, 'stream' | 'isMuted'>) {
-  const element = useRef<HTMLAudioElement>(null);
-  useStream(element, stream, isMuted);
-  return <audio ref={element} muted autoPlay />;
+  return <audio ref={useSurface(stream, isMuted)} muted autoPlay />;
 }
 
-function useStream(
-  element: RefObject<HTMLMediaElement | null>,
-  stream: MediaStream | null,
-  isMuted: boolean,
-): void {
-  useEffect(() => {
-    if (element.current !== null) element.current.srcObject = stream;
-  }, [element, stream]);
-  useEffect(() => {
-    const { current } = element;
-    if (current === null) return;
-    current.muted = isMuted;
-    // Pressing the button is what the browser waited for.
-    if (!isMuted) current.play().catch(() => {});
-  }, [element, isMuted, stream]);
+function useSurface(stream: MediaStream | null, isMuted: boolean) {
+  return useCallback(
+    (element: HTMLMediaElement | null) => {
+      if (element !== null) show(element, stream, isMuted);
+    },
+    [stream, isMuted],
+  );
+}
+
+function show(element: HTMLMediaElement, stream: MediaStream | null, isMuted: boolean): void {
+  if (element.srcObject !== stream) element.srcObject = stream;
+  element.muted = isMuted;
+  // Pressing the button is what the browser waited for.
+  if (!isMuted) element.play().catch(() => {});
 }

@@ -3,9 +3,8 @@ import { useEffect, useState } from 'react';
 
 import { after, linkState } from '../../api/liveBox';
 import type { LessonShowing } from '../../api/types';
-import { useStore } from '../../lib/store';
-import { createStore } from '../../lib/store';
-import { PLAYOUT_MS, Viewer, type Watching } from './viewer';
+import { createStore, useStore } from '../../lib/store';
+import { Viewer, type Watching } from './viewer';
 
 const NOTHING = createStore<Watching>({
   phase: 'stopped',
@@ -39,14 +38,13 @@ export function useViewer({ lessonId, isWanted, hasSound, showing }: Wish): Watc
     };
   }, [lessonId, isWanted, hasSound]);
 
-  const playoutMs = showing?.playout_ms ?? PLAYOUT_MS;
-  useEffect(() => viewer?.setPlayout(playoutMs), [viewer, playoutMs]);
-
-  // What was refused may be taken now: the box is back, or another codec is on air.
-  const codec = showing?.codec_video;
+  useEffect(() => {
+    if (showing !== undefined) viewer?.follow(showing);
+  }, [viewer, showing]);
+  // What was refused may be taken now: the box is back.
   useEffect(() => {
     if (isInReach) viewer?.again();
-  }, [viewer, isInReach, codec]);
+  }, [viewer, isInReach]);
 
   return useStore(viewer?.state ?? NOTHING);
 }

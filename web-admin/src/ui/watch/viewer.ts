@@ -2,6 +2,7 @@
  * What this tab watches: one call to the box that is kept up, and what a person may know of it.
  */
 import { ApiProblem } from '../../api/problem';
+import type { LessonShowing } from '../../api/types';
 import { whepEndpoint } from '../../lib/paths';
 import { type Phase, Redial } from '../../lib/redial';
 import { createStore, type Store } from '../../lib/store';
@@ -9,7 +10,7 @@ import type { After } from '../../lib/timer';
 import { WhepCall } from './whep';
 
 /** Until the box has said it. */
-export const PLAYOUT_MS = 250;
+const PLAYOUT_MS = 250;
 
 /** So often may media find no way through before something else is tried. */
 const BLOCKED_TIMES = 2;
@@ -21,6 +22,8 @@ export interface Watching {
   screen: MediaStream | null;
   voice: MediaStream | null;
 }
+
+type ViewedShowing = Pick<LessonShowing, 'playout_ms' | 'codec_video'>;
 
 export interface ViewerPlan {
   lessonId: string;
@@ -37,6 +40,7 @@ export class Viewer {
   });
   readonly #redial: Redial<WhepCall>;
   #playoutMs = PLAYOUT_MS;
+  #codec: LessonShowing['codec_video'] = null;
   #blocked = 0;
 
   constructor(plan: ViewerPlan) {
@@ -72,9 +76,14 @@ export class Viewer {
     if (this.#redial.phase === 'refused') this.#redial.start();
   }
 
-  setPlayout(playoutMs: number): void {
+  /** What the box says of what it shows. */
+  follow({ playout_ms: playoutMs, codec_video: codec }: ViewedShowing): void {
     this.#playoutMs = playoutMs;
     this.#redial.call?.setPlayout(playoutMs);
+    if (codec === this.#codec) return;
+    this.#codec = codec;
+    // What was refused for its codec may be taken now.
+    this.again();
   }
 
   #onPhase(phase: Phase, problem: unknown): void {
