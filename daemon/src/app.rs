@@ -41,6 +41,7 @@ use crate::{
     lifecycle::{Lifecycle, Phase},
     live, machines, recording, roster, settings, system,
     timekeeping::{doubt, keep},
+    viewing,
 };
 
 /// What handlers may ask for. A handler extracts only the handle it uses.
@@ -56,6 +57,7 @@ pub struct AppState {
     pub broadcast: broadcast::Handle,
     pub recording: recording::Handle,
     pub attendance: attendance::Handle,
+    pub viewing: viewing::Handle,
     pub lesson: lesson::Handle,
 }
 
@@ -176,6 +178,14 @@ fn start(opened: Opened, ports: Ports, lifecycle: &Lifecycle) -> anyhow::Result<
     let (attendance, keeping) =
         attendance::new(&floor, settings.clone(), outlets.presence, pages.clone());
     let live = live::Live::new(floor.events.clone(), floor.clock.clone(), pages);
+    let (clock, events) = (floor.clock.clone(), floor.events.clone());
+    let viewing = viewing::Handle::new(
+        clock,
+        events,
+        attendance.clone(),
+        broadcast.clone(),
+        recording.clone(),
+    );
     let others = lesson::Others {
         attendance: attendance.clone(),
         broadcast: broadcast.clone(),
@@ -219,6 +229,7 @@ fn start(opened: Opened, ports: Ports, lifecycle: &Lifecycle) -> anyhow::Result<
         broadcast,
         recording,
         attendance,
+        viewing,
         lesson,
     };
     let lessons = state.lesson.clone();

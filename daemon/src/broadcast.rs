@@ -30,6 +30,7 @@ mod protected;
 mod receivers;
 mod relay;
 pub mod routes;
+mod rtc;
 mod rungs;
 mod stage;
 mod state;
@@ -39,13 +40,14 @@ mod track;
 mod tunnels;
 mod videos;
 mod view;
+mod viewers;
 mod whip;
 
 use std::{io, net::IpAddr, time::Duration};
 
 use alfarid_protocol::{
     grant::Picture,
-    id::{LessonId, MachineId, PublicationId, RoomId, TeacherId},
+    id::{LessonId, MachineId, PublicationId, RoomId, StudentId, TeacherId},
     time::Timestamp,
 };
 use bytes::Bytes;
@@ -61,9 +63,11 @@ use self::{
     state::Publisher,
     tap::Tap,
     videos::Videos,
+    viewers::Seat,
     whip::Wanted,
 };
 use crate::{
+    clock::Clock,
     floor::Floor,
     identity::Person,
     machines::{self, MediaMessage},
@@ -74,7 +78,10 @@ pub use self::{
     pipeline::PipelineError,
     protected::ProtectError,
     videos::{Shelf, Video},
-    view::{EgressState, MachineReception, MulticastAddress, PublicationState, StreamState},
+    view::{
+        EgressState, MachineReception, MulticastAddress, PublicationState, Showing, StreamState,
+    },
+    viewers::{Gone, ViewerId, WatchError, Watcher},
     whip::OfferError,
 };
 
@@ -100,6 +107,10 @@ pub enum Error {
     NoSuchPublication(PublicationId),
     #[error("an offer was not taken")]
     Offer(#[from] OfferError),
+    #[error("somebody cannot watch")]
+    Watch(#[from] WatchError),
+    #[error("viewer {0} does not exist")]
+    NoSuchViewer(ViewerId),
     #[error("there is no video {0:?} on this box")]
     NoSuchVideo(String),
     #[error("cannot read the folder of videos")]
@@ -184,11 +195,22 @@ pub struct Published {
     pub answer: String,
 }
 
+/// A browser that watches.
+#[derive(Debug)]
+pub struct Watching {
+    pub id: ViewerId,
+    /// SDP.
+    pub answer: String,
+    pub gone: Gone,
+}
+
 /// Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Handle {
+    clock: Clock,
     orders: mpsc::Sender<Order>,
     whip: whip::Handle,
+    viewers: viewers::Handle,
     machines: machines::Handle,
     videos: Videos,
 }
@@ -197,6 +219,7 @@ pub struct Handle {
 pub struct Broadcast {
     actor: actor::Actor,
     engine: whip::Engine,
+    hall: viewers::Engine,
 }
 
 /// Builds the capability; nothing runs before [`Broadcast::run`].
@@ -205,12 +228,19 @@ pub fn new(
     machines: machines::Handle,
     media: mpsc::Receiver<MediaMessage>,
 ) -> (Handle, Broadcast) {
-    let listen = floor.config.media.whip_listen;
-    let (whip, engine) = whip::Engine::new(listen, floor.clock.clone(), floor.health.clone());
+    let config = &floor.config.media;
+    let (door, keeper, strays) = rtc::door(floor.clock.clone());
+    let (whip, engine) =
+        whip::Engine::new(config.whip_listen, door.clone(), keeper, floor.health.clone());
+    let most = config.max_viewers.into();
+    let (viewers, hall) = viewers::Engine::new(door, strays, most, actor::random());
     let (orders, waiting) = mpsc::channel(ORDERS_WAITING);
-    let actor = actor::Actor::new(floor, machines.clone(), whip.clone(), waiting, media);
+    let actor =
+        actor::Actor::new(floor, machines.clone(), whip.clone(), viewers.clone(), waiting, media);
     let videos = Videos::new(floor.state_dir().join("videos"));
-    (Handle { orders, whip, machines, videos }, Broadcast { actor, engine })
+    let clock = floor.clock.clone();
+    let handle = Handle { clock, orders, whip, viewers, machines, videos };
+    (handle, Broadcast { actor, engine, hall })
 }
 
 impl Broadcast {
@@ -224,6 +254,10 @@ impl Broadcast {
             },
             async {
                 self.engine.run(ending.clone()).await;
+                ending.cancel();
+            },
+            async {
+                self.hall.run(ending.clone()).await;
                 ending.cancel();
             },
         );
@@ -381,6 +415,68 @@ impl Handle {
     pub async fn unpublish(&self, id: PublicationId, person: &Person) -> Result<(), Error> {
         let who = Publisher::from(person);
         self.ask(|reply| Order::Unpublish(id, who, reply)).await?
+    }
+
+    /// Lets a browser watch what a lesson has on air: `person` if it is theirs to see. `came_to`:
+    /// the box's address that the request came to, `address` where it came from.
+    pub async fn watch(
+        &self,
+        lesson: LessonId,
+        person: &Person,
+        offer: &str,
+        (address, came_to): (IpAddr, IpAddr),
+    ) -> Result<Watching, Error> {
+        let who = Watcher::Person(person.id);
+        self.admit(lesson, who, Some(person.into()), offer, (address, came_to)).await
+    }
+
+    /// The same for a student. Whoever asks knows that it is their lesson.
+    pub async fn watch_as_student(
+        &self,
+        lesson: LessonId,
+        student: StudentId,
+        offer: &str,
+        (address, came_to): (IpAddr, IpAddr),
+    ) -> Result<Watching, Error> {
+        self.admit(lesson, Watcher::Student(student), None, offer, (address, came_to)).await
+    }
+
+    async fn admit(
+        &self,
+        lesson: LessonId,
+        who: Watcher,
+        by: Option<Publisher>,
+        offer: &str,
+        (address, came_to): (IpAddr, IpAddr),
+    ) -> Result<Watching, Error> {
+        let on_air = self.ask(|reply| Order::Watch(lesson, by, reply)).await??;
+        let agreed = self.viewers.agree(offer, on_air, came_to)?;
+        let answer = agreed.answer.clone();
+        let id = self.clock.id();
+        let gone = self.viewers.open(Seat { id, lesson, who, address }, agreed).await?;
+        Ok(Watching { id, answer, gone })
+    }
+
+    /// Ends watching, by whoever does it.
+    pub async fn unwatch(&self, id: ViewerId, who: Watcher) -> Result<(), Error> {
+        let was_theirs = self.viewers.close(id, Some(who)).await;
+        was_theirs.then_some(()).ok_or(Error::NoSuchViewer(id))
+    }
+
+    /// Ends somebody's watching, whoever they are.
+    pub async fn shut_out(&self, id: ViewerId) {
+        self.viewers.close(id, None).await;
+    }
+
+    /// What the class is shown, to a person if it is theirs to see.
+    pub async fn showing(&self, lesson: LessonId, person: &Person) -> Result<Showing, Error> {
+        let who = Some(person.into());
+        self.ask(|reply| Order::Showing(lesson, who, reply)).await?
+    }
+
+    /// The same to a student. Whoever asks knows that it is their lesson.
+    pub async fn showing_to_student(&self, lesson: LessonId) -> Result<Showing, Error> {
+        self.ask(|reply| Order::Showing(lesson, None, reply)).await?
     }
 
     /// What is on air, and how each machine of the lesson receives it; for the box's own rules.

@@ -97,6 +97,8 @@ pub struct Media {
     pub wifi_multicast: bool,
     #[serde(deserialize_with = "allowed::megabits")]
     pub unicast_mbps: u32,
+    #[serde(deserialize_with = "allowed::viewers")]
+    pub max_viewers: u16,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -212,6 +214,7 @@ mod tests {
             ("media", "multicast_ttl = -1", "a whole number"),
             ("media", "wifi_multicast = 1", "true or false"),
             ("media", "unicast_mbps = 0", "from 1 to 100000"),
+            ("media", "max_viewers = 1001", "from 0 to 1000"),
             ("discovery", "mdns = \"yes\"", "true or false"),
             ("lesson", "end_after_minutes = 9999", "from 0 to 1440"),
             ("log", "level = \"inof\"", "error, warn, info"),

@@ -36,7 +36,7 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 pub use self::{
-    extract::{Admin, Signed, Staying, Student},
+    extract::{Admin, Anybody, Signed, Staying, Student},
     login::{Credentials, LoggedIn},
     password::NewPassword,
     people::{OwnChange, PasswordChange, Teacher, TeacherChange},

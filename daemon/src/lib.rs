@@ -32,5 +32,6 @@ pub mod recording;
 pub mod roster;
 pub mod settings;
 pub mod system;
+pub mod viewing;
 
 pub mod app;

@@ -49,6 +49,7 @@ mod hls;
 mod media;
 mod metadata;
 mod pipeline;
+mod recent;
 mod recorder;
 pub mod routes;
 mod salvage;
@@ -250,6 +251,14 @@ pub struct Recording {
     pub frame_count: u64,
     /// Any teacher of the site may see it.
     pub is_public: bool,
+    pub tracks: Vec<Track>,
+}
+
+/// The newest of a running recording.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = RecentRecording)]
+pub struct Recent {
+    pub recording_id: RecordingId,
     pub tracks: Vec<Track>,
 }
 

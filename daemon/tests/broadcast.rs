@@ -7,6 +7,7 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+#[expect(dead_code, reason = "shared by several test files")]
 mod publisher;
 mod reception;
 mod stage;

@@ -41,6 +41,7 @@ const CAPABILITIES: &[(&str, &[&str])] = &[
     ("broadcast", &["identity", "machines"]),
     ("recording", &["broadcast", "identity"]),
     ("attendance", &["identity", "machines", "roster", "settings"]),
+    ("viewing", &["attendance", "broadcast", "identity", "recording"]),
     ("live", &["attendance", "identity"]),
     (
         "lesson",

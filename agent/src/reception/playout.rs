@@ -130,6 +130,7 @@ mod tests {
             source: Ipv4Addr::LOCALHOST,
             video: Some(video),
             audio: None,
+            wifi_multicast: false,
             protection: Protection {
                 feedback_key: Secret::new([0; 16]),
                 signer: [0; 32],

@@ -7,6 +7,7 @@
 mod audience;
 mod keys;
 mod publications;
+mod viewers;
 
 use std::{collections::HashMap, time::Duration};
 
@@ -14,7 +15,7 @@ use alfarid_protocol::{
     control::FromBox,
     id::{LessonId, MachineId, PublicationId, TeacherId},
 };
-use alfarid_stream::transmit::ReceiverId;
+use alfarid_stream::{Codec, transmit::ReceiverId};
 use bytes::Bytes;
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
@@ -36,7 +37,8 @@ use super::{
     state::Publisher,
     tap::{self, Tap},
     track::Random,
-    view::View,
+    view::{Showing, View},
+    viewers as browsers,
     whip::{self, Agreed},
 };
 use crate::{
@@ -79,6 +81,11 @@ pub(super) enum Order {
     StopPlaying(LessonId, Publisher, Reply<Result<(), Error>>),
     /// `None`: the box itself looks.
     View(LessonId, Option<Publisher>, Reply<Result<View, Error>>),
+    /// Somebody is to watch, by this person's right or by the word of who orders it. Answered by
+    /// the codec on air.
+    Watch(LessonId, Option<Publisher>, Reply<Result<Option<Codec>, Error>>),
+    /// What the class is shown, in the same way.
+    Showing(LessonId, Option<Publisher>, Reply<Result<Showing, Error>>),
     /// The newest small picture.
     Preview(LessonId, Publisher, Reply<Result<Option<Bytes>, Error>>),
 }
@@ -96,6 +103,8 @@ impl Order {
             | Self::Play { lesson, .. }
             | Self::StopPlaying(lesson, ..)
             | Self::View(lesson, ..)
+            | Self::Watch(lesson, ..)
+            | Self::Showing(lesson, ..)
             | Self::Preview(lesson, ..) => Some(*lesson),
             Self::LessonOf(..) | Self::Unpublish(..) => None,
         })
@@ -113,6 +122,7 @@ pub(super) struct Actor {
     floor: Floor,
     machines: machines::Handle,
     whip: whip::Handle,
+    viewers: browsers::Handle,
     orders: mpsc::Receiver<Order>,
     media: mpsc::Receiver<MediaMessage>,
     stages: HashMap<LessonId, Stage>,
@@ -135,6 +145,7 @@ impl Actor {
         floor: &Floor,
         machines: machines::Handle,
         whip: whip::Handle,
+        viewers: browsers::Handle,
         orders: mpsc::Receiver<Order>,
         media: mpsc::Receiver<MediaMessage>,
     ) -> Self {
@@ -142,6 +153,7 @@ impl Actor {
             floor: floor.clone(),
             machines,
             whip,
+            viewers,
             orders,
             media,
             stages: HashMap::new(),
@@ -235,6 +247,12 @@ impl Actor {
                 let now = self.floor.clock.monotonic();
                 let _ = reply.send(self.show(lesson, who).map(|stage| View::of(stage, now)));
             }
+            Order::Watch(lesson, who, reply) => {
+                let _ = reply.send(self.watch(lesson, who).await);
+            }
+            Order::Showing(lesson, who, reply) => {
+                let _ = reply.send(self.showing(lesson, who));
+            }
             Order::Preview(lesson, who, reply) => {
                 let shown = self.show(lesson, Some(who));
                 let _ = reply.send(shown.map(|stage| stage.preview.borrow().clone()));
@@ -280,7 +298,8 @@ impl Actor {
         let preview_task = preview::run(lesson, source, newest, events, clock);
         self.previews.spawn(preview_task.in_current_span());
         let (made, budget) = ((group, keys), self.budget_bps());
-        let stage = Stage::new(airing, made, screen, person, preview, budget);
+        let mut stage = Stage::new(airing, made, screen, person, preview, budget);
+        stage.note_shown(self.floor.clock.monotonic());
         self.outcasts.insert(lesson, WatchStream::from_changes(stage.screen_relay.outcast.clone()));
         self.stages.insert(lesson, stage);
         let links: Vec<_> = self.links.values().cloned().collect();
@@ -301,6 +320,9 @@ impl Actor {
         for (place, _) in stage.publications() {
             self.end(place).await;
         }
+        if stage.is_watched {
+            self.viewers.leave(lesson).await;
+        }
         for machine in stage.receivers.keys() {
             self.machines.say(*machine, FromBox::Withdraw { lesson });
         }
@@ -315,7 +337,12 @@ impl Actor {
     ) -> Result<(), Error> {
         let now = self.floor.clock.monotonic();
         let stage = self.stages.get_mut(&lesson).ok_or(Error::NotActive(lesson))?;
+        let picture = stage.airing.picture;
         stage.change(now, change);
+        stage.note_shown(now);
+        if stage.airing.picture != picture && stage.is_watched {
+            self.viewers.set_picture(lesson, stage.airing.picture).await;
+        }
         self.weigh(lesson).await;
         self.say_scene(lesson);
         Ok(())
@@ -383,7 +410,7 @@ impl Actor {
 }
 
 /// Numbers that nobody can foretell, for SSRCs and first sequence numbers (RFC 3550 §5.1).
-fn random() -> Random {
+pub(super) fn random() -> Random {
     Box::new(|| {
         let mut bytes = [0; 4];
         // Without randomness DTLS has failed long before.

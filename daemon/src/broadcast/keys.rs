@@ -103,6 +103,12 @@ impl Keys {
         })
     }
 
+    /// How long after it is on air everybody shows a picture.
+    #[expect(clippy::unused_self, reason = "each lesson has its own, which is the same for now")]
+    pub(super) fn playout_ms(&self) -> u16 {
+        PLAYOUT_MS
+    }
+
     /// A machine is gone. The keys that it has are good for it still.
     pub(super) fn left(&mut self, machine: MachineId) {
         self.schedule.left(&machine);

@@ -42,7 +42,7 @@ use super::{
     multicast::{Group, Ports},
     protected::Protected,
     tap::Tapped,
-    track::{Live, Random},
+    track::{Joiner, Live, Random},
     tunnels::Tunnels,
 };
 use crate::{
@@ -89,8 +89,8 @@ pub(super) enum Order {
         lane: TunnelLane,
         from: Option<u64>,
     },
-    /// A machine begins to watch, or has lost frames and begins again.
-    Joins(MachineId),
+    /// Somebody begins to watch, or has lost frames and begins again.
+    Joins(Joiner),
     Tap(mpsc::Sender<Tapped>),
     /// The newest keyframe, to be looked at.
     Picture(oneshot::Sender<Option<Picture>>),

@@ -1,5 +1,6 @@
 //! Publishing and looking, over HTTP.
 
+pub mod sdp;
 mod whip;
 
 use alfarid_protocol::id::LessonId;
@@ -12,7 +13,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Error, Handle, OfferError, OwnSource, PipelineError, Shelf, StreamState};
+use super::{Error, Handle, OfferError, OwnSource, PipelineError, Shelf, StreamState, WatchError};
 use crate::{
     http::{Json, Path, Problem},
     identity::{self, Signed},
@@ -168,6 +169,10 @@ impl From<Error> for Problem {
                 Self::not_found("publication_unknown", "There is no such publication of yours.")
             }
             Error::Offer(error) => error.into(),
+            Error::Watch(error) => error.into(),
+            Error::NoSuchViewer(_) => {
+                Self::not_found("viewer_unknown", "Nothing of yours is being watched here.")
+            }
             Error::NoSuchVideo(_) => Self::unprocessable(
                 "video_unknown",
                 "There is no such video in the box's folder of videos.",
@@ -199,6 +204,32 @@ impl From<OfferError> for Problem {
             OfferError::NoPort => Self::unavailable(
                 "whip_unavailable",
                 "The box cannot take a screen just now. Its health page says why.",
+            ),
+        }
+    }
+}
+
+impl From<WatchError> for Problem {
+    fn from(error: WatchError) -> Self {
+        match error {
+            WatchError::Malformed(detail) => OfferError::Malformed(detail).into(),
+            WatchError::Unsupported => Self::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "codec_unsupported",
+                "The box sends video in H264 (packetization-mode 1) or VP8, and sound in Opus.",
+            ),
+            WatchError::Unplayable(codec) => Self::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "codec_unplayable",
+                format!("This browser does not play {codec:?} live, which is on air."),
+            ),
+            WatchError::TooMany | WatchError::TooManyHere => Self::unavailable(
+                "too_many_viewers",
+                "The box shows the lesson to no more browsers at once. Try again when one is closed.",
+            ),
+            WatchError::NoPort => Self::unavailable(
+                "whep_unavailable",
+                "The box cannot show the lesson to browsers just now. Its health page says why.",
             ),
         }
     }

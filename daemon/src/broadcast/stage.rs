@@ -53,6 +53,10 @@ pub(super) struct Stage {
     pub(super) egress: Egress,
     /// Frames per second over the last seconds.
     fps: VecDeque<f32>,
+    /// Since when the class is shown everything; `None` while it is not.
+    shown_since: Option<Duration>,
+    /// Whether viewers' packets are tapped.
+    pub(super) is_watched: bool,
     /// Something changed that pages show and have not been told.
     pub(super) is_news: bool,
 }
@@ -103,6 +107,8 @@ impl Stage {
             receivers: HashMap::new(),
             told: relay::OnAir::default(),
             fps: VecDeque::with_capacity(FIGURES),
+            shown_since: None,
+            is_watched: false,
             is_news: true,
         }
     }
@@ -224,6 +230,17 @@ impl Stage {
             }
         }
         self.is_news = true;
+    }
+
+    /// Notes whether the class is shown everything. To be called when that may have changed.
+    pub(super) fn note_shown(&mut self, now: Duration) {
+        let is_shown = self.airing.picture == Picture::Live;
+        self.shown_since = is_shown.then(|| self.shown_since.unwrap_or(now));
+    }
+
+    /// How long the class has been shown everything.
+    pub(super) fn shown_for(&self, now: Duration) -> Duration {
+        self.shown_since.map_or(Duration::ZERO, |since| now.saturating_sub(since))
     }
 
     /// Whether a screen is on air, and its publisher can be heard.

@@ -49,6 +49,8 @@ pub struct TappedPacket {
     pub track: TrackId,
     /// Full 48-bit index, without gaps.
     pub index: u64,
+    /// A reader can begin with it: the first of a keyframe, and any of sound.
+    pub begins: bool,
     /// When it left the relay, by the daemon's monotonic clock.
     pub at: Duration,
     /// The whole RTP packet as it is numbered on air, plain.

@@ -47,18 +47,18 @@ impl Taps {
         }
     }
 
-    /// Hands a packet to every tap; `begins` where a reader can begin with it.
-    pub(super) fn send(&mut self, packet: &TappedPacket, begins: bool) {
+    /// Hands a packet to every tap.
+    pub(super) fn send(&mut self, packet: &TappedPacket) {
         let track = self.running.iter().find(|running| running.id == packet.track);
-        self.taps.retain_mut(|tap| tap.send(track, packet, begins));
+        self.taps.retain_mut(|tap| tap.send(track, packet));
     }
 }
 
 impl Tap {
     /// `false`: nobody reads any more.
-    fn send(&mut self, track: Option<&TappedTrack>, packet: &TappedPacket, begins: bool) -> bool {
+    fn send(&mut self, track: Option<&TappedTrack>, packet: &TappedPacket) -> bool {
         if !self.knows.contains(&packet.track) {
-            let Some(track) = track.filter(|_| begins) else { return true };
+            let Some(track) = track.filter(|_| packet.begins) else { return true };
             match self.sender.try_send(Tapped::Started(*track)) {
                 Ok(()) => self.knows.push(packet.track),
                 // It learns of the track at the next keyframe.
@@ -84,8 +84,8 @@ mod tests {
 
     const TRACK: TrackId = TrackId(7);
 
-    fn packet(index: u64) -> TappedPacket {
-        TappedPacket { track: TRACK, index, at: Duration::ZERO, packet: Bytes::new() }
+    fn packet(index: u64, begins: bool) -> TappedPacket {
+        TappedPacket { track: TRACK, index, begins, at: Duration::ZERO, packet: Bytes::new() }
     }
 
     fn running() -> Taps {
@@ -105,9 +105,9 @@ mod tests {
         let mut taps = running();
         let (sender, mut tap) = mpsc::channel(8);
         taps.add(sender);
-        taps.send(&packet(1), false);
-        taps.send(&packet(2), true);
-        taps.send(&packet(3), false);
+        taps.send(&packet(1, false));
+        taps.send(&packet(2, true));
+        taps.send(&packet(3, false));
         taps.end(TRACK);
         drop(taps);
         assert!(matches!(tap.try_recv(), Ok(Tapped::Started(track)) if track.id == TRACK));
@@ -125,7 +125,7 @@ mod tests {
         taps.add(slow);
         taps.add(quick);
         for index in 0..10 {
-            taps.send(&packet(index), index == 0);
+            taps.send(&packet(index, index == 0));
         }
         let seen = std::iter::from_fn(|| read.try_recv().ok()).count();
         assert_eq!(seen, 11, "the start and ten packets");

@@ -15,7 +15,7 @@
 
 use std::time::Duration;
 
-use alfarid_protocol::id::{MachineId, PublicationId};
+use alfarid_protocol::id::{MachineId, PublicationId, StudentId, TeacherId};
 use alfarid_stream::{
     Codec, Size,
     gop::Gop,
@@ -65,6 +65,14 @@ pub(super) struct Live {
     pub(super) size: Option<Size>,
 }
 
+/// Who begins to watch: so many keyframes for each and no more, whatever they do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Joiner {
+    Machine(MachineId),
+    Student(StudentId),
+    Person(TeacherId),
+}
+
 /// Random numbers, from outside.
 pub(super) type Random = Box<dyn FnMut() -> u32 + Send>;
 
@@ -98,7 +106,7 @@ struct Stream {
     ssrc: u32,
     relay: Relay,
     gop: Gop,
-    keyframes: Keyframes<MachineId>,
+    keyframes: Keyframes<Joiner>,
     size: Option<Size>,
 }
 
@@ -189,10 +197,10 @@ impl Track {
         held.chain(asks).min()
     }
 
-    /// A machine begins to watch, or has lost its way.
-    pub(super) fn joined(&mut self, now: Duration, machine: MachineId) {
+    /// Somebody begins to watch, or has lost their way.
+    pub(super) fn joined(&mut self, now: Duration, joiner: Joiner) {
         if let Some(live) = &mut self.live {
-            live.keyframes.joined(now, machine);
+            live.keyframes.joined(now, joiner);
         }
     }
 

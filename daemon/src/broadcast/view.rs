@@ -3,7 +3,7 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use alfarid_protocol::{
-    grant::Codec,
+    grant::{Codec, Picture},
     id::{MachineId, PublicationId, RoomId, TeacherId},
     rung::{Rung, RungCause},
     time::Timestamp,
@@ -43,6 +43,24 @@ pub struct EgressState {
     pub is_lowered: bool,
     /// What is published is still too much for them all: whoever publishes does not follow.
     pub is_over: bool,
+}
+
+/// What the class is shown of a lesson.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Showing {
+    /// A screen is on air, and its publisher can be heard.
+    pub on_air: bool,
+    /// A screen is on air, though it may be silent just now.
+    pub has_screen: bool,
+    pub picture: Picture,
+    /// How long the class has been shown everything; nothing while it is not.
+    pub shown_for: Duration,
+    pub codec_video: Option<Codec>,
+    pub has_sound: bool,
+    pub has_voice: bool,
+    pub is_recorded: bool,
+    /// How long after it is on air everybody shows it.
+    pub playout_ms: u16,
 }
 
 #[derive(Clone, Debug, Serialize, ToSchema)]

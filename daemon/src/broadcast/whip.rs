@@ -7,9 +7,8 @@
 //!   one UDP port ─▶ Engine ┴ sessions ─▶ Feed (relay of the slot)
 //! ```
 //!
-//! One task owns the UDP port and every session; a session is a [`str0m::Rtc`] in RTP mode that
-//! never sends media. The box is ICE-lite: it answers the publisher's checks on the box's own
-//! addresses and looks nothing up.
+//! One task reads the UDP port and owns every publisher's session; a session never sends media. What
+//! it shares with viewers is in [`rtc`](super::rtc).
 //!
 //! When the port cannot be had, the rest of the box works, the health page says so, and it is tried
 //! again until it can.
@@ -17,25 +16,19 @@
 mod budget;
 mod engine;
 mod negotiate;
-mod port;
 mod reported;
 mod session;
 mod silence;
 
-use std::{
-    convert::Infallible,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::{convert::Infallible, net::IpAddr, sync::Arc};
 
 use alfarid_protocol::id::PublicationId;
-use str0m::config::DtlsCert;
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tracing::Span;
 
 use self::session::Lines;
-use super::feed::Feed;
+use super::{feed::Feed, rtc::Door};
 
 pub(super) use self::{
     engine::Engine,
@@ -49,9 +42,6 @@ const ORDERS_WAITING: usize = 64;
 /// Publishers at once: a box has a few lessons, each with two publications, each of which may be
 /// taken over. Beyond it a publisher is refused, and told to come later.
 const MAX_SESSIONS: usize = 32;
-
-/// How many box addresses an answer names at most.
-const MAX_CANDIDATES: usize = 8;
 
 /// Why an offer is not taken.
 #[derive(Debug, Error)]
@@ -108,12 +98,8 @@ enum Order {
 #[derive(Clone)]
 pub(super) struct Handle {
     orders: mpsc::Sender<Order>,
-    /// Where the engine listens, while it does.
-    listening: watch::Receiver<Option<SocketAddr>>,
-    /// `None`: this box cannot make one, for want of randomness.
-    certificate: Option<Arc<DtlsCert>>,
+    door: Door,
     places: Arc<Semaphore>,
-    clock: engine::Ticks,
 }
 
 impl Handle {
@@ -125,13 +111,14 @@ impl Handle {
         wanted: Wanted,
         came_to: IpAddr,
     ) -> Result<Agreed, OfferError> {
-        let listening = (*self.listening.borrow()).ok_or(OfferError::NoPort)?;
-        let candidates = port::candidates(listening, came_to, MAX_CANDIDATES);
+        if !self.door.is_open() {
+            return Err(OfferError::NoPort);
+        }
         let offered = Offered::read(offer, wanted)?;
-        let certificate = self.certificate.as_deref().ok_or(OfferError::NoPort)?;
+        let terms = self.door.terms(came_to).ok_or(OfferError::NoPort)?;
         let place = Arc::clone(&self.places).try_acquire_owned();
         let place = place.map_err(|_| OfferError::TooMany)?;
-        offered.answer(&candidates, certificate, place, self.clock.now())
+        offered.answer(&terms, place)
     }
 
     /// Starts a session, which logs inside the caller's span. The receiver ends when the session does.
@@ -168,8 +155,6 @@ impl Handle {
 
 impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Handle")
-            .field("listening", &*self.listening.borrow())
-            .finish_non_exhaustive()
+        f.debug_struct("Handle").field("door", &self.door).finish_non_exhaustive()
     }
 }

@@ -14,6 +14,8 @@ const TTLS: RangeInclusive<u64> = 1..=255;
 
 /// Up to what the fastest of ports carries.
 const MEGABITS: RangeInclusive<u64> = 1..=100_000;
+/// A thousand streams of a lesson fill a network of 4 Gbit/s.
+const VIEWERS: RangeInclusive<u64> = 0..=1_000;
 
 const DAY: RangeInclusive<u64> = 0..=1_440;
 
@@ -74,6 +76,10 @@ pub(super) fn ttl<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
 
 pub(super) fn megabits<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     within(from, MEGABITS)
+}
+
+pub(super) fn viewers<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
+    within(from, VIEWERS)
 }
 
 pub(super) fn minutes_of_a_day<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {

@@ -29,6 +29,10 @@ pub struct Signed(pub Person);
 #[derive(Clone, Copy, Debug)]
 pub struct Student(pub StudentId);
 
+/// A person or a student who is signed in.
+#[derive(Clone, Debug)]
+pub struct Anybody(pub Who);
+
 /// A person or a student who is signed in, for a connection that stays open: it ends when
 /// `session` does.
 #[derive(Debug)]
@@ -78,6 +82,18 @@ where
                 Err(Problem::forbidden("students_only", "This is for students who are signed in."))
             }
         }
+    }
+}
+
+impl<S> FromRequestParts<S> for Anybody
+where
+    S: Send + Sync,
+    Handle: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        who(parts, &Handle::from_ref(state)).await.map(Self)
     }
 }
 

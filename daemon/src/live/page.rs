@@ -23,9 +23,13 @@ impl Page {
             (Self::Teacher { .. }, _) | (_, Event::Hello { .. } | Event::Resync | Event::Bye) => {
                 true
             }
-            (Self::Student(page), Event::LessonChanged { lesson_id }) => {
-                page.lesson() == Some(*lesson_id)
-            }
+            (
+                Self::Student(page),
+                Event::LessonChanged { lesson_id }
+                | Event::StreamChanged { lesson_id }
+                | Event::RecordingChanged { lesson_id, .. }
+                | Event::RecordingGrew { lesson_id, .. },
+            ) => page.lesson() == Some(*lesson_id),
             (Self::Student(_), _) => false,
         }
     }

@@ -14,6 +14,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
@@ -34,6 +35,13 @@ pub(super) const SCRATCH: &str = ".scratch";
 
 /// Stretches of one lesson: nobody presses the switch more often.
 const MAX_STRETCHES: u32 = 1_000;
+
+/// Reads a stretch of a file that may be growing.
+pub(super) fn read_piece(path: &Path, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    fs::File::open(path)?.read_exact_at(&mut bytes, offset)?;
+    Ok(bytes)
+}
 
 /// Makes the folder of a new stretch. Returns its path relative to `recordings`.
 pub(super) fn create(

@@ -9,8 +9,9 @@ use tokio::{
 };
 
 use super::{
-    About, Error, Export, Fault, NewRecording, Opened, Recording, SegmentFile, SegmentId, Status,
-    actor::Command, board::Board, export::Exporter, folder, hls, store, store::Kept,
+    About, Error, Export, Fault, NewRecording, Opened, Recent, Recording, SegmentFile, SegmentId,
+    Status, actor::Command, board::Board, export::Exporter, folder, hls, recent, store,
+    store::Kept,
 };
 use crate::{
     broadcast::tap::Tap, config::Storage, db::Db, events::Event, floor::Floor, identity::Person,
@@ -93,6 +94,36 @@ impl Handle {
     /// itself (a full disk) is none any more; `Event::RecordingChanged` says when to ask again.
     pub fn running(&self, lesson: LessonId) -> Option<RecordingId> {
         self.board.running(lesson)
+    }
+
+    /// The newest of what is being recorded of `lesson`, as far as the class may see it that has been
+    /// shown everything for so long. Whoever asks says who may.
+    pub fn recent(&self, lesson: LessonId, shown_for: Duration) -> Option<Recent> {
+        let recording_id = self.board.running(lesson)?;
+        let segments = self.board.segments(recording_id)?;
+        let tracks = store::tracks(recent::recent(segments, shown_for));
+        Some(Recent { recording_id, tracks })
+    }
+
+    /// A piece of it: a segment's head at 0, a fragment where one begins.
+    pub async fn recent_piece(
+        &self,
+        lesson: LessonId,
+        segment: SegmentId,
+        offset: u64,
+        shown_for: Duration,
+    ) -> Result<(String, Vec<u8>), Error> {
+        let no_segment = || Error::NoSegment(segment);
+        let id = self.board.running(lesson).ok_or_else(no_segment)?;
+        let segments = recent::recent(self.board.segments(id).unwrap_or_default(), shown_for);
+        let file = segments.into_iter().find(|file| file.id == segment).ok_or_else(no_segment)?;
+        let (offset, length) = recent::piece(&file, offset).ok_or_else(no_segment)?;
+        let kept = self.db().read(move |c| store::one(c, id)).await?.ok_or(Error::NotFound(id))?;
+        let path = self.recordings_dir().join(&kept.storage_path).join(&file.path);
+        let read = move || folder::read_piece(&path, offset, length);
+        let read = tokio::task::spawn_blocking(read).await.map_err(|_| Error::Stopped)?;
+        let bytes = read.map_err(|source| Error::ReadSegment { segment, source })?;
+        Ok((file.mime, bytes))
     }
 
     /// Why the recording of `lesson` ended by itself, if it did.

@@ -370,7 +370,7 @@ impl Kept {
 }
 
 /// `segments` in any order.
-fn tracks(mut segments: Vec<SegmentFile>) -> Vec<Track> {
+pub(super) fn tracks(mut segments: Vec<SegmentFile>) -> Vec<Track> {
     segments.sort_by_key(|segment| (segment.kind, segment.offset_ms));
     let mut tracks: Vec<Track> = Vec::new();
     for file in segments {

@@ -151,6 +151,10 @@ impl Publisher {
         self.orders.try_send(Order::Hush(is_hushed)).unwrap();
     }
 
+    pub(crate) fn seen(&self) -> Seen {
+        *self.seen.borrow()
+    }
+
     /// Waits until the publisher has seen something.
     pub(crate) async fn until(&mut self, what: &str, wanted: impl Fn(&Seen) -> bool) {
         let waiting = self.seen.wait_for(wanted);

@@ -14,6 +14,7 @@ pub(crate) mod machine;
 use std::{collections::BTreeMap, net::Ipv4Addr, path::Path, sync::Arc, time::Duration};
 
 use alfarid_daemon::{
+    attendance,
     broadcast::{self, Airing, Limits},
     clock::{Clock, Evidence},
     config::Config,
@@ -25,6 +26,7 @@ use alfarid_daemon::{
     http::Peer,
     identity,
     machines::{self, PresenceMessage},
+    recording, settings, viewing,
 };
 use alfarid_protocol::{
     grant::Picture,
@@ -54,6 +56,7 @@ struct Routed {
     broadcast: broadcast::Handle,
     machines: machines::Handle,
     people: identity::Handle,
+    viewing: viewing::Handle,
 }
 
 pub(crate) struct Stage {
@@ -81,9 +84,20 @@ impl Stage {
         stage
     }
 
+    /// The same, with other settings of its media.
+    pub(crate) async fn with(media: &str) -> Self {
+        let stage = Self::furnished(media).await;
+        stage.broadcast.open(stage.airing()).await.unwrap();
+        stage
+    }
+
     pub(crate) async fn without_lesson() -> Self {
+        Self::furnished("").await
+    }
+
+    async fn furnished(media: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let floor = floor(dir.path());
+        let floor = floor(dir.path(), media);
         let teacher = hire(&floor, "teacher", "teacher").await;
         let colleague = hire(&floor, "colleague", "teacher").await;
         hire(&floor, "admin", "admin").await;
@@ -101,9 +115,15 @@ impl Stage {
         let (broadcast, running) = broadcast::new(&floor, machines.clone(), outlets.media);
         let stopping = CancellationToken::new();
         tokio::spawn(running.run(stopping.clone()));
-        let state = Routed { broadcast: broadcast.clone(), machines: machines.clone(), people };
+        let state = Routed {
+            broadcast: broadcast.clone(),
+            machines: machines.clone(),
+            people,
+            viewing: viewing(&floor, &broadcast, &stopping).await,
+        };
         let router: Router = broadcast::routes::routes::<Routed>()
             .merge(machines::routes::routes())
+            .merge(viewing::routes())
             .with_state(state)
             .into();
         Self {
@@ -206,6 +226,14 @@ impl Stage {
         self.call(Method::POST, &path, &headers, sdp.to_owned()).await
     }
 
+    /// An offer to watch.
+    pub(crate) async fn watch(&self, who: &str, sdp: &str) -> Answer {
+        let cookie = format!("__Host-alfarid={who}");
+        let headers = [(header::COOKIE, &*cookie), (header::CONTENT_TYPE, "application/sdp")];
+        let path = format!("/lessons/{}/whep", self.lesson);
+        self.call(Method::POST, &path, &headers, sdp.to_owned()).await
+    }
+
     /// Waits until the lesson's stream is as wanted.
     pub(crate) async fn until_stream(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
@@ -258,11 +286,12 @@ impl Answer {
     }
 }
 
-fn floor(dir: &Path) -> Floor {
+fn floor(dir: &Path, media: &str) -> Floor {
     let db = Db::open(&dir.join("alfarid.db"), &dir.join("backups")).unwrap().db;
     let events = Events::default();
     let settings = dir.join("alfarid.toml");
-    std::fs::write(&settings, "[media]\nwhip_listen = \"127.0.0.1:0\"\n").unwrap();
+    let media = format!("[media]\nwhip_listen = \"127.0.0.1:0\"\n{media}");
+    std::fs::write(&settings, media).unwrap();
     let mut config = Config::load(Some(&settings)).unwrap();
     dir.clone_into(&mut config.storage.state_dir);
     // Media runs by the real clock.
@@ -276,6 +305,22 @@ fn floor(dir: &Path) -> Floor {
         started: clock.monotonic(),
         clock,
     }
+}
+
+/// Watching, in a school without students.
+async fn viewing(
+    floor: &Floor,
+    broadcast: &broadcast::Handle,
+    stopping: &CancellationToken,
+) -> viewing::Handle {
+    let Floor { db, clock, events, .. } = floor;
+    let settings = settings::Handle::open(db.clone(), clock.clone()).await.unwrap();
+    let (_, presence) = mpsc::channel(1);
+    let pages = attendance::Pages::new(clock.clone());
+    let (attendance, keeping) = attendance::new(floor, settings, presence, pages);
+    tokio::spawn(keeping.run(stopping.clone()));
+    let (recording, _) = recording::new(floor.clone());
+    viewing::Handle::new(clock.clone(), events.clone(), attendance, broadcast.clone(), recording)
 }
 
 /// A person whose session cookie and stream key are their name.

@@ -341,7 +341,8 @@ impl OnAir {
         self.clock.advance(at.saturating_sub(self.clock.monotonic()));
         let index = self.indices.entry(track).or_insert(70_000);
         *index += 1;
-        let packet = TappedPacket { track, index: *index, at, packet };
+        // A recorder looks for itself.
+        let packet = TappedPacket { track, index: *index, begins: false, at, packet };
         // The recorder may have given up; one that has not takes every packet.
         let taken = tokio::time::timeout(PATIENCE, self.tap.send(Tapped::Packet(packet))).await;
         let _ = taken.unwrap();

@@ -490,6 +490,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/lessons/{id}/recent": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The newest of the recording that is made of a lesson just now, for browsers that cannot play it
+         *     live. What the teacher keeps from the class is no part of it.
+         */
+        get: operations["get_recent"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/lessons/{id}/recent/{segment_id}/{offset}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A piece of it: a segment's head at 0, a fragment where one begins. */
+        get: operations["get_recent_piece"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/lessons/{id}/seats": {
         parameters: {
             query?: never;
@@ -501,6 +538,23 @@ export interface paths {
         put?: never;
         /** Note that a student sits elsewhere from now on, or has sat elsewhere all along. */
         post: operations["change_lesson_seat"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/lessons/{id}/showing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the class is shown of a lesson, for who may watch it. */
+        get: operations["get_showing"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -569,6 +623,26 @@ export interface paths {
         put?: never;
         /** Hold a running lesson from now on. Any teacher may; who held it is noted. */
         post: operations["take_over_lesson"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/lessons/{id}/whep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Watches a lesson: its screen, the screen's sound, the teacher's voice, as far as they are asked
+         *     for, in this order of lines.
+         */
+        post: operations["watch_lesson"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1106,6 +1180,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/whep/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends watching. */
+        delete: operations["end_watching"];
+        options?: never;
+        head?: never;
+        /** Not possible: the answer has everything, nothing is trickled. */
+        patch: operations["patch_watching"];
+        trace?: never;
+    };
     "/api/v1/whip": {
         parameters: {
             query?: never;
@@ -1569,6 +1661,25 @@ export interface components {
             state: components["schemas"]["PersonState"];
             student_id: components["schemas"]["StudentId"];
         };
+        /** @description What the class is shown. */
+        LessonShowing: {
+            codec_video: null | components["schemas"]["Codec"];
+            /** @description A screen is on air, though nothing may come of it just now. */
+            has_screen: boolean;
+            has_sound: boolean;
+            /** @description The teacher's voice is on air. */
+            has_voice: boolean;
+            is_recorded: boolean;
+            /** @description A screen is on air, and its publisher can be heard. */
+            on_air: boolean;
+            /** @description What the teacher lets the class see of it. */
+            picture: components["schemas"]["Picture"];
+            /**
+             * Format: int32
+             * @description How long after it is on air everybody is to show a picture, in milliseconds.
+             */
+            playout_ms: number;
+        };
         LessonStart: {
             class_id: components["schemas"]["ClassId"];
             description?: string | null;
@@ -2011,6 +2122,11 @@ export interface components {
             teacher_id: components["schemas"]["TeacherId"];
             /** Format: int32 */
             width?: number | null;
+        };
+        /** @description The newest of a running recording. */
+        RecentRecording: {
+            recording_id: components["schemas"]["RecordingId"];
+            tracks: components["schemas"]["Track"][];
         };
         /**
          * @description How a machine receives.
@@ -4257,6 +4373,115 @@ export interface operations {
             };
         };
     };
+    get_recent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["LessonId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecentRecording"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_lesson` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lesson_not_active`, `not_recorded` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_recent_piece: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["LessonId"];
+                segment_id: components["schemas"]["SegmentId"];
+                /** @description As the fragment has it; 0: the head */
+                offset: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whole */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "video/mp4": unknown;
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_lesson` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `segment_unknown`: it is no more, or was not to be seen */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lesson_not_active` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     change_lesson_seat: {
         parameters: {
             query?: never;
@@ -4316,6 +4541,54 @@ export interface operations {
             };
             /** @description `machine_elsewhere` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_showing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["LessonId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LessonShowing"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_lesson` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lesson_not_active` */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4532,6 +4805,87 @@ export interface operations {
             };
             /** @description `lesson_not_active` */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    watch_lesson: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["LessonId"];
+            };
+            cookie?: never;
+        };
+        /** @description The offer */
+        requestBody: {
+            content: {
+                "application/sdp": string;
+            };
+        };
+        responses: {
+            /** @description The answer; `Location` is the viewer */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/sdp": string;
+                };
+            };
+            /** @description `sdp_malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_your_lesson` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `lesson_not_active` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `codec_unplayable`: another codec is on air; `codec_unsupported`, `sdp_expected` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_viewers`, `whep_unavailable` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6391,6 +6745,65 @@ export interface operations {
             };
             /** @description `not_signed_in` */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_watching: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `viewer_unknown` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_watching: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `trickle_unsupported` */
+            405: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -26,6 +26,7 @@ const TABLE: { [T in LiveEvent['type']]: (event: EventOf<T>) => Staleness } = {
     of('/api/v1/lessons/{id}/people', { id }),
     of('/api/v1/lessons/{id}/attendance', { id }),
     of('/api/v1/lessons/{id}/events', { id }),
+    of('/api/v1/lessons/{id}/showing', { id }),
     ['get', '/api/v1/recordings'],
     ['get', '/api/v1/me/lesson'],
   ],
@@ -34,7 +35,10 @@ const TABLE: { [T in LiveEvent['type']]: (event: EventOf<T>) => Staleness } = {
     of('/api/v1/lessons/{id}/attendance', { id }),
     ['get', '/api/v1/classes/{id}/attendance'],
   ],
-  stream_changed: ({ lesson_id: id }) => [of('/api/v1/lessons/{id}/stream', { id })],
+  stream_changed: ({ lesson_id: id }) => [
+    of('/api/v1/lessons/{id}/stream', { id }),
+    of('/api/v1/lessons/{id}/showing', { id }),
+  ],
   // The picture is an <img>, not a query: `usePreview` listens to the event itself.
   preview_changed: () => [],
   machine_changed: () => [

@@ -37,6 +37,8 @@ export const files = {
     `/api/v1/classes/${classId}/students.${kind}`,
   segment: (recordingId: string, segmentId: string) =>
     `/api/v1/recordings/${recordingId}/segments/${segmentId}`,
+  recentPiece: (lessonId: string, segmentId: string, offset: number) =>
+    `/api/v1/lessons/${lessonId}/recent/${segmentId}/${offset}`,
   download: (recordingId: string) => `/api/v1/recordings/${recordingId}/download`,
   importPreview: (classId: string) => `/api/v1/classes/${classId}/import/preview`,
   importStudents: (classId: string) => `/api/v1/classes/${classId}/import`,
@@ -46,6 +48,9 @@ export const files = {
 /** Where WHIP offers go. */
 export const whipEndpoint = (lessonId: string, publication: 'screen' | 'person') =>
   `/api/v1/lessons/${lessonId}/whip/${publication}`;
+
+/** Where WHEP offers go. */
+export const whepEndpoint = (lessonId: string) => `/api/v1/lessons/${lessonId}/whep`;
 
 /** Eastwards, as the box counts; the browser counts the other way. */
 function utcOffsetMinutes(at: number): number {

@@ -16,7 +16,7 @@ use crate::{
         relay::{self, OnAir},
         rungs::Standing,
         stage::Stage,
-        track::Live,
+        track::{Joiner, Live},
     },
     logging::chain,
     machines::{Link, MediaMessage},
@@ -88,7 +88,11 @@ impl Actor {
                     let _ = stage.screen_relay.orders.send(needs).await;
                 }
                 if stage.note(now, machine, report) {
-                    let _ = stage.screen_relay.orders.send(relay::Order::Joins(machine)).await;
+                    let _ = stage
+                        .screen_relay
+                        .orders
+                        .send(relay::Order::Joins(Joiner::Machine(machine)))
+                        .await;
                 }
             }
         }
@@ -116,7 +120,7 @@ impl Actor {
         self.machines.say(machine, scene);
         set_interfaces(stage).await;
         // Asked for now, a fresh keyframe is there by the time the machine has joined the group.
-        let _ = stage.screen_relay.orders.send(relay::Order::Joins(machine)).await;
+        let _ = stage.screen_relay.orders.send(relay::Order::Joins(Joiner::Machine(machine))).await;
         // Others too, that an interface was missing for.
         let waiting = stage.machines(false);
         for machine in waiting {

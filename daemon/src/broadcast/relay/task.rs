@@ -19,7 +19,7 @@ use crate::{
         pace::Pace,
         tap::{TappedPacket, TappedTrack, TrackId, TrackKind},
         taps::Taps,
-        track::{Happened, Track},
+        track::{Happened, Joiner, Track},
     },
     machines,
 };
@@ -155,14 +155,14 @@ impl Task {
             }
             Order::Kept { machine, serial, from } => {
                 self.send_kept(machine, serial, from);
-                self.video.joined(now, machine);
+                self.video.joined(now, Joiner::Machine(machine));
             }
             Order::Tunnel { receiver, lane, from } => {
                 if let Some(programme) = &mut self.job.programme {
                     programme.tunnels.add(receiver, lane, from, self.video.kept(None));
                 }
             }
-            Order::Joins(machine) => self.video.joined(now, machine),
+            Order::Joins(joiner) => self.video.joined(now, joiner),
             Order::Tap(tap) => {
                 self.taps.add(tap);
                 self.video.needs_keyframe();
@@ -316,8 +316,8 @@ impl Task {
         let header = sent.packet.header;
         self.pace.count(bytes.len(), is_video && header.marker);
         let begins = !is_video || sent.keyframe.is_some();
-        let track = TrackId(header.ssrc);
-        self.taps.send(&TappedPacket { track, index: sent.index, at: now, packet: bytes }, begins);
+        let (track, index) = (TrackId(header.ssrc), sent.index);
+        self.taps.send(&TappedPacket { track, index, begins, at: now, packet: bytes });
         let next = if is_video { &self.told.next.video } else { &self.told.next.audio };
         next.store(sent.index + 1, Ordering::Relaxed);
         if is_video {

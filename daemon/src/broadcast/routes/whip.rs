@@ -8,21 +8,22 @@ use alfarid_protocol::id::{LessonId, PublicationId};
 use axum::{
     Extension,
     extract::{DefaultBodyLimit, FromRef, FromRequestParts, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+    response::Response,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    broadcast::{Handle, PublicationKind, Published},
+    broadcast::{
+        Handle, PublicationKind,
+        routes::sdp::{MAX_OFFER, SDP, created, nothing_is_trickled, read_offer},
+    },
     http::{Body, Path, Peer, Problem},
     identity::{self, Person, Signed},
 };
 
-const SDP: &str = "application/sdp";
-
-/// A browser's offer has 10 KB.
-const MAX_OFFER: usize = 64 * 1024;
+/// Where publications are found.
+const PLACE: &str = "/api/v1/whip";
 
 pub(super) fn routes<S>() -> OpenApiRouter<S>
 where
@@ -88,7 +89,7 @@ async fn publish(
     let offer = read_offer(&headers, &body)?;
     let came_to = peer.local.ip();
     let published = broadcast.publish(lesson, kind, &person, offer, came_to).await?;
-    Ok(created(published))
+    Ok(created(PLACE, published.id, published.answer))
 }
 
 /// Puts a screen on air in the lesson that the owner of the stream key holds.
@@ -119,7 +120,7 @@ async fn publish_by_key(
     let person = person_of(&identity, stream_key(&headers).unwrap_or_default()).await?;
     let offer = read_offer(&headers, &body)?;
     let published = broadcast.publish_by_key(&person, offer, peer.local.ip()).await?;
-    Ok(created(published))
+    Ok(created(PLACE, published.id, published.answer))
 }
 
 /// Ends a publication.
@@ -154,41 +155,7 @@ async fn end_publication(
     responses((status = 405, description = "`trickle_unsupported`", body = Problem))
 )]
 async fn patch_publication() -> Response {
-    let problem = Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "trickle_unsupported",
-        "The box's answer names all its addresses: nothing is added later.",
-    );
-    ([(header::ALLOW, "DELETE")], problem).into_response()
-}
-
-fn read_offer<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<&'a str, Problem> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    if !kind.eq_ignore_ascii_case(SDP) {
-        return Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "sdp_expected",
-            "An offer comes as application/sdp.",
-        ));
-    }
-    std::str::from_utf8(body).map_err(|_| {
-        Problem::bad_request("sdp_malformed", "This is not an offer: it is not even text.")
-    })
-}
-
-fn created(published: Published) -> Response {
-    let location = format!("/api/v1/whip/{}", published.id);
-    let tag = format!("\"{}\"", published.id);
-    let mut response = (StatusCode::CREATED, published.answer).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(SDP));
-    for (name, value) in [(header::LOCATION, location), (header::ETAG, tag)] {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            headers.insert(name, value);
-        }
-    }
-    response
+    nothing_is_trickled()
 }
 
 /// The key of `Authorization: Bearer <key>`.

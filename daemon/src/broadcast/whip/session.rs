@@ -12,16 +12,13 @@
 //! simulcast, a sender that started over) takes its place only when it has been silent for
 //! [`SILENT`].
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use alfarid_protocol::id::PublicationId;
 use alfarid_stream::{Codec, rtp};
 use bytes::Bytes;
 use str0m::{
-    Event, IceConnectionState, Input, Output, Rtc,
+    Event, IceConnectionState, Input, Rtc,
     bwe::Bitrate,
     format,
     media::{KeyframeRequestKind, Mid},
@@ -36,14 +33,13 @@ use super::{
     reported::{Report, Reported},
     silence::Silence,
 };
-use crate::broadcast::feed::{Arrival, Feed, MAX_PAYLOAD, payload_type};
-
-/// How long ICE and DTLS may take.
-const OPENING: Duration = Duration::from_secs(15);
-
-/// A publisher of which nothing was heard for so long is gone: a living one says something every
-/// few seconds even on a still screen (reports, RFC 3550 §6.2; consent, RFC 7675 §5.1).
-const QUIET: Duration = Duration::from_secs(8);
+use crate::broadcast::{
+    feed::{Arrival, Feed, MAX_PAYLOAD, payload_type},
+    rtc::{
+        peer::{Next, OPENING, Peer, QUIET},
+        sessions,
+    },
+};
 
 /// How often the limit is said again: it may get lost.
 const REMIND: Duration = Duration::from_secs(2);
@@ -60,7 +56,7 @@ pub(super) struct Lines {
 
 pub(super) struct Session {
     publication: PublicationId,
-    rtc: Box<Rtc>,
+    peer: Peer,
     lines: Lines,
     feed: Feed,
     budget: Budget,
@@ -73,10 +69,6 @@ pub(super) struct Session {
     audio: Option<Taken>,
     /// The newest report of each that was passed on.
     reported: Reported,
-    /// When str0m wants to be called again.
-    pub(super) deadline: Instant,
-    /// What is logged about it belongs to its lesson.
-    span: Span,
     _stay: Stay,
 }
 
@@ -105,7 +97,7 @@ impl Session {
     ) -> Self {
         Self {
             publication,
-            rtc,
+            peer: Peer::new(rtc, span, instant),
             lines,
             feed,
             budget: Budget::new(now),
@@ -116,52 +108,12 @@ impl Session {
             video: None,
             audio: None,
             reported: Reported::default(),
-            deadline: instant,
-            span,
             _stay: stay,
         }
     }
 
     pub(super) fn publication(&self) -> PublicationId {
         self.publication
-    }
-
-    /// Whether a datagram is for this session.
-    pub(super) fn accepts(&self, input: &Input<'_>) -> bool {
-        self.rtc.accepts(input)
-    }
-
-    /// Takes one input, and sends and passes on what follows from it. `false`: the session is over.
-    pub(super) fn take(
-        &mut self,
-        now: Duration,
-        input: Input<'_>,
-        send: &mut dyn FnMut(Transmit),
-    ) -> bool {
-        if matches!(input, Input::Receive(..)) && self.silence.break_off(now) {
-            self.tell_silence(false);
-        }
-        // str0m panics on its own bugs and says that the instance is to be thrown away then: one
-        // publication ends, not the box.
-        let done = catch_unwind(AssertUnwindSafe(|| match self.rtc.handle_input(input) {
-            Ok(()) => self.drain(now, send) && self.say_limit(now, send),
-            Err(error) => {
-                tracing::debug!(parent: &self.span, error = %error, "session failed");
-                false
-            }
-        }));
-        done.unwrap_or_else(|_| {
-            tracing::error!(parent: &self.span, "a WHIP session panicked and is over");
-            false
-        })
-    }
-
-    /// Notices that nothing comes any more. To be called every so often.
-    pub(super) fn look(&mut self, now: Duration) {
-        // Who sends only sound reports more seldom, and nobody sees whether they do.
-        if self.connected && self.lines.video.is_some() && self.silence.has_begun(now) {
-            self.tell_silence(true);
-        }
     }
 
     fn tell_silence(&self, is_silent: bool) {
@@ -171,7 +123,7 @@ impl Session {
     /// Asks for a keyframe of the stream that is taken.
     pub(super) fn ask_keyframe(&mut self, now: Duration, send: &mut dyn FnMut(Transmit)) -> bool {
         if let Some(taken) = self.video
-            && let Some(stream) = self.rtc.direct_api().stream_rx(&taken.ssrc)
+            && let Some(stream) = self.peer.rtc.direct_api().stream_rx(&taken.ssrc)
         {
             stream.request_keyframe(KeyframeRequestKind::Pli);
         }
@@ -190,35 +142,21 @@ impl Session {
             return true;
         }
         limit.say_at = now + REMIND;
-        if let Some(stream) = self.rtc.direct_api().stream_rx(&taken.ssrc) {
+        if let Some(stream) = self.peer.rtc.direct_api().stream_rx(&taken.ssrc) {
             stream.request_remb(Bitrate::bps(limit.bitrate_bps));
         }
         self.drain(now, send)
     }
 
-    /// Says goodbye.
-    pub(super) fn close(&mut self, now: Duration, send: &mut dyn FnMut(Transmit)) {
-        if self.rtc.close().is_ok() {
-            self.drain(now, send);
-        }
-    }
-
     fn drain(&mut self, now: Duration, send: &mut dyn FnMut(Transmit)) -> bool {
         loop {
-            match self.rtc.poll_output() {
-                Ok(Output::Timeout(deadline)) => {
-                    self.deadline = deadline;
-                    return self.rtc.is_alive() && !self.is_lost(now);
-                }
-                Ok(Output::Transmit(transmit)) => send(transmit),
-                Ok(Output::Event(event)) => {
+            match self.peer.next(send) {
+                Next::Rest => return !self.is_lost(now),
+                Next::Over => return false,
+                Next::Event(event) => {
                     if !self.notice(now, event) {
                         return false;
                     }
-                }
-                Err(error) => {
-                    tracing::debug!(parent: &self.span, error = %error, "session failed");
-                    return false;
                 }
             }
         }
@@ -232,7 +170,7 @@ impl Session {
     fn notice(&mut self, now: Duration, event: Event) -> bool {
         match event {
             Event::Connected => {
-                tracing::debug!(parent: &self.span, "publisher connected");
+                tracing::debug!(parent: &self.peer.span, "publisher connected");
                 self.connected = true;
                 true
             }
@@ -249,7 +187,7 @@ impl Session {
         if size > MAX_PAYLOAD || !self.budget.spend(now, size) {
             return true;
         }
-        let spec = self.rtc.codec_config().find(|params| params.pt() == header.payload_type);
+        let spec = self.peer.rtc.codec_config().find(|params| params.pt() == header.payload_type);
         let codec = match spec.map(|params| params.spec().codec) {
             Some(format::Codec::H264) => Codec::H264,
             Some(format::Codec::Vp8) => Codec::Vp8,
@@ -283,6 +221,36 @@ impl Session {
         let payload = Bytes::from_owner(packet.payload.clone());
         let packet = rtp::Packet { header, payload };
         self.feed.give(Arrival::Packet { publication: self.publication, packet })
+    }
+}
+
+impl sessions::Session for Session {
+    fn accepts(&self, input: &Input<'_>) -> bool {
+        self.peer.accepts(input)
+    }
+
+    fn take(&mut self, now: Duration, input: Input<'_>, send: &mut dyn FnMut(Transmit)) -> bool {
+        if matches!(input, Input::Receive(..)) && self.silence.break_off(now) {
+            self.tell_silence(false);
+        }
+        self.peer.take(input) && self.drain(now, send) && self.say_limit(now, send)
+    }
+
+    fn look(&mut self, now: Duration) {
+        // Who sends only sound reports more seldom, and nobody sees whether they do.
+        if self.connected && self.lines.video.is_some() && self.silence.has_begun(now) {
+            self.tell_silence(true);
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        self.peer.deadline
+    }
+
+    fn close(&mut self, now: Duration, send: &mut dyn FnMut(Transmit)) {
+        if self.peer.rtc.close().is_ok() {
+            self.drain(now, send);
+        }
     }
 }
 

@@ -1,5 +1,9 @@
 /**
  * The blackboard: what the class sees now, and in large letters when that is not the live picture.
+ *
+ * It is live where the browser plays it, and otherwise a small picture every few seconds. So it is
+ * too while this very tab shares the whole screen: a moving picture of itself, within itself, would
+ * have no end.
  */
 import { Button } from '@mantine/core';
 import {
@@ -8,11 +12,15 @@ import {
   IconScreenShare,
   IconScreenShareOff,
 } from '@tabler/icons-react';
-import type { ReactNode } from 'react';
+import { useQuery } from '@tanstack/react-query';
+import { type ReactNode, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { problemText } from '../../api/problem';
 import { VerdictButton } from '../../ui/VerdictButton';
+import { VideoSurface } from '../../ui/watch/MediaSurface';
+import { showingQuery } from '../../ui/watch/queries';
+import { useViewer } from '../../ui/watch/useViewer';
 import { blockingLimit } from './media/capture';
 import { studio } from './media/studio';
 import { SourceMenu } from './SourceMenu';
@@ -25,11 +33,26 @@ export function Stage({ desk }: { desk: DeskState }) {
   const isOnAir = lamp !== 'off';
   const hasScreen = stream.publications.some((publication) => publication.kind === 'screen');
   const preview = usePreview(lesson.id, hasScreen);
+  const isMirror = own.screen?.surface === 'whole_screen';
+  const { data: showing } = useQuery({ ...showingQuery(lesson.id), enabled: hasScreen });
+  const isLive = hasScreen && !isMirror;
+  const watching = useViewer({ lessonId: lesson.id, isWanted: isLive, hasSound: false, showing });
+  const [livePicture, setLivePicture] = useState<MediaStream | null>(null);
+  const isShown = isLive && livePicture !== null && livePicture === watching.screen;
   const { t } = useTranslation();
 
   return (
     <div className={classes.stage} data-lamp={lamp}>
-      {isOnAir && preview !== null && (
+      {isOnAir && isLive && watching.screen !== null && (
+        <VideoSurface
+          className={classes.picture}
+          stream={watching.screen}
+          isMuted
+          label={t('lesson.preview')}
+          onPicture={() => setLivePicture(watching.screen)}
+        />
+      )}
+      {isOnAir && !isShown && preview !== null && (
         <img className={classes.picture} src={preview} alt={t('lesson.preview')} />
       )}
       {own.screen?.phase === 'refused' ? (

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 
 import type { StreamState } from '../../api/types';
 import { hasOwnSource, lampOf } from './lamp';
-import type { Phase } from './media/publisher';
+import type { Phase } from '../../lib/redial';
 import type { ScreenOnAir } from './media/studio';
 
 const screen: StreamState['publications'][number] = {
@@ -41,7 +41,7 @@ it('tells a first connection from a lost one', () => {
 });
 
 it('claims nothing about the class while the box is away', () => {
-  expect(lampOf({ picture: 'live' }, something, own('on_air'), 'down')).toBe('away');
+  expect(lampOf({ picture: 'live' }, something, own('up'), 'down')).toBe('away');
 });
 
 it('tells what the box puts on air by itself from what somebody sends', () => {

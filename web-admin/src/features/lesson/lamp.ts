@@ -19,7 +19,7 @@ export function lampOf(
   const phase = studio.screen?.phase;
   if (phase === 'waiting') return 'away';
   if (phase === 'connecting') return 'going';
-  if (!hasScreen && phase !== 'on_air') return 'off';
+  if (!hasScreen && phase !== 'up') return 'off';
   return lesson.picture;
 }
 

@@ -36,7 +36,7 @@ export function useDesk(stored: Lesson) {
   const lamp = lampOf(lesson, stream, own, link);
   const around: Circumstances = {
     me,
-    isOnAir: stream.on_air || own.screen?.phase === 'on_air',
+    isOnAir: stream.on_air || own.screen?.phase === 'up',
     isBoxHere: link !== 'down',
   };
   const verdict = (can: Can): Verdict =>

@@ -8,7 +8,8 @@ import { useEffect } from 'react';
 
 import { $api, queryClient } from '../../api/client';
 import { onLiveEvent } from '../../api/liveBox';
-import type { Fragment, Recording } from '../../api/types';
+import type { Recording } from '../../api/types';
+import { withFragment } from '../../ui/playback/growth';
 
 export const recordingsQuery = $api.queryOptions('get', '/api/v1/recordings');
 
@@ -30,27 +31,4 @@ export function useGrowth(id: string): void {
       }),
     [id],
   );
-}
-
-/** The recording with one more fragment, or `undefined` when it has no such segment. */
-export function withFragment(
-  recording: Recording,
-  segmentId: string,
-  fragment: Fragment,
-): Recording | undefined {
-  let isFound = false;
-  const tracks = recording.tracks.map((track) => ({
-    ...track,
-    segments: track.segments.map((segment) => {
-      if (segment.id !== segmentId) return segment;
-      isFound = true;
-      if (segment.fragments.some(({ offset }) => offset === fragment.offset)) return segment;
-      return {
-        ...segment,
-        size_bytes: Math.max(segment.size_bytes, fragment.offset + fragment.length),
-        fragments: [...segment.fragments, fragment],
-      };
-    }),
-  }));
-  return isFound ? { ...recording, tracks } : undefined;
 }

@@ -1,8 +1,15 @@
 import { describe, expect, it } from 'vitest';
 
 import type { Recording, Segment, Track } from '../../api/types';
-import { durationMs, nextRun, nextStart, openingMs, pieceAt, piecesOf } from './player/timeline';
-import { withFragment } from './queries';
+import { withFragment } from '../../ui/playback/growth';
+import {
+  durationMs,
+  nextRun,
+  nextStart,
+  openingMs,
+  pieceAt,
+  piecesOf,
+} from '../../ui/playback/timeline';
 
 /** A segment of one-second fragments of 100 bytes after an init of 10. */
 const segment = (id: string, offset_ms: number, seconds: number): Segment => ({

@@ -23,7 +23,8 @@ const renderPage = (part: Partial<OwnPage>) => {
   renderPart(<StudentPage />);
 };
 
-const status = () => screen.getByRole('status').textContent;
+/** What the page says of the lesson; before it stands what the picture says of itself. */
+const status = () => screen.getAllByRole('status').at(-1)?.textContent;
 
 beforeEach(() => linkState.set('up'));
 afterEach(() => linkState.set('off'));

@@ -1,5 +1,6 @@
 /**
- * A student's own page: who they are, which lesson of theirs is on, and whether it counts them.
+ * A student's own page: who they are, which lesson of theirs is on, its picture, and whether it
+ * counts them.
  *
  * It is the open page that counts, so it says no more than the box does, and nothing while the box
  * is out of reach: the banner speaks then.
@@ -18,7 +19,9 @@ import { formatTime } from '../../lib/time';
 import { Doorstep } from '../../ui/Doorstep';
 import { Mark } from '../../ui/Mark';
 import { ProblemLine } from '../../ui/ProblemLine';
+import { LessonPicture } from '../../ui/watch/LessonPicture';
 import { ownLessonQuery } from './queries';
+import classes from './StudentPage.module.css';
 import { useAwake } from './useAwake';
 
 export function StudentPage() {
@@ -33,18 +36,41 @@ export function StudentPage() {
   useAwake(own.lesson !== null);
   useTitle(own.lesson?.title);
 
+  const signOutButton = (
+    <Button variant="default" loading={signOut.isPending} onClick={() => signOut.mutate()}>
+      {t('student.sign_out')}
+    </Button>
+  );
+  if (own.lesson !== null) {
+    return (
+      <div className={classes.page}>
+        <header className={classes.top}>
+          <h1 className={classes.who}>
+            {own.full_name}
+            {own.class_name !== null && (
+              <Text component="span" c="dimmed" ml={10}>
+                {own.class_name}
+              </Text>
+            )}
+          </h1>
+          {signOutButton}
+        </header>
+        <main className={classes.main}>
+          <LessonPicture key={own.lesson.id} lessonId={own.lesson.id} title={own.lesson.title} />
+          <div className={classes.words}>
+            <ProblemLine error={signOut.error} />
+            <LessonNow lesson={own.lesson} />
+          </div>
+        </main>
+      </div>
+    );
+  }
   return (
     <Doorstep title={own.full_name} lead={own.class_name ?? ''}>
       <Stack gap="lg">
-        {own.lesson === null ? (
-          <Text role="status">{t('student.no_lesson')}</Text>
-        ) : (
-          <LessonNow lesson={own.lesson} />
-        )}
+        <Text role="status">{t('student.no_lesson')}</Text>
         <ProblemLine error={signOut.error} />
-        <Button variant="default" loading={signOut.isPending} onClick={() => signOut.mutate()}>
-          {t('student.sign_out')}
-        </Button>
+        {signOutButton}
       </Stack>
     </Doorstep>
   );

@@ -1,6 +1,6 @@
 //! Offers as programs make them, one of each shape that differs from a browser's, and their answers.
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{net::Ipv4Addr, sync::Arc, time::Instant};
 
 use str0m::{crypto::from_feature_flags, rtp::Ssrc};
 use tokio::sync::Semaphore;
@@ -22,10 +22,10 @@ fn sdp(offer: &str) -> String {
 
 fn answer(offer: &str) -> Result<Agreed, OfferError> {
     let offered = Offered::read(offer, Wanted::Screen)?;
-    let certificate = from_feature_flags().dtls_provider.generate_certificate().unwrap();
+    let certificate = &from_feature_flags().dtls_provider.generate_certificate().unwrap();
     let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-    let ours = (Ipv4Addr::new(192, 168, 1, 2), 8189).into();
-    offered.answer(&[ours], &certificate, place, now())
+    let candidates = vec![(Ipv4Addr::new(192, 168, 1, 2), 8189).into()];
+    offered.answer(&Terms { candidates, certificate, now: now() }, place)
 }
 
 #[expect(clippy::disallowed_methods, reason = "str0m wants one, whichever")]
@@ -50,7 +50,7 @@ fn programs_are_answered_with_picture_and_sound() {
         let mut agreed = answer(&sdp(offer)).unwrap();
         let told = &agreed.answer;
         assert!(agreed.lines.video.is_some() && agreed.lines.audio.is_some(), "{told}");
-        assert!(told.contains(&format!("{BUNDLE}{mids}\r\n")), "{told}");
+        assert!(told.contains(&format!("a=group:BUNDLE {mids}\r\n")), "{told}");
         assert_eq!(told.matches("a=recvonly\r\n").count(), 2, "{told}");
         assert_eq!(told.matches("\r\nm=").count(), 2, "{told}");
         assert!(told.contains(" 192.168.1.2 8189 typ host"), "{told}");
@@ -77,8 +77,8 @@ fn a_line_that_is_alone_need_not_be_named_or_bundled() {
         let agreed = answer(offer).unwrap();
         let told = &agreed.answer;
         assert!(agreed.lines.video.is_some(), "{told}");
-        assert_eq!(told.contains(MID), is_named, "{told}");
-        assert!(!told.contains(BUNDLE), "a group that nobody offered: {told}");
+        assert_eq!(told.contains("a=mid:"), is_named, "{told}");
+        assert!(!told.contains("a=group:BUNDLE"), "a group that nobody offered: {told}");
         assert!(told.contains("a=recvonly\r\n"), "{told}");
     }
 }

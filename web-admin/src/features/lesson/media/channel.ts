@@ -1,13 +1,13 @@
 /**
- * One kind of publication of this tab: its stream, its publisher, and what a person may know of it.
+ * One kind of publication of this tab: its stream, its call, and what a person may know of it.
  */
 import { api } from '../../../api/client';
 import { ApiProblem } from '../../../api/problem';
 import type { PublicationKind, StreamState } from '../../../api/types';
 import { whipEndpoint } from '../../../lib/paths';
+import { type Phase, Redial } from '../../../lib/redial';
 import type { After } from '../../../lib/timer';
 import { frameRate } from './capture';
-import { type Phase, Publisher } from './publisher';
 import { isSameQuality, type Quality } from './quality';
 import type { Codec } from './sdp';
 import { WhipCall } from './whip';
@@ -31,7 +31,7 @@ export interface ChannelPlan {
 export class Channel {
   readonly kind: PublicationKind;
   readonly #plan: ChannelPlan;
-  readonly #publisher: Publisher<WhipCall>;
+  readonly #call: Redial<WhipCall>;
   #stream: MediaStream;
   #quality: Quality | undefined;
   /** The publications of this tab, by the ids that the box gave them. */
@@ -42,24 +42,24 @@ export class Channel {
     this.#plan = plan;
     this.#stream = plan.stream;
     this.#quality = plan.quality;
-    this.#publisher = new Publisher({
+    this.#call = new Redial({
       dial: (signal) => this.#dial(signal),
       isFinal,
       after: plan.after,
       onPhase: (phase, problem) => plan.onChange({ phase, problem }),
     });
-    this.#publisher.start();
+    this.#call.start();
   }
 
   /** Takes the publication off the air and lets go of the screen or the microphone. */
   stop(): void {
-    this.#publisher.stop();
+    this.#call.stop();
     this.#stream.getTracks().forEach((track) => track.stop());
   }
 
   /** Tries again after a refusal that a person has seen to. */
   again(): void {
-    this.#publisher.start();
+    this.#call.start();
   }
 
   /**
@@ -72,14 +72,14 @@ export class Channel {
     // What a browser will not replace, a new call does.
     const isReplaced = await this.#replaceTracks(former, stream).catch(() => false);
     former.getTracks().forEach((track) => track.stop());
-    if (!isReplaced) this.#publisher.renew();
+    if (!isReplaced) this.#call.renew();
   }
 
   setQuality(quality: Quality): void {
     if (this.#quality !== undefined && isSameQuality(quality, this.#quality)) return;
     this.#quality = quality;
     // An encoder that will not be told goes on as it was, and the next call starts as it should.
-    void this.#publisher.call?.setQuality(quality).catch(() => {});
+    void this.#call.call?.setQuality(quality).catch(() => {});
     for (const track of this.#stream.getVideoTracks()) {
       void track.applyConstraints(frameRate(quality)).catch(() => {});
     }
@@ -87,13 +87,13 @@ export class Channel {
 
   /** The box is in reach again: is what was on air still there? */
   reconcile(stream: StreamState): void {
-    this.#publisher.nudge();
-    if (this.#publisher.phase === 'on_air' && !this.#isListed(stream)) this.#publisher.renew();
+    this.#call.nudge();
+    if (this.#call.phase === 'up' && !this.#isListed(stream)) this.#call.renew();
   }
 
   /** The tracks must match one to one; sound that came or went needs a new call. */
   async #replaceTracks(former: MediaStream, next: MediaStream): Promise<boolean> {
-    const call = this.#publisher.call;
+    const call = this.#call.call;
     if (call === null || former.getTracks().length !== next.getTracks().length) return false;
     const done = await Promise.all(next.getTracks().map((track) => call.replaceTrack(track)));
     return done.every(Boolean);

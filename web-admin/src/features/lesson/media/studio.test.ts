@@ -103,7 +103,7 @@ function share(displaySurface: string): Promise<void> {
 
 const isOnAir = (displaySurface: string) =>
   vi.waitFor(() => {
-    expect(studio.state.get().screen?.phase).toBe('on_air');
+    expect(studio.state.get().screen?.phase).toBe('up');
     expect(Peer.sender?.track.displaySurface).toBe(displaySurface);
   });
 

@@ -5,9 +5,9 @@ import { useTranslation } from 'react-i18next';
 import type { Recording } from '../../../api/types';
 import { useStore } from '../../../lib/store';
 import { formatElapsed } from '../../../lib/time';
-import type { PlayerClock } from './clock';
+import type { PlayerClock } from '../../../ui/playback/clock';
+import { durationMs } from '../../../ui/playback/timeline';
 import classes from './Player.module.css';
-import { durationMs } from './timeline';
 
 const SPEEDS = ['1', '1.25', '1.5', '2'];
 /** The newest fragment may still be on its way to the disk: stay a little behind it. */

@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next';
 
 import type { Recording } from '../../../api/types';
 import { useStore } from '../../../lib/store';
-import type { PlayerClock } from './clock';
+import type { PlayerClock } from '../../../ui/playback/clock';
 import { Controls } from './Controls';
 import classes from './Player.module.css';
 import { unplayable, usePlayer } from './usePlayer';

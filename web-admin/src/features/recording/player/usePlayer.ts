@@ -3,9 +3,9 @@ import { type RefObject, useEffect, useMemo, useState } from 'react';
 
 import type { Recording, Track } from '../../../api/types';
 import { files } from '../../../lib/paths';
-import { PlayerClock } from './clock';
-import { TrackFeeder } from './feeder';
-import { openingMs, piecesOf } from './timeline';
+import { PlayerClock } from '../../../ui/playback/clock';
+import { byRange, TrackFeeder } from '../../../ui/playback/feeder';
+import { openingMs, piecesOf } from '../../../ui/playback/timeline';
 
 /** The voice leads: a picture may skip a frame, a word may not. */
 const LEADING: readonly Track['kind'][] = ['person_audio', 'screen_video', 'screen_audio'];
@@ -16,6 +16,9 @@ export function unplayable(recording: Recording): string[] {
   if (!('MediaSource' in globalThis)) return [...new Set(mimes)];
   return [...new Set(mimes.filter((mime) => !MediaSource.isTypeSupported(mime)))];
 }
+
+/** At most ten seconds in one request: the first picture must not wait for a long file. */
+const PIECES_AT_ONCE = 10;
 
 export type Elements = Record<Track['kind'], RefObject<HTMLMediaElement | null>>;
 
@@ -36,7 +39,10 @@ export function usePlayer(recording: Recording, elements: Elements): PlayerClock
       if (element === null || !kinds.includes(kind)) continue;
       made.set(
         kind,
-        new TrackFeeder(element, (segmentId) => files.segment(recording.id, segmentId)),
+        new TrackFeeder(element, {
+          read: byRange((segmentId) => files.segment(recording.id, segmentId)),
+          piecesAtOnce: PIECES_AT_ONCE,
+        }),
       );
     }
     const started = new PlayerClock([...made.values()], opensAt);

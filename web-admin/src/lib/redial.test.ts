@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import type { After } from '../../../lib/timer';
-import { type Call, type Phase, Publisher } from './publisher';
+import type { After } from './timer';
+import { type Call, type Phase, Redial } from './redial';
 
 const after: After = (ms, then) => {
   const timer = setTimeout(then, ms);
@@ -30,7 +30,7 @@ function scene() {
   const calls: FakeCall[] = [];
   const box = { isHere: true, refuses: false, dialledAt, calls };
   const phases: Phase[] = [];
-  const publisher = new Publisher<FakeCall>({
+  const redial = new Redial<FakeCall>({
     dial: () => {
       box.dialledAt.push(Date.now());
       if (box.refuses) return Promise.reject(FINAL);
@@ -43,26 +43,26 @@ function scene() {
     after,
     onPhase: (phase) => phases.push(phase),
   });
-  return { box, phases, publisher };
+  return { box, phases, redial };
 }
 
 const settle = () => vi.advanceTimersByTimeAsync(0);
 
-describe('Publisher', () => {
+describe('Redial', () => {
   beforeEach(() => vi.useFakeTimers({ now: 0 }));
   afterEach(() => vi.useRealTimers());
 
   it('goes on air', async () => {
-    const { publisher, phases } = scene();
-    publisher.start();
+    const { redial, phases } = scene();
+    redial.start();
     await settle();
-    expect(phases).toEqual(['connecting', 'on_air']);
+    expect(phases).toEqual(['connecting', 'up']);
   });
 
   it('tries again at 0.5 s, then more slowly, at most every 3 s', async () => {
-    const { publisher, box } = scene();
+    const { redial, box } = scene();
     box.isHere = false;
-    publisher.start();
+    redial.start();
     await vi.advanceTimersByTimeAsync(20_000);
     const waits = box.dialledAt.slice(1).map((at, index) => at - (box.dialledAt[index] ?? 0));
     expect(waits[0]).toBe(500);
@@ -71,75 +71,75 @@ describe('Publisher', () => {
   });
 
   it('publishes again at once when a call is lost', async () => {
-    const { publisher, phases, box } = scene();
-    publisher.start();
+    const { redial, phases, box } = scene();
+    redial.start();
     await settle();
     box.calls[0]?.lose();
     await settle();
-    expect(phases).toEqual(['connecting', 'on_air', 'connecting', 'on_air']);
+    expect(phases).toEqual(['connecting', 'up', 'connecting', 'up']);
     expect(box.calls[0]?.isClosed).toBe(true);
   });
 
   it('does not wait out its back-off when the box is heard again', async () => {
-    const { publisher, box } = scene();
+    const { redial, box } = scene();
     box.isHere = false;
-    publisher.start();
+    redial.start();
     await vi.advanceTimersByTimeAsync(10_000);
     box.isHere = true;
-    publisher.nudge();
+    redial.nudge();
     await settle();
-    expect(publisher.phase).toBe('on_air');
+    expect(redial.phase).toBe('up');
   });
 
   it('publishes again when the box has forgotten what still looks alive', async () => {
-    const { publisher, box } = scene();
-    publisher.start();
+    const { redial, box } = scene();
+    redial.start();
     await settle();
-    publisher.renew();
+    redial.renew();
     await settle();
     expect(box.calls).toHaveLength(2);
     expect(box.calls[0]?.isClosed).toBe(true);
-    expect(publisher.phase).toBe('on_air');
+    expect(redial.phase).toBe('up');
   });
 
   it('does not go on air with what is out of date before it is there', async () => {
-    const { publisher, box } = scene();
-    publisher.start();
-    publisher.renew();
+    const { redial, box } = scene();
+    redial.start();
+    redial.renew();
     await settle();
     expect(box.calls.map(({ isClosed }) => isClosed)).toEqual([true, false]);
-    expect(publisher.phase).toBe('on_air');
+    expect(redial.phase).toBe('up');
   });
 
   it('gives up only where trying again cannot help', async () => {
-    const { publisher, box, phases } = scene();
+    const { redial, box, phases } = scene();
     box.refuses = true;
-    publisher.start();
+    redial.start();
     await vi.advanceTimersByTimeAsync(10_000);
     expect(phases).toEqual(['connecting', 'refused']);
-    publisher.nudge();
-    expect(publisher.phase).toBe('refused');
+    redial.nudge();
+    expect(redial.phase).toBe('refused');
     box.refuses = false;
-    publisher.start();
+    redial.start();
     await settle();
-    expect(publisher.phase).toBe('on_air');
+    expect(redial.phase).toBe('up');
   });
 
   it('closes a call that arrives after it was stopped', async () => {
-    const { publisher, box, phases } = scene();
-    publisher.start();
-    publisher.stop();
+    const { redial, box, phases } = scene();
+    redial.start();
+    redial.stop();
     await settle();
     expect(box.calls[0]?.isClosed).toBe(true);
     expect(phases.at(-1)).toBe('stopped');
   });
 
   it('is silent after it was stopped while waiting', async () => {
-    const { publisher, box } = scene();
+    const { redial, box } = scene();
     box.isHere = false;
-    publisher.start();
+    redial.start();
     await settle();
-    publisher.stop();
+    redial.stop();
     await vi.advanceTimersByTimeAsync(10_000);
     expect(box.dialledAt).toHaveLength(1);
   });

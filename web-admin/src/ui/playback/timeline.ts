@@ -4,7 +4,7 @@
  * A piece is one fragment of one segment: the least that can be fetched and decoded. Between pieces
  * there may be holes, for nobody is on air all the time.
  */
-import type { Recording, Segment, Track } from '../../../api/types';
+import type { Recording, Segment, Track } from '../../api/types';
 
 export interface Piece {
   segment: Segment;

@@ -1,9 +1,9 @@
 /**
- * Keeps one publication on air for as long as it is wanted.
+ * Keeps one call to the box up for as long as it is wanted: what this tab publishes, what it watches.
  *
  * ```text
  *            start              dialled
- *  stopped ────────▶ connecting ────────▶ on_air
+ *  stopped ────────▶ connecting ────────▶ up
  *     ▲                ▲  │  │               │ lost
  *     │ stop           │  │  └───────────────┤
  *     │ (from any)     │  │ failed           │
@@ -14,22 +14,22 @@
  *                      refused
  * ```
  *
- * The stream that is published is the caller's and outlives every call, so a box that restarts gets
- * the same picture back without a click. `nudge` says that the box was heard again: the wait is cut
+ * What is published or shown is the caller's and outlives every call, so with a box that restarts the
+ * same picture is back without a click. `nudge` says that the box was heard again: the wait is cut
  * short, which brings the picture back faster than any back-off would dare to ask.
  */
-import type { After } from '../../../lib/timer';
+import type { After } from './timer';
 
-export type Phase = 'stopped' | 'connecting' | 'on_air' | 'waiting' | 'refused';
+export type Phase = 'stopped' | 'connecting' | 'up' | 'waiting' | 'refused';
 
-/** A publication that the box has taken. */
+/** A call that the box has taken. */
 export interface Call {
   /** Calls once when it is lost; never after `close`. */
   onLost(listener: () => void): void;
   close(): void;
 }
 
-export interface PublisherPlan<C extends Call> {
+export interface RedialPlan<C extends Call> {
   /** Resolves when media flows; rejects after a bounded time. Must free all when `signal` aborts. */
   dial(signal: AbortSignal): Promise<C>;
   /** Whether a failure will be the same next time. */
@@ -42,15 +42,15 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 3000;
 const WAIT_GROWTH = 1.5;
 
-export class Publisher<C extends Call> {
-  readonly #plan: PublisherPlan<C>;
+export class Redial<C extends Call> {
+  readonly #plan: RedialPlan<C>;
   #phase: Phase = 'stopped';
   #call: C | null = null;
   #dialling: AbortController | null = null;
   #cancelWait: () => void = () => {};
   #waitMs = FIRST_WAIT_MS;
 
-  constructor(plan: PublisherPlan<C>) {
+  constructor(plan: RedialPlan<C>) {
     this.#plan = plan;
   }
 
@@ -58,7 +58,7 @@ export class Publisher<C extends Call> {
     return this.#phase;
   }
 
-  /** The call that is on air, if one is. */
+  /** The call that is up, if one is. */
   get call(): C | null {
     return this.#call;
   }
@@ -79,9 +79,9 @@ export class Publisher<C extends Call> {
     this.#dial();
   }
 
-  /** What is on air, or about to be, is not what is wanted, though the connection is well. */
+  /** What is up, or about to be, is not what is wanted, though the connection is well. */
   renew(): void {
-    if (this.#phase !== 'on_air' && this.#phase !== 'connecting') return;
+    if (this.#phase !== 'up' && this.#phase !== 'connecting') return;
     this.#waitMs = FIRST_WAIT_MS;
     this.#dial();
   }
@@ -111,7 +111,7 @@ export class Publisher<C extends Call> {
     }
     this.#call = call;
     this.#waitMs = FIRST_WAIT_MS;
-    this.#enter('on_air');
+    this.#enter('up');
     call.onLost(() => {
       if (this.#call === call) this.#dial();
     });

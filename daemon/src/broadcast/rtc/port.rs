@@ -1,4 +1,4 @@
-//! The one UDP port of all publishers.
+//! The one UDP port of all publishers and viewers.
 //!
 //! It listens on every address of the box, so each datagram must say which of them it came to, and
 //! each answer must leave from the same one (ICE pairs addresses): `IP_PKTINFO` both ways.
@@ -26,25 +26,25 @@ use tokio::{io::Interest, net::UdpSocket};
 const RECEIVE_BUFFER: usize = 1 << 20;
 
 /// No datagram of a publisher is larger: an Ethernet packet's.
-pub(super) const MAX_DATAGRAM: usize = 2000;
+pub(in crate::broadcast) const MAX_DATAGRAM: usize = 2000;
 
 #[derive(Debug)]
-pub(super) struct Port {
+pub(in crate::broadcast) struct Port {
     socket: UdpSocket,
     local: SocketAddr,
 }
 
 /// Where a datagram came from and which address of the box it came to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Datagram {
-    pub(super) length: usize,
-    pub(super) from: SocketAddr,
-    pub(super) to: SocketAddr,
+pub(in crate::broadcast) struct Datagram {
+    pub(in crate::broadcast) length: usize,
+    pub(in crate::broadcast) from: SocketAddr,
+    pub(in crate::broadcast) to: SocketAddr,
 }
 
 impl Port {
     /// `address` is IPv4: multicast, the whole point of publishing here, is.
-    pub(super) fn open(address: SocketAddr) -> io::Result<Self> {
+    pub(in crate::broadcast) fn open(address: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
@@ -55,17 +55,17 @@ impl Port {
         Ok(Self { socket, local })
     }
 
-    pub(super) fn local(&self) -> SocketAddr {
+    pub(in crate::broadcast) fn local(&self) -> SocketAddr {
         self.local
     }
 
     /// Waits until something can be read. Cancel-safe.
-    pub(super) async fn readable(&self) -> io::Result<()> {
+    pub(in crate::broadcast) async fn readable(&self) -> io::Result<()> {
         self.socket.readable().await
     }
 
     /// The next datagram, if one is there.
-    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<Datagram> {
+    pub(in crate::broadcast) fn receive(&self, buffer: &mut [u8]) -> io::Result<Datagram> {
         self.socket.try_io(Interest::READABLE, || {
             let mut slices = [IoSliceMut::new(buffer)];
             let mut control = cmsg_space!(libc::in_pktinfo);
@@ -93,7 +93,12 @@ impl Port {
 
     /// Sends from one of the box's addresses. A datagram that cannot go out just now is lost, as
     /// datagrams are.
-    pub(super) fn send(&self, bytes: &[u8], from: SocketAddr, to: SocketAddr) -> io::Result<()> {
+    pub(in crate::broadcast) fn send(
+        &self,
+        bytes: &[u8],
+        from: SocketAddr,
+        to: SocketAddr,
+    ) -> io::Result<()> {
         let (IpAddr::V4(from), SocketAddr::V4(to)) = (from.ip(), to) else {
             return Err(io::ErrorKind::Unsupported.into());
         };
@@ -115,7 +120,11 @@ impl Port {
 
 /// The addresses that an answer names, `came_to` first: a publisher that reached the box there
 /// reaches it there again. A box with one address has one.
-pub(super) fn candidates(listening: SocketAddr, came_to: IpAddr, most: usize) -> Vec<SocketAddr> {
+pub(in crate::broadcast) fn candidates(
+    listening: SocketAddr,
+    came_to: IpAddr,
+    most: usize,
+) -> Vec<SocketAddr> {
     let mut found: Vec<IpAddr> = Vec::new();
     if listening.ip().is_unspecified() {
         found.push(came_to.to_canonical());

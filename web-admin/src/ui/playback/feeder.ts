@@ -14,12 +14,21 @@ import { nextRun, type Piece, type Run } from './timeline';
 const AHEAD_MS = 20_000;
 /** What was played stays this long for a small step back. */
 const BEHIND_MS = 30_000;
-/** At most ten seconds in one request: the first picture must not wait for a long file. */
-const PIECES_AT_ONCE = 10;
+/** Where the bytes of a track come from. */
+export interface Supply {
+  read(
+    segmentId: string,
+    offset: number,
+    length: number,
+    signal: AbortSignal,
+  ): Promise<ArrayBuffer>;
+  /** Neighbours that are read as one. */
+  piecesAtOnce: number;
+}
 
 export class TrackFeeder {
   readonly element: HTMLMediaElement;
-  readonly #urlOf: (segmentId: string) => string;
+  readonly #supply: Supply;
   readonly #source = new MediaSource();
   readonly #loaded = new Set<string>();
   readonly #aborting = new AbortController();
@@ -28,9 +37,9 @@ export class TrackFeeder {
   #segmentId: string | null = null;
   #isPumping = false;
 
-  constructor(element: HTMLMediaElement, urlOf: (segmentId: string) => string) {
+  constructor(element: HTMLMediaElement, supply: Supply) {
     this.element = element;
-    this.#urlOf = urlOf;
+    this.#supply = supply;
     element.src = URL.createObjectURL(this.#source);
   }
 
@@ -54,7 +63,7 @@ export class TrackFeeder {
     this.#isPumping = true;
     try {
       const isLoaded = (piece: Piece) => this.#loaded.has(keyOf(piece));
-      const run = nextRun(this.#pieces, positionMs, AHEAD_MS, isLoaded, PIECES_AT_ONCE);
+      const run = nextRun(this.#pieces, positionMs, AHEAD_MS, isLoaded, this.#supply.piecesAtOnce);
       if (run !== undefined) await this.#load(run, positionMs);
     } catch {
       // The box is away, or the buffer is full: the next call tries again.
@@ -93,14 +102,8 @@ export class TrackFeeder {
     return this.#buffer;
   }
 
-  async #fetch(segmentId: string, offset: number, length: number): Promise<ArrayBuffer> {
-    const response = await fetch(this.#urlOf(segmentId), {
-      headers: { range: `bytes=${offset}-${offset + length - 1}` },
-      signal: this.#aborting.signal,
-    });
-    if (response.status !== 206)
-      throw new Error(`range of ${segmentId} answered ${response.status}`);
-    return response.arrayBuffer();
+  #fetch(segmentId: string, offset: number, length: number): Promise<ArrayBuffer> {
+    return this.#supply.read(segmentId, offset, length, this.#aborting.signal);
   }
 
   /** Keeps the buffer small; a browser that runs out of room refuses the next append. */
@@ -114,6 +117,20 @@ export class TrackFeeder {
     // A piece that is cut in two counts as gone and is loaded again when one steps back.
     for (const piece of this.#pieces) if (piece.fromMs < untilMs) this.#loaded.delete(keyOf(piece));
   }
+}
+
+/** Parts of whole files. */
+export function byRange(urlOf: (segmentId: string) => string): Supply['read'] {
+  return async (segmentId, offset, length, signal) => {
+    const response = await fetch(urlOf(segmentId), {
+      headers: { range: `bytes=${offset}-${offset + length - 1}` },
+      signal,
+    });
+    if (response.status !== 206) {
+      throw new Error(`range of ${segmentId} answered ${response.status}`);
+    }
+    return response.arrayBuffer();
+  };
 }
 
 function keyOf(piece: Piece): string {

@@ -6,7 +6,7 @@
  * clock goes on to where something is. It waits while a track that should sound or show is not
  * loaded yet.
  */
-import { createStore } from '../../../lib/store';
+import { createStore } from '../../lib/store';
 import type { TrackFeeder } from './feeder';
 import { nextStart, pieceAt } from './timeline';
 

@@ -1,0 +1,118 @@
+//! All sessions of one task: who a datagram is for, and when each is to be called again.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use str0m::{
+    Input,
+    net::{Protocol, Receive, Transmit},
+};
+
+use super::{Ticks, port::Port};
+
+/// How often sessions are looked at even if nothing comes and str0m wants nothing.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// How long a task without a session may sleep.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// What a task keeps going. `false` from any of these: it is over.
+pub(in crate::broadcast) trait Session {
+    fn accepts(&self, input: &Input<'_>) -> bool;
+
+    /// Takes one input, and sends and passes on what follows from it.
+    fn take(&mut self, now: Duration, input: Input<'_>, send: &mut dyn FnMut(Transmit)) -> bool;
+
+    /// Notices what is not there. Called every so often.
+    fn look(&mut self, now: Duration);
+
+    fn deadline(&self) -> Instant;
+
+    /// Says goodbye.
+    fn close(&mut self, now: Duration, send: &mut dyn FnMut(Transmit));
+}
+
+pub(in crate::broadcast) struct Sessions<S> {
+    port: Arc<Port>,
+    ticks: Ticks,
+    /// Bounded by who was agreed with.
+    open: Vec<S>,
+}
+
+impl<S: Session> Sessions<S> {
+    pub(in crate::broadcast) fn new(port: Arc<Port>, ticks: Ticks) -> Self {
+        Self { port, ticks, open: Vec::new() }
+    }
+
+    pub(in crate::broadcast) fn now(&self) -> (Duration, Instant) {
+        self.ticks.both()
+    }
+
+    pub(in crate::broadcast) fn add(&mut self, session: S) {
+        self.open.push(session);
+    }
+
+    pub(in crate::broadcast) fn iter(&self) -> impl Iterator<Item = &S> {
+        self.open.iter()
+    }
+
+    pub(in crate::broadcast) fn until_deadline(&self) -> Duration {
+        let now = self.ticks.now();
+        let earliest = self.open.iter().map(Session::deadline).min();
+        earliest.map_or(IDLE, |deadline| deadline.saturating_duration_since(now).min(LOOK))
+    }
+
+    /// Does something with every session; `false` ends it.
+    pub(in crate::broadcast) fn each(
+        &mut self,
+        mut what: impl FnMut(&mut S, &mut dyn FnMut(Transmit)) -> bool,
+    ) {
+        let port = &self.port;
+        self.open.retain_mut(|session| what(session, &mut |t| transmit(port, &t)));
+    }
+
+    /// Gives a datagram to whom it is for. `false`: it is nobody's.
+    pub(in crate::broadcast) fn receive(
+        &mut self,
+        bytes: &[u8],
+        from: std::net::SocketAddr,
+        to: std::net::SocketAddr,
+    ) -> bool {
+        let (now, instant) = self.now();
+        // What is neither STUN, DTLS nor RTP is nobody's, and not worth being handed on.
+        let Ok(receive) = Receive::new(Protocol::Udp, from, to, bytes) else { return true };
+        let input = Input::Receive(instant, receive);
+        let Some(index) = self.open.iter().position(|session| session.accepts(&input)) else {
+            return false;
+        };
+        let port = &self.port;
+        if !self.open[index].take(now, input, &mut |t| transmit(port, &t)) {
+            self.open.swap_remove(index);
+        }
+        true
+    }
+
+    pub(in crate::broadcast) fn run_timers(&mut self) {
+        let (now, instant) = self.now();
+        self.each(|session, send| {
+            session.look(now);
+            session.deadline() > instant || session.take(now, Input::Timeout(instant), send)
+        });
+    }
+
+    pub(in crate::broadcast) fn close_all(&mut self) {
+        let (now, _) = self.now();
+        self.each(|session, send| {
+            session.close(now, send);
+            false
+        });
+    }
+}
+
+fn transmit(port: &Port, transmit: &Transmit) {
+    if let Err(error) = port.send(&transmit.contents, transmit.source, transmit.destination) {
+        tracing::debug!(error = %error, "a datagram of a session was not sent");
+    }
+}

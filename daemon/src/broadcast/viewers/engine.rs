@@ -1,0 +1,252 @@
+//! The task that owns every viewer's session, and reads the taps of what they watch.
+//!
+//! It waits for nobody. What it sends goes straight to the port, and what the port cannot take just
+//! now is lost, as datagrams are: it comes back when the viewer asks for it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use alfarid_protocol::{grant::Picture, id::LessonId};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::{StreamMap, wrappers::ReceiverStream};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Handle, ORDERS_WAITING, Order, PER_ADDRESS, PER_PERSON, Seat, WatchError,
+    programme::{Piece, Programme, Source},
+    session::Session,
+};
+use crate::broadcast::{
+    rtc::{
+        Door, Stray,
+        port::Port,
+        sessions::{Session as _, Sessions},
+    },
+    tap::{Tapped, TrackKind},
+    track::{Joiner, Random},
+};
+
+/// Packets taken in a row before timers and orders get their turn.
+const BATCH: usize = 64;
+
+/// To be run for the life of the process.
+pub(in crate::broadcast) struct Engine {
+    door: Door,
+    strays: mpsc::Receiver<Stray>,
+    orders: mpsc::Receiver<Order>,
+    random: Random,
+}
+
+/// One lesson that is, or was, watched.
+struct Watched {
+    programme: Programme,
+    source: Source,
+    picture: Picture,
+}
+
+/// What the task owns while the port is open.
+struct Hall {
+    sessions: Sessions<Session>,
+    door: Door,
+    lessons: HashMap<LessonId, Watched>,
+    random: Random,
+}
+
+impl Engine {
+    /// With places for `most` viewers.
+    pub(in crate::broadcast) fn new(
+        door: Door,
+        strays: mpsc::Receiver<Stray>,
+        most: usize,
+        random: Random,
+    ) -> (Handle, Self) {
+        let (orders, waiting) = mpsc::channel(ORDERS_WAITING);
+        let handle = Handle { orders, door: door.clone(), places: Arc::new(Semaphore::new(most)) };
+        (handle, Self { door, strays, orders: waiting, random })
+    }
+
+    pub(in crate::broadcast) async fn run(mut self, stopping: CancellationToken) {
+        let Some(port) = self.port(&stopping).await else { return };
+        let mut hall = Hall {
+            sessions: Sessions::new(port, self.door.ticks.clone()),
+            door: self.door,
+            lessons: HashMap::new(),
+            random: self.random,
+        };
+        let mut taps = StreamMap::new();
+        let (mut tapped, mut strays) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        loop {
+            let sleep = tokio::time::sleep(hall.sessions.until_deadline());
+            tokio::select! {
+                () = stopping.cancelled() => break,
+                order = self.orders.recv() => match order {
+                    Some(order) => hall.obey(order, &mut taps),
+                    None => break,
+                },
+                _ = taps.next_many(&mut tapped, BATCH), if !taps.is_empty() => {
+                    hall.send(&mut tapped);
+                }
+                _ = self.strays.recv_many(&mut strays, BATCH) => {
+                    for Stray { from, to, bytes } in strays.drain(..) {
+                        hall.sessions.receive(&bytes, from, to);
+                    }
+                }
+                () = sleep => {}
+            }
+            hall.sessions.run_timers();
+            hall.serve_joiners();
+        }
+        hall.sessions.close_all();
+    }
+
+    /// Waits for the port. `None`: there will be none.
+    async fn port(&mut self, stopping: &CancellationToken) -> Option<Arc<Port>> {
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => return None,
+                opened = self.door.port.wait_for(Option::is_some) => {
+                    return opened.ok().and_then(|port| port.clone());
+                }
+                // Without a port nobody is answered, so that there is nothing to order.
+                Some(_) = self.orders.recv() => {}
+            }
+        }
+    }
+}
+
+type Taps = StreamMap<LessonId, ReceiverStream<Tapped>>;
+
+impl Hall {
+    fn obey(&mut self, order: Order, taps: &mut Taps) {
+        // A reply that nobody waits for any more changes nothing.
+        match order {
+            Order::Follow(lesson, tap, source, picture) => {
+                taps.insert(lesson, ReceiverStream::new(tap));
+                let programme = Programme::default();
+                self.lessons.insert(lesson, Watched { programme, source, picture });
+            }
+            Order::Leave(lesson) => {
+                taps.remove(&lesson);
+                self.lessons.remove(&lesson);
+                self.close(|seat| seat.lesson == lesson);
+            }
+            Order::Picture(lesson, picture) => self.set_picture(lesson, picture),
+            Order::Open { seat, rtc, lines, stay, span, reply } => {
+                let admitted = self.admit(seat);
+                if admitted.is_ok() {
+                    let ticks = self.door.ticks.clone();
+                    let random = (self.random)();
+                    let session = Session::new(seat, rtc, *lines, stay, span, ticks, random);
+                    self.sessions.add(session);
+                }
+                let _ = reply.send(admitted);
+            }
+            Order::Close(id, who, reply) => {
+                let closed =
+                    self.close(|seat| seat.id == id && who.is_none_or(|who| who == seat.who));
+                let _ = reply.send(closed > 0);
+            }
+        }
+    }
+
+    /// Makes room for one more of the same person.
+    fn admit(&mut self, seat: Seat) -> Result<(), WatchError> {
+        let seats: Vec<_> = self.sessions.iter().map(Session::seat).collect();
+        if seats.iter().filter(|other| other.address == seat.address).count() >= PER_ADDRESS {
+            return Err(WatchError::TooManyHere);
+        }
+        let theirs: Vec<_> = seats.iter().filter(|other| other.who == seat.who).collect();
+        // Ids count up.
+        if let Some(oldest) = theirs.iter().map(|other| other.id.0).min()
+            && theirs.len() >= PER_PERSON
+        {
+            self.close(|other| other.id.0 == oldest);
+        }
+        Ok(())
+    }
+
+    /// Ends the sessions at these seats, and says how many.
+    fn close(&mut self, which: impl Fn(Seat) -> bool) -> usize {
+        let (now, _) = self.sessions.now();
+        let mut closed = 0;
+        self.sessions.each(|session, send| {
+            let stays = !which(session.seat());
+            if !stays {
+                session.close(now, send);
+                closed += 1;
+            }
+            stays
+        });
+        closed
+    }
+
+    fn set_picture(&mut self, lesson: LessonId, picture: Picture) {
+        let Some(watched) = self.lessons.get_mut(&lesson) else { return };
+        let was = std::mem::replace(&mut watched.picture, picture);
+        let is_shown = picture == Picture::Live;
+        if is_shown != (was == Picture::Live) {
+            self.sessions.each(|session, _| {
+                let seat = session.seat();
+                if seat.lesson == lesson && !seat.who.sees_everything() {
+                    if is_shown {
+                        session.reveal();
+                    } else {
+                        session.hide();
+                    }
+                }
+                true
+            });
+        }
+    }
+
+    /// Sends what is on air to whoever watches it.
+    fn send(&mut self, tapped: &mut Vec<(LessonId, Tapped)>) {
+        let mut pieces: Vec<(LessonId, Piece)> = Vec::with_capacity(tapped.len());
+        for (lesson, tapped) in tapped.drain(..) {
+            let watched = self.lessons.get_mut(&lesson);
+            let piece = watched.and_then(|watched| watched.programme.take(tapped));
+            pieces.extend(piece.map(|piece| (lesson, piece)));
+        }
+        let (now, lessons) = (self.sessions.now().0, &self.lessons);
+        self.sessions.each(|session, send| {
+            let seat = session.seat();
+            let Some(watched) = lessons.get(&seat.lesson) else { return true };
+            let is_hidden = watched.is_hidden_from(seat);
+            let mut is_given = false;
+            for (_, piece) in pieces.iter().filter(|(lesson, _)| *lesson == seat.lesson) {
+                if piece.kind == TrackKind::ScreenVideo && is_hidden {
+                    continue;
+                }
+                if !session.give(piece) {
+                    session.close(now, send);
+                    return false;
+                }
+                is_given = true;
+            }
+            !is_given || session.flush(send)
+        });
+    }
+
+    /// Gives the kept pictures to who lacks one, and asks for a keyframe on their behalf.
+    fn serve_joiners(&mut self) {
+        let (now, lessons) = (self.sessions.now().0, &self.lessons);
+        self.sessions.each(|session, send| {
+            let seat = session.seat();
+            let Some(watched) = lessons.get(&seat.lesson) else { return true };
+            if watched.is_hidden_from(seat) || !session.joins(now) {
+                return true;
+            }
+            watched.source.joins(Joiner::of(seat.who));
+            if !session.begin(now, watched.programme.kept.all()) {
+                session.close(now, send);
+                return false;
+            }
+            true
+        });
+    }
+}
+
+impl Watched {
+    fn is_hidden_from(&self, seat: Seat) -> bool {
+        self.picture != Picture::Live && !seat.who.sees_everything()
+    }
+}

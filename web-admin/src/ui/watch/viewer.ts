@@ -1,0 +1,111 @@
+/**
+ * What this tab watches: one call to the box that is kept up, and what a person may know of it.
+ */
+import { ApiProblem } from '../../api/problem';
+import type { LessonShowing } from '../../api/types';
+import { whepEndpoint } from '../../lib/paths';
+import { type Phase, Redial } from '../../lib/redial';
+import { createStore, type Store } from '../../lib/store';
+import type { After } from '../../lib/timer';
+import { WhepCall } from './whep';
+
+/** Until the box has said it. */
+const PLAYOUT_MS = 250;
+
+/** So often may media find no way through before something else is tried. */
+const BLOCKED_TIMES = 2;
+
+export interface Watching {
+  phase: Phase;
+  problem: unknown;
+  /** Picture and sound of the last call: its last picture stays while another is dialled. */
+  screen: MediaStream | null;
+  voice: MediaStream | null;
+}
+
+type ViewedShowing = Pick<LessonShowing, 'playout_ms' | 'codec_video'>;
+
+export interface ViewerPlan {
+  lessonId: string;
+  hasSound: boolean;
+  after: After;
+}
+
+export class Viewer {
+  readonly state: Store<Watching> = createStore<Watching>({
+    phase: 'stopped',
+    problem: null,
+    screen: null,
+    voice: null,
+  });
+  readonly #redial: Redial<WhepCall>;
+  #playoutMs = PLAYOUT_MS;
+  #codec: LessonShowing['codec_video'] = null;
+  #blocked = 0;
+
+  constructor(plan: ViewerPlan) {
+    this.#redial = new Redial({
+      dial: (signal) =>
+        WhepCall.dial(
+          {
+            endpoint: whepEndpoint(plan.lessonId),
+            sounds: plan.hasSound ? 2 : 0,
+            playoutMs: this.#playoutMs,
+            after: plan.after,
+          },
+          signal,
+        ),
+      isFinal: (error) => this.#isFinal(error),
+      after: plan.after,
+      onPhase: (phase, problem) => this.#onPhase(phase, problem),
+    });
+  }
+
+  start(): void {
+    this.#redial.start();
+  }
+
+  stop(): void {
+    this.#redial.stop();
+  }
+
+  /** The box is in reach again, or has something else on air: what was refused may be taken now. */
+  again(): void {
+    this.#blocked = 0;
+    this.#redial.nudge();
+    if (this.#redial.phase === 'refused') this.#redial.start();
+  }
+
+  /** What the box says of what it shows. */
+  follow({ playout_ms: playoutMs, codec_video: codec }: ViewedShowing): void {
+    this.#playoutMs = playoutMs;
+    this.#redial.call?.setPlayout(playoutMs);
+    if (codec === this.#codec) return;
+    this.#codec = codec;
+    // What was refused for its codec may be taken now.
+    this.again();
+  }
+
+  #onPhase(phase: Phase, problem: unknown): void {
+    const { screen, voice } = this.state.get();
+    const call = phase === 'up' ? this.#redial.call : null;
+    if (call !== null) this.#blocked = 0;
+    this.state.set({
+      phase,
+      problem,
+      screen: call?.screen ?? screen,
+      voice: call?.voice ?? voice,
+    });
+  }
+
+  #isFinal(error: unknown): boolean {
+    if (!(error instanceof ApiProblem)) return true;
+    if (error.code === 'media_blocked') {
+      this.#blocked += 1;
+      return this.#blocked >= BLOCKED_TIMES;
+    }
+    const isRefusal = error.status >= 400 && error.status < 500;
+    // A restarted box may not have taken the lesson up yet, and its page of the student neither.
+    return isRefusal && error.code !== 'lesson_not_active' && error.code !== 'not_your_lesson';
+  }
+}
