@@ -29,7 +29,7 @@ use alfarid_stream::{
 use bytes::Bytes;
 use thiserror::Error;
 
-/// To the box and back, on the worst of a school's wires: its Wi-Fi.
+/// To the box and back, on the worst of a school's wires: until it is measured.
 const ROUND_TRIP: Duration = Duration::from_millis(10);
 
 /// How often it may be said that somebody else sent something.
@@ -103,6 +103,12 @@ impl Broadcast {
         let (key, salt) = (*epoch.key.bytes(), *epoch.salt.bytes());
         let added = self.keyring.add(&Epoch { number, key, salt });
         added.map_err(|source| BroadcastError::Epoch { number, source })
+    }
+
+    /// Follows the round trip to the box: who asks again sooner than an answer can come makes all
+    /// others pay for it.
+    pub fn set_round_trip(&mut self, round_trip: Duration) {
+        self.restore.set_round_trip(round_trip);
     }
 
     /// Takes in a datagram of any lane but the controls', or one for this machine alone.
