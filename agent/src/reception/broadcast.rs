@@ -30,7 +30,7 @@ use alfarid_stream::{
 use bytes::Bytes;
 use thiserror::Error;
 
-/// To the box and back, on the worst of a school's wires: its Wi-Fi.
+/// To the box and back, on the worst of a school's wires: until it is measured.
 const ROUND_TRIP: Duration = Duration::from_millis(10);
 
 /// How often it may be said that somebody else sent something.
@@ -133,6 +133,12 @@ impl Broadcast {
     /// The lesson comes by another way, where nothing of it is missed here.
     pub(super) fn rest(&mut self) {
         self.restore.rest();
+    }
+
+    /// Follows the round trip to the box: who asks again sooner than an answer can come makes all
+    /// others pay for it.
+    pub fn set_round_trip(&mut self, round_trip: Duration) {
+        self.restore.set_round_trip(round_trip);
     }
 
     /// The next packet that the box sent, with its index; until there is none.

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Broadcast and track receivers are those of `alfarid-agent`; here is only what its sockets, its
-//! timer and its player would do.
+//! timer and its player would do. The round trip to the box is that of its networks: no exchange of
+//! clocks goes through them that could measure it.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -161,6 +162,7 @@ impl Machine {
     pub(super) fn run(&mut self, now: Duration) -> Vec<Bytes> {
         let own = self.clock.shows(now);
         let Some(receiving) = &mut self.receiving else { return Vec::new() };
+        receiving.broadcast.set_round_trip(self.downlink.least() + self.uplink.least());
         while let Some((index, packet)) = receiving.broadcast.poll() {
             let ssrc = packet.header.ssrc;
             if let Some(would_be) = self.seen.lost.remove(&(ssrc, index)) {
