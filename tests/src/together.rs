@@ -47,7 +47,9 @@ impl Showings {
 
     /// By RTP time, from the first machine's showing to the last one's.
     pub fn spreads(&self) -> impl Iterator<Item = Duration> {
-        self.0.values().filter_map(|times| Some(times.iter().max()?.saturating_sub(*times.iter().min()?)))
+        self.0
+            .values()
+            .filter_map(|times| Some(times.iter().max()?.saturating_sub(*times.iter().min()?)))
     }
 
     /// The RTP time of each frame, and when the machine of this seat showed it.

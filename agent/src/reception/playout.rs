@@ -99,11 +99,7 @@ impl Playout {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use alfarid_protocol::{
-        grant::Protection,
-        id::LessonId,
-        secret::Secret,
-    };
+    use alfarid_protocol::{grant::Protection, id::LessonId, secret::Secret};
     use alfarid_stream::{block::Stream, playout::Exchange};
     use bytes::Bytes;
     use uuid::Uuid;

@@ -18,8 +18,8 @@ mod budget;
 mod engine;
 mod negotiate;
 mod port;
-mod session;
 mod reported;
+mod session;
 mod silence;
 
 use std::{

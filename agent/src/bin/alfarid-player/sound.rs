@@ -155,8 +155,7 @@ impl Output {
         }
         .map_err(SoundError::Open)?;
         let dues = Dues::default();
-        let (pipeline, source) =
-            build(writer, Arc::clone(&dues)).map_err(SoundError::Build)?;
+        let (pipeline, source) = build(writer, Arc::clone(&dues)).map_err(SoundError::Build)?;
         let output = Self { source, pipeline, dues, pushed: 0, failed, _stream: stream };
         output.pipeline.set_state(gst::State::Playing).map_err(SoundError::Start)?;
         tracing::info!(rate, format = %config.sample_format(), "sound is on");

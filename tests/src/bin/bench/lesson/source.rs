@@ -29,11 +29,7 @@ const MBPS: RangeInclusive<f64> = 3.6..=4.4;
 const PER_SECOND: RangeInclusive<f64> = 29.0..=31.0;
 
 /// Puts a moving picture of that size on air in `lesson`, with sound.
-pub(super) async fn on_air(
-    school: &School,
-    lesson: &str,
-    size: (u32, u32),
-) -> Result<Publisher> {
+pub(super) async fn on_air(school: &School, lesson: &str, size: (u32, u32)) -> Result<Publisher> {
     of(school, lesson, size, KBPS).await
 }
 
