@@ -28,8 +28,9 @@ pub(super) struct Transmitter {
     protected: Protected,
     /// What machines need: how long after it is due everything is shown.
     delay: Delay<ReceiverId>,
-    /// When that is looked at again.
+    /// When that is looked at again, and what it was.
     next_delay: Duration,
+    told_delay: Duration,
     sender: Sender,
     /// What came and was not heard yet: what [`Sender::listen`] reads at one go, and empty but for
     /// its memory in between.
@@ -46,6 +47,7 @@ impl Transmitter {
             protected,
             delay: Delay::new(now),
             next_delay: now,
+            told_delay: Duration::ZERO,
             sender: Sender::new(group),
             heard: Vec::new(),
             is_failing: false,
@@ -169,7 +171,7 @@ impl Transmitter {
     pub(super) fn run_timers(&mut self, now: Duration) {
         if self.next_delay <= now {
             self.next_delay = now + HEARTBEAT;
-            self.protected.set_playout(self.delay.current(now));
+            self.follow_delay(now);
         }
         while let Some(outgoing) = self.protected.poll(now) {
             match outgoing.to {
@@ -177,6 +179,16 @@ impl Transmitter {
                 Destination::Machine(way) => self.sender.send_to(way, &outgoing.datagram),
             }
         }
+    }
+
+    fn follow_delay(&mut self, now: Duration) {
+        let delay = self.delay.current(now);
+        if delay > self.told_delay {
+            let delay_ms = delay.as_millis();
+            tracing::debug!(delay_ms, "all wait {delay_ms} ms for the slowest machine");
+        }
+        self.told_delay = delay;
+        self.protected.set_playout(delay);
     }
 
     pub(super) fn next_timeout(&self, now: Duration) -> Duration {
