@@ -9,6 +9,7 @@
 
 mod publisher;
 mod reception;
+mod rungs;
 mod stage;
 
 use alfarid_daemon::{

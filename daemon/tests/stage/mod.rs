@@ -82,8 +82,19 @@ impl Stage {
     }
 
     pub(crate) async fn without_lesson() -> Self {
+        Self::built(|_| {}).await
+    }
+
+    /// Where machines that receive alone may cost so much together.
+    pub(crate) async fn with_budget(mbps: u32) -> Self {
+        let stage = Self::built(|config| config.media.unicast_mbps = mbps).await;
+        stage.broadcast.open(stage.airing()).await.unwrap();
+        stage
+    }
+
+    async fn built(change: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let floor = floor(dir.path());
+        let floor = floor(dir.path(), change);
         let teacher = hire(&floor, "teacher", "teacher").await;
         let colleague = hire(&floor, "colleague", "teacher").await;
         hire(&floor, "admin", "admin").await;
@@ -258,13 +269,14 @@ impl Answer {
     }
 }
 
-fn floor(dir: &Path) -> Floor {
+fn floor(dir: &Path, change: impl FnOnce(&mut Config)) -> Floor {
     let db = Db::open(&dir.join("alfarid.db"), &dir.join("backups")).unwrap().db;
     let events = Events::default();
     let settings = dir.join("alfarid.toml");
     std::fs::write(&settings, "[media]\nwhip_listen = \"127.0.0.1:0\"\n").unwrap();
     let mut config = Config::load(Some(&settings)).unwrap();
     dir.clone_into(&mut config.storage.state_dir);
+    change(&mut config);
     // Media runs by the real clock.
     let clock = Clock::start(Evidence { vouched: true, ..Evidence::default() });
     Floor {
