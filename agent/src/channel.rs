@@ -84,14 +84,16 @@ pub async fn secure(address: &str, tls: Arc<ClientConfig>) -> Result<Secured, Ch
             .map_err(|source| ChannelError::Connect { address: address.to_owned(), source })?;
         // Messages are small and answers are awaited: never wait for more to fill a segment.
         let _ = stream.set_nodelay(true);
-        let stream = TlsConnector::from(Arc::clone(&tls)).connect(nobody(), stream).await.map_err(|source| {
-            let address = address.to_owned();
-            match trust::verdict(&source) {
-                Some(TrustError::AnotherSite) => ChannelError::AnotherSite(address),
-                Some(_) => ChannelError::Untrusted { address, source },
-                None => ChannelError::Handshake { address, source },
-            }
-        })?;
+        let stream = TlsConnector::from(Arc::clone(&tls)).connect(nobody(), stream).await.map_err(
+            |source| {
+                let address = address.to_owned();
+                match trust::verdict(&source) {
+                    Some(TrustError::AnotherSite) => ChannelError::AnotherSite(address),
+                    Some(_) => ChannelError::Untrusted { address, source },
+                    None => ChannelError::Handshake { address, source },
+                }
+            },
+        )?;
         Ok(Secured { address: address.to_owned(), tls, stream })
     })
     .await
@@ -128,7 +130,8 @@ impl Tunnelled {
     /// Waits for the next message, at most so long.
     pub(crate) async fn receive(&mut self, patience: Duration) -> Result<Bytes, ChannelError> {
         loop {
-            let message = timeout(patience, self.0.next()).await.map_err(|_| ChannelError::Stuck)?;
+            let message =
+                timeout(patience, self.0.next()).await.map_err(|_| ChannelError::Stuck)?;
             let message = message.ok_or(ChannelError::Closed)?;
             match message.map_err(|error| ChannelError::Receive(Box::new(error)))? {
                 Message::Binary(bytes) => return Ok(bytes),

@@ -41,7 +41,10 @@ impl Reception {
         if self.rungs.as_ref().is_none_or(|rungs| (rungs.lesson, rungs.on) != place) {
             let (link, wifi) = (interface::link_of(on), lesson.grant.wifi_multicast);
             let rungs = Rungs::new(clock::monotonic(), place, link, wifi);
-            tracing::debug!("the lesson is received on a {link:?} link, from {:?} on", rungs.ladder.rung());
+            tracing::debug!(
+                "the lesson is received on a {link:?} link, from {:?} on",
+                rungs.ladder.rung()
+            );
             self.rungs = Some(rungs);
             self.tunnel = None;
             self.say_rung();

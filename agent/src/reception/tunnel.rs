@@ -73,11 +73,7 @@ pub(super) async fn next(tunnel: &mut Option<Tunnel>) -> Event {
     }
 }
 
-async fn carry(
-    dial: &Dial,
-    path: &str,
-    events: &mpsc::Sender<Event>,
-) -> Result<(), ChannelError> {
+async fn carry(dial: &Dial, path: &str, events: &mpsc::Sender<Event>) -> Result<(), ChannelError> {
     let mut tunnelled = dial.tunnel(path).await?;
     // Who does not wait for it any more ends this task.
     let _ = events.send(Event::Opened).await;

@@ -35,7 +35,8 @@ const MARKS_WAITING: usize = 1;
 const REPEATED: usize = 200;
 
 /// Messages that this build knows by name. Others are a newer peer's and are passed over.
-const KNOWN: &[&str] = &["hello", "enrol", "ping", "marks", "want_kept", "has_epoch", "report", "rung"];
+const KNOWN: &[&str] =
+    &["hello", "enrol", "ping", "marks", "want_kept", "has_epoch", "report", "rung"];
 
 /// One text message.
 #[derive(Debug)]

@@ -69,7 +69,9 @@ async fn connect(
         return StatusCode::TOO_MANY_REQUESTS.into_response();
     }
     // A machine has nothing to say here.
-    upgrade.max_message_size(1).on_upgrade(move |socket| serve(socket, peer, deps, machine, serial, from))
+    upgrade
+        .max_message_size(1)
+        .on_upgrade(move |socket| serve(socket, peer, deps, machine, serial, from))
 }
 
 async fn serve(

@@ -46,9 +46,8 @@ impl Tunnel {
             match next.expect("not even a sign of the box") {
                 Some(Ok(Message::Binary(bytes))) => {
                     let kept = Kept::parse(&bytes).unwrap();
-                    let copy = |(index, packet): &(u64, &[u8])| {
-                        (*index, Bytes::copy_from_slice(packet))
-                    };
+                    let copy =
+                        |(index, packet): &(u64, &[u8])| (*index, Bytes::copy_from_slice(packet));
                     return Some(kept.packets.iter().map(copy).collect());
                 }
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return None,

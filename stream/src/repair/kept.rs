@@ -150,11 +150,7 @@ impl Kept {
         self.blocks.values().filter_map(|block| block.due).min()
     }
 
-    pub(super) fn from(
-        &self,
-        block: u32,
-        since: Duration,
-    ) -> impl Iterator<Item = (Lane, &Bytes)> {
+    pub(super) fn from(&self, block: u32, since: Duration) -> impl Iterator<Item = (Lane, &Bytes)> {
         let kept = self.blocks.range(block..).map(|(_, block)| &block.closed);
         kept.filter(move |closed| closed.at() >= since).flat_map(Closed::all)
     }

@@ -232,9 +232,7 @@ fn a_flow_goes_to_the_machine_alone_and_ends_when_it_says_so() {
     let key = protection.feedback_key.bytes();
     protected.admit(ReceiverId(7), HOME, key).unwrap();
     let mut sealer = feedback::Sealer::new(7, key).unwrap();
-    let mut wish = |is_wanted| {
-        sealer.seal_keep_alive(KeepAlive { is_wanted, from: None }).unwrap()
-    };
+    let mut wish = |is_wanted| sealer.seal_keep_alive(KeepAlive { is_wanted, from: None }).unwrap();
     let elsewhere = protected.hear(ms(1), way(66), &wish(true));
     assert!(matches!(elsewhere, Err(ProtectError::Elsewhere(_))), "{elsewhere:?}");
     assert_eq!(protected.flows(), 0);

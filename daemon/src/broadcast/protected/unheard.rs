@@ -23,10 +23,8 @@ impl Unheard {
     pub(super) fn count(&mut self, error: &ProtectError) {
         let ProtectError::Feedback(error) = error else {
             // The only other reasons not to hear somebody.
-            let is_strange = matches!(
-                error,
-                ProtectError::NotAdmitted(_) | ProtectError::Elsewhere(_)
-            );
+            let is_strange =
+                matches!(error, ProtectError::NotAdmitted(_) | ProtectError::Elsewhere(_));
             self.strangers += u64::from(is_strange);
             return;
         };
