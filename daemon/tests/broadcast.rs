@@ -10,6 +10,7 @@
 #[expect(dead_code, reason = "shared by several test files")]
 mod publisher;
 mod reception;
+mod rungs;
 mod stage;
 
 use std::time::Duration;

@@ -239,7 +239,7 @@ async fn the_fifth_window_of_one_person_ends_their_first() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_box_that_is_full_says_so_until_somebody_goes() {
-    let stage = Stage::with("max_viewers = 1\n").await;
+    let stage = Stage::with(|media| media.max_viewers = 1).await;
     let _teacher = share(&stage, Spec::H264).await;
     let wish = Offer::new(ALL).await;
     let answer = stage.watch("teacher", &wish.sdp).await;

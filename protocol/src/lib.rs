@@ -5,8 +5,9 @@
 //! [`version`], and the golden tests beside each message say so.
 //!
 //! Reading order: [`id`], [`time`], [`control`] (the messages), [`grant`] (how a machine is told
-//! to receive a lesson), [`rung`] (by which way), [`secret`] (the keys in it), [`kept`] (the pictures
-//! a late joiner gets), [`tunnel`] (the lesson where no UDP gets through), [`span`] (presence), [`token`] (how a machine first trusts a site).
+//! to receive a lesson), [`rung`] (by which way), [`secret`] (the keys in it), [`kept`] (the
+//! pictures a late joiner gets), [`tunnel`] (the lesson where no UDP gets through), [`span`]
+//! (presence), [`token`] (how a machine first trusts a site).
 
 pub mod control;
 pub mod grant;

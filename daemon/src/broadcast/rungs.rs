@@ -1,7 +1,15 @@
-//! By which way each machine receives, as it says itself; and what it says is put into the log once.
-//! Pure, but for the log.
+//! By which way each machine receives, as it says itself, and what those cost that receive alone.
+//! Pure, but for the log, which says each change once.
 
-use alfarid_protocol::rung::{Rung, RungCause};
+use std::time::Duration;
+
+use alfarid_protocol::{
+    id::MachineId,
+    rung::{Rung, RungCause},
+};
+use alfarid_stream::egress;
+
+use super::{Limits, stage::Stage};
 
 /// Where a machine stands on its ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +39,52 @@ impl Standing {
         }
         true
     }
+}
+
+impl Stage {
+    /// What publishers are to keep to: the lesson's profile, as far as the egress budget allows.
+    pub(super) fn limits(&self) -> Limits {
+        let egress::Ask { bitrate_bps, fps } = self.egress.ask();
+        Limits { max_fps: fps, max_bitrate_bps: bitrate_bps, ..self.airing.limits }
+    }
+
+    /// Weighs what machines that receive alone cost against this budget. `true`: publishers are
+    /// asked for something else now.
+    pub(super) fn weigh(&mut self, now: Duration, budget_bps: u64) -> bool {
+        let machines = self.screen_relay.figures.borrow().served_alone;
+        self.egress.set_budget(now, budget_bps);
+        self.egress.serves(now, machines);
+        let Some(egress::Ask { bitrate_bps, fps }) = self.egress.poll(now) else { return false };
+        self.is_news = true;
+        if self.egress.is_lowered() {
+            tracing::warn!(
+                stream.bitrate_bps = bitrate_bps,
+                stream.fps = fps,
+                "{machines} machines receive the lesson alone: its picture is made smaller for all",
+            );
+        }
+        true
+    }
+
+    /// Takes what a machine says of its way to receive.
+    pub(super) fn stands(&mut self, machine: MachineId, serial: u32, said: Standing) {
+        let Some(receiver) = self.receivers.get_mut(&machine) else { return };
+        if receiver.serial == Some(serial) {
+            self.is_news |= receiver.standing.say(&receiver.link.name, said);
+        }
+    }
+
+    /// The machine that has this grant.
+    pub(super) fn holder(&self, serial: u32) -> Option<MachineId> {
+        let mut receivers = self.receivers.iter();
+        receivers.find(|(_, receiver)| receiver.serial == Some(serial)).map(|(machine, _)| *machine)
+    }
+}
+
+/// The lesson's own wishes.
+pub(super) fn profile(limits: Limits) -> egress::Profile {
+    let Limits { max_fps, max_bitrate_bps, max_audio_bitrate_bps } = limits;
+    egress::Profile { bitrate_bps: max_bitrate_bps, fps: max_fps, sound_bps: max_audio_bitrate_bps }
 }
 
 fn way(rung: Rung) -> &'static str {

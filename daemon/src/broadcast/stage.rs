@@ -12,17 +12,17 @@ use alfarid_protocol::{
     grant::{self, Grant, Picture},
     id::{LessonId, MachineId, PublicationId},
 };
-use alfarid_stream::egress::{self, Egress};
+use alfarid_stream::egress::Egress;
 use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::{
-    Airing, KeysError, Limits, PublicationKind,
+    Airing, KeysError, PublicationKind,
     keys::Keys,
     multicast::{Group, Interfaces, Ports},
     receivers::{Cause, Reception, Reports, Verdict},
     relay,
-    rungs::Standing,
+    rungs::{Standing, profile},
     state::{Publication, Slot},
     track::Live,
 };
@@ -181,44 +181,6 @@ impl Stage {
         sources
     }
 
-    /// What publishers are to keep to: the lesson's profile, as far as the egress budget allows.
-    pub(super) fn limits(&self) -> Limits {
-        let egress::Ask { bitrate_bps, fps } = self.egress.ask();
-        Limits { max_fps: fps, max_bitrate_bps: bitrate_bps, ..self.airing.limits }
-    }
-
-    /// Weighs what machines that receive alone cost against this budget. `true`: publishers are
-    /// asked for something else now.
-    pub(super) fn weigh(&mut self, now: Duration, budget_bps: u64) -> bool {
-        let machines = self.screen_relay.figures.borrow().served_alone;
-        self.egress.set_budget(now, budget_bps);
-        self.egress.serves(now, machines);
-        let Some(egress::Ask { bitrate_bps, fps }) = self.egress.poll(now) else { return false };
-        self.is_news = true;
-        if self.egress.is_lowered() {
-            tracing::warn!(
-                stream.bitrate_bps = bitrate_bps,
-                stream.fps = fps,
-                "{machines} machines receive the lesson alone: its picture is made smaller for all",
-            );
-        }
-        true
-    }
-
-    /// Takes what a machine says of its way to receive.
-    pub(super) fn stands(&mut self, machine: MachineId, serial: u32, said: Standing) {
-        let Some(receiver) = self.receivers.get_mut(&machine) else { return };
-        if receiver.serial == Some(serial) {
-            self.is_news |= receiver.standing.say(&receiver.link.name, said);
-        }
-    }
-
-    /// The machine that has this grant.
-    pub(super) fn holder(&self, serial: u32) -> Option<MachineId> {
-        let mut receivers = self.receivers.iter();
-        receivers.find(|(_, receiver)| receiver.serial == Some(serial)).map(|(machine, _)| *machine)
-    }
-
     /// Changes what there is to put on air.
     pub(super) fn change(&mut self, now: Duration, change: impl FnOnce(&mut Airing)) {
         let before = self.airing.picture;
@@ -370,11 +332,6 @@ impl Stage {
             }
         }
     }
-}
-
-fn profile(limits: Limits) -> egress::Profile {
-    let Limits { max_fps, max_bitrate_bps, max_audio_bitrate_bps } = limits;
-    egress::Profile { bitrate_bps: max_bitrate_bps, fps: max_fps, sound_bps: max_audio_bitrate_bps }
 }
 
 fn track(stream: Live, next_index: u64) -> grant::Track {

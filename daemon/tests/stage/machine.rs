@@ -7,14 +7,15 @@ use alfarid_protocol::{
     id::{BootId, MachineId},
     kept::Kept,
     span::Moment,
-    version,
+    tunnel, version,
 };
+use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use rusqlite::params;
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream,
-    tungstenite::{Message, protocol::frame::coding::CloseCode},
+    tungstenite::{self, Message, protocol::frame::coding::CloseCode},
 };
 
 use super::{PATIENCE, Stage};
@@ -32,6 +33,28 @@ pub(crate) struct Machine {
     certificate: Vec<u8>,
     boot: BootId,
     socket: Option<WebSocketStream<MaybeTlsStream<TcpStream>>>,
+}
+
+/// The machine's end of a tunnel.
+pub(crate) struct Tunnel(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Tunnel {
+    /// The packets of the next message; `None`: the box has ended it.
+    pub(crate) async fn next(&mut self) -> Option<Vec<(u64, Bytes)>> {
+        loop {
+            let next = tokio::time::timeout(PATIENCE, self.0.next()).await;
+            match next.expect("not even a sign of the box") {
+                Some(Ok(Message::Binary(bytes))) => {
+                    let kept = Kept::parse(&bytes).unwrap();
+                    let copy =
+                        |(index, packet): &(u64, &[u8])| (*index, Bytes::copy_from_slice(packet));
+                    return Some(kept.packets.iter().map(copy).collect());
+                }
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                Some(Ok(_)) => {}
+            }
+        }
+    }
 }
 
 impl Machine {
@@ -78,6 +101,22 @@ impl Machine {
         let address = format!("ws://127.0.0.1:{port}{}", control::PATH);
         let (socket, _) = tokio_tungstenite::connect_async(address).await.unwrap();
         self.socket = Some(socket);
+    }
+
+    /// Opens a tunnel for a grant. `Err`: the status that the box refuses with.
+    pub(crate) async fn tunnel(
+        &self,
+        stage: &Stage,
+        serial: u32,
+        from: Option<u64>,
+    ) -> Result<Tunnel, u16> {
+        let port = stage.agent_port(Some(self.certificate.clone())).await;
+        let address = format!("ws://127.0.0.1:{port}{}", tunnel::path(serial, from));
+        match tokio_tungstenite::connect_async(address).await {
+            Ok((socket, _)) => Ok(Tunnel(socket)),
+            Err(tungstenite::Error::Http(answer)) => Err(answer.status().as_u16()),
+            Err(other) => panic!("no tunnel: {other}"),
+        }
     }
 
     pub(crate) async fn hello(&mut self, protocol: u16) {

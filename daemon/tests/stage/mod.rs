@@ -17,7 +17,7 @@ use alfarid_daemon::{
     attendance,
     broadcast::{self, Airing, Limits},
     clock::{Clock, Evidence},
-    config::Config,
+    config::{Config, Media},
     db::{Db, DbError},
     enrolment,
     events::{Event, Events},
@@ -84,20 +84,20 @@ impl Stage {
         stage
     }
 
-    /// The same, with other settings of its media.
-    pub(crate) async fn with(media: &str) -> Self {
-        let stage = Self::furnished(media).await;
+    pub(crate) async fn without_lesson() -> Self {
+        Self::built(|_| {}).await
+    }
+
+    /// On a box with other settings of its media.
+    pub(crate) async fn with(change: impl FnOnce(&mut Media)) -> Self {
+        let stage = Self::built(|config| change(&mut config.media)).await;
         stage.broadcast.open(stage.airing()).await.unwrap();
         stage
     }
 
-    pub(crate) async fn without_lesson() -> Self {
-        Self::furnished("").await
-    }
-
-    async fn furnished(media: &str) -> Self {
+    async fn built(change: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let floor = floor(dir.path(), media);
+        let floor = floor(dir.path(), change);
         let teacher = hire(&floor, "teacher", "teacher").await;
         let colleague = hire(&floor, "colleague", "teacher").await;
         hire(&floor, "admin", "admin").await;
@@ -286,14 +286,14 @@ impl Answer {
     }
 }
 
-fn floor(dir: &Path, media: &str) -> Floor {
+fn floor(dir: &Path, change: impl FnOnce(&mut Config)) -> Floor {
     let db = Db::open(&dir.join("alfarid.db"), &dir.join("backups")).unwrap().db;
     let events = Events::default();
     let settings = dir.join("alfarid.toml");
-    let media = format!("[media]\nwhip_listen = \"127.0.0.1:0\"\n{media}");
-    std::fs::write(&settings, media).unwrap();
+    std::fs::write(&settings, "[media]\nwhip_listen = \"127.0.0.1:0\"\n").unwrap();
     let mut config = Config::load(Some(&settings)).unwrap();
     dir.clone_into(&mut config.storage.state_dir);
+    change(&mut config);
     // Media runs by the real clock.
     let clock = Clock::start(Evidence { vouched: true, ..Evidence::default() });
     Floor {

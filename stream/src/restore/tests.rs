@@ -265,3 +265,61 @@ fn whatever_comes_memory_and_feedback_are_bounded() {
     assert_eq!(left(&mut restore).len(), MAX_VERIFIED);
     assert!(restore.losses.len() <= MAX_ENTRIES && restore.held() == 0);
 }
+
+/// A machine whose group and flow both carry: the newest heartbeat counts for either way, once it is
+/// known to be true.
+#[test]
+fn a_way_is_heard_by_what_is_needed_and_by_the_newest_heartbeat_once_more() {
+    let (mut restore, mut air) = (machine(), Air::new());
+    let (sources, follow) = air.block(ms(0));
+    assert!(!restore.push(ms(1), sources[0].clone()), "anybody could have made it");
+    assert!(restore.push(ms(1), follow[0].clone()), "the box signed it");
+    assert!(restore.push(ms(2), sources[1].clone()));
+    assert!(!restore.push(ms(2), sources[1].clone()));
+    let beat = air.protect.sign_of_life(ms(50));
+    assert!(restore.push(ms(50), beat.clone()));
+    assert!(restore.push(ms(51), beat.clone()), "by another way");
+    let newer = air.protect.sign_of_life(ms(60));
+    assert!(restore.push(ms(60), newer));
+    assert!(!restore.push(ms(61), beat), "a replayed one says nothing");
+}
+
+#[test]
+fn an_answer_says_that_the_flow_carries_and_nothing_of_what_is_missing() {
+    let (mut restore, mut air) = (machine(), Air::new());
+    let (sources, follow) = air.block(ms(0));
+    push_all(&mut restore, ms(1), &sources);
+    push_all(&mut restore, ms(1), &follow);
+    let from = restore.lacks_from();
+    air.block(ms(100));
+    let answer = air.protect.sign_of_life(ms(200));
+    assert!(restore.answered(ms(200), &answer));
+    assert!(!restore.answered(ms(200), &answer), "it is heard once");
+    assert!(!restore.answered(ms(200), &sources[0]));
+    let mut forged = air.protect.sign_of_life(ms(300)).to_vec();
+    *forged.last_mut().unwrap() ^= 1;
+    assert!(!restore.answered(ms(300), &forged.into()));
+    assert_eq!(restore.lacks_from(), from);
+    assert_eq!(asked(&mut restore, 200, 300), [], "nothing is asked for");
+}
+
+/// While the tunnel carries it, what goes by UDP is not lost.
+#[test]
+fn a_machine_that_rests_lacks_nothing_and_begins_anew() {
+    let (mut restore, mut air) = (machine(), Air::new());
+    let (sources, follow) = air.block(ms(0));
+    push_all(&mut restore, ms(1), &sources);
+    push_all(&mut restore, ms(1), &follow);
+    assert_eq!(left(&mut restore).len(), sources.len());
+    restore.rest();
+    assert_eq!(restore.lacks_from(), None);
+    for second in 1..20 {
+        air.block(ms(second * 1_000));
+    }
+    let (sources, follow) = air.block(ms(20_000));
+    push_all(&mut restore, ms(20_000), &sources);
+    push_all(&mut restore, ms(20_000), &follow);
+    assert_eq!(left(&mut restore), sources);
+    restore.feedback(ms(21_000));
+    assert_eq!(restore.stats().lost, 0);
+}

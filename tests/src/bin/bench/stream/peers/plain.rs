@@ -70,16 +70,6 @@ impl Stream {
         Ok(Self { packets, pictures, ssrc, due, playout: witness.playout, places })
     }
 
-    pub(super) fn caps(&self, payload_type: u8, ssrc: u32) -> gst::Caps {
-        gst::Caps::builder("application/x-rtp")
-            .field("media", "video")
-            .field("encoding-name", "H264")
-            .field("clock-rate", 90_000)
-            .field("payload", i32::from(payload_type))
-            .field("ssrc", ssrc)
-            .build()
-    }
-
     /// IP bytes of all of it.
     pub(super) fn bytes(&self) -> usize {
         self.packets.iter().map(|plain| plain.datagram.len() + HEADERS).sum()
@@ -167,4 +157,15 @@ pub(super) fn arrivals(
     let place = climate.place(number);
     let mut network = Network::new(place.downlink, place.seed);
     sent.map(|at| network.carry(at).first().copied()).collect()
+}
+
+/// What GStreamer is told of a picture's packets.
+pub(super) fn caps(payload_type: u8, ssrc: u32) -> gst::Caps {
+    gst::Caps::builder("application/x-rtp")
+        .field("media", "video")
+        .field("encoding-name", "H264")
+        .field("clock-rate", 90_000)
+        .field("payload", i32::from(payload_type))
+        .field("ssrc", ssrc)
+        .build()
 }
