@@ -143,8 +143,7 @@ async fn moves(page: &Page<'_>) -> Result<()> {
 
 /// A lesson that is on, its teacher's page, and the page of a student with a laptop of their own.
 async fn begin() -> Result<(School, String, Browser, Browser)> {
-    let school =
-        School::open(Classroom::new().students(2).teacher(), &Options::default()).await?;
+    let school = School::open(Classroom::new().students(2).teacher(), &Options::default()).await?;
     // The laptop has the seat of the second machine's student, and its wire.
     let seat = school.seats.get(1).context("a second seat")?;
     if let Some(player) = &seat.player {

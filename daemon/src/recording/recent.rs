@@ -17,7 +17,8 @@ const MARGIN: Duration = Duration::from_secs(3);
 
 /// Leaves of `segments` what may be seen, when the class has been shown everything for so long.
 pub(super) fn recent(segments: Vec<SegmentFile>, shown_for: Duration) -> Vec<SegmentFile> {
-    let newest = segments.iter().filter_map(|segment| Some(end_ms(segment, newest(segment)?))).max();
+    let newest =
+        segments.iter().filter_map(|segment| Some(end_ms(segment, newest(segment)?))).max();
     let (Some(newest), Some(shown_for)) = (newest, shown_for.checked_sub(MARGIN)) else {
         return Vec::new();
     };
