@@ -403,17 +403,26 @@ async fn faults(desk: &mut Desk) -> Vec<String> {
 }
 
 /// What a student's session may do; whatever else there is to do is a teacher's.
-const FOR_STUDENTS: [&str; 2] = ["open_live", "show_own_lesson"];
+const FOR_STUDENTS: [&str; 7] = [
+    "end_watching",
+    "get_recent",
+    "get_recent_piece",
+    "get_showing",
+    "open_live",
+    "show_own_lesson",
+    "watch_lesson",
+];
 
 /// What anybody may do who has come to the page, whoever they are or are not; and what asks for a
 /// key of its own in place of a session.
-const FOR_ANYBODY: [&str; 8] = [
+const FOR_ANYBODY: [&str; 9] = [
     "create_claim",
     "create_session",
     "create_student_session",
     "delete_session",
     "join_site",
     "patch_publication",
+    "patch_watching",
     "publish_by_key",
     "show_state",
 ];
@@ -448,6 +457,9 @@ async fn a_students_session_opens_nothing_that_is_a_teachers() {
             refused += 1;
         }
     }
+    let others = format!("/api/v1/lessons/{class}/showing");
+    let answer = student.clone().get(&others).await;
+    assert_eq!(answer.expect(403)["code"], "not_your_lesson", "a lesson that is not theirs");
     assert!(refused > 60, "{refused} routes were asked");
 
     // And what is a student's is no teacher's.

@@ -31,7 +31,7 @@ use alfarid_daemon::{
     lesson,
     live::{self, Live},
     machines::{self, PresenceMessage},
-    recording, roster, settings,
+    recording, roster, settings, viewing,
 };
 use alfarid_protocol::{
     id::{BootId, ClassId, LessonId, MachineId, RoomId, SpanId, StudentId, TeacherId},
@@ -68,6 +68,7 @@ struct Routed {
     people: identity::Handle,
     roster: roster::Handle,
     live: Live,
+    viewing: viewing::Handle,
 }
 
 /// How many live pages each teacher has open.
@@ -294,6 +295,21 @@ impl School {
         session.to_owned()
     }
 
+    /// Offers to watch, as WHEP has it.
+    pub(crate) async fn watch(&self, who: &str, lesson: LessonId, offer: &str) -> Answer {
+        let request = Request::builder()
+            .method("POST")
+            .uri(format!("/api/v1/lessons/{lesson}/whep"))
+            .header(header::COOKIE, format!("__Host-alfarid={who}"))
+            .header(header::CONTENT_TYPE, "application/sdp")
+            .body(Body::from(offer.to_owned()))
+            .unwrap();
+        let response = self.opened.router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes().to_vec();
+        Answer { status, bytes }
+    }
+
     /// The live page of `who`.
     pub(crate) async fn page(&self, who: &str) -> Page {
         Page::open(self.opened.router.clone(), who).await
@@ -496,6 +512,13 @@ async fn open(floor: &Floor, pages: &Pages) -> Opened {
             .unwrap(),
         people,
         live: Live::new(floor.events.clone(), floor.clock.clone(), students.clone()),
+        viewing: viewing::Handle::new(
+            floor.clock.clone(),
+            floor.events.clone(),
+            attendance.clone(),
+            broadcast.clone(),
+            recording.clone(),
+        ),
     };
     let router = router(state, stopping.clone());
     let (running, recorders) = (Running { stopping, tasks }, Some(recorders));
@@ -525,6 +548,7 @@ fn router(state: Routed, closing: CancellationToken) -> Router {
         .merge(attendance::routes())
         .merge(identity::routes())
         .merge(roster::routes())
+        .merge(viewing::routes())
         .merge(live::routes());
     Router::from(routes.with_state(state)).layer(Extension(peer))
 }
