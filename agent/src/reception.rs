@@ -101,8 +101,9 @@ pub struct Reception {
     /// Outlives a grant.
     rungs: Option<Rungs>,
     tunnel: Option<Tunnel>,
-    /// No other tunnel is opened before.
+    /// No other tunnel is opened before, and no group joined that could not be.
     tunnel_again: Duration,
+    join_again: Duration,
     deadline: Option<Deadline>,
     /// What players were told last, while there is no lesson.
     idle: Idle,
@@ -151,6 +152,7 @@ impl Reception {
             rungs: None,
             tunnel: None,
             tunnel_again: Duration::ZERO,
+            join_again: Duration::ZERO,
             deadline: None,
             idle: Idle::default(),
         }

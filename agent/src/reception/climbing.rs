@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{clock, interface};
 
-/// A tunnel that failed is tried again no sooner.
+/// A tunnel that failed, or a group that could not be joined, is tried again no sooner.
 const AGAIN: Duration = Duration::from_secs(1);
 
 impl Reception {
@@ -92,7 +92,10 @@ impl Reception {
                 }
             }
         }
-        if let Err(error) = lesson.be_member(rungs.ladder.wants().group) {
+        if now >= self.join_again
+            && let Err(error) = lesson.be_member(rungs.ladder.wants().group)
+        {
+            self.join_again = now + AGAIN;
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "the lesson's group could not be joined; it is tried again");
         }

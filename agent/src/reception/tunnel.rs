@@ -1,7 +1,7 @@
 //! The lesson through TLS: a second connection to the box, where no UDP gets through.
 //!
 //! ```text
-//!   connecting ── Opened ──▶ open ── messages ──▶ ...
+//!   connecting ── first message: Opened ──▶ open ── messages ──▶ ...
 //!        └── failed ──┐        └── silent for 3 s, closed ──┐
 //!                     ▼                                     ▼
 //!                   over: whoever wants it opens another, after a while
@@ -75,8 +75,11 @@ pub(super) async fn next(tunnel: &mut Option<Tunnel>) -> Event {
 
 async fn carry(dial: &Dial, path: &str, events: &mpsc::Sender<Event>) -> Result<(), ChannelError> {
     let mut tunnelled = dial.tunnel(path).await?;
+    // A box that does not know the grant any more opens it and says nothing.
+    let first = tunnelled.receive(PATIENCE).await?;
     // Who does not wait for it any more ends this task.
     let _ = events.send(Event::Opened).await;
+    let _ = events.send(Event::Message(first)).await;
     loop {
         let message = tunnelled.receive(PATIENCE).await?;
         let _ = events.send(Event::Message(message)).await;

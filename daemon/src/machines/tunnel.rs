@@ -15,7 +15,7 @@ use alfarid_stream::relay::Sent;
 use axum::{
     Extension, Router,
     extract::{
-        Path, Query, State, WebSocketUpgrade,
+        State, WebSocketUpgrade,
         ws::{Message, WebSocket},
     },
     http::StatusCode,
@@ -32,7 +32,7 @@ use super::{
     connection::{Deps, SEND},
     greeting::known,
 };
-use crate::http::Peer;
+use crate::http::{Path, Peer, Query};
 
 /// Parts that may wait: half a second of a rich stream. Full: the machine lags, see the broadcast.
 const WAITING: usize = 256;

@@ -280,6 +280,7 @@ fn a_machine_that_all_others_pay_for_is_set_apart_for_a_while() {
             protected.hear(now, way(3), &sealers[2].seal(&feedback).unwrap()).unwrap();
         }
     }
+    assert_eq!(protected.take_outcast(), Some(ReceiverId(3)), "it is told to leave the group");
     assert!(parity[3] > 5, "{parity:?}");
     assert!(parity[12..].iter().all(|&sent| sent == 0), "{parity:?}");
 }
