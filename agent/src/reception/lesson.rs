@@ -148,6 +148,7 @@ impl Lesson {
         for datagram in datagrams {
             self.broadcast.push(now, datagram);
         }
+        self.playout.restored(now, self.broadcast.stats().restored);
         if let Some(heartbeat) = self.broadcast.heartbeat() {
             self.playout.heard(heartbeat);
             if let Some(audio) = &mut self.audio {
