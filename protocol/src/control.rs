@@ -110,7 +110,8 @@ pub struct Report {
     pub player: bool,
     /// A new keyframe would help: frames were lost and none has come since. Never in the tunnel.
     pub wants_keyframe: bool,
-    /// How late over their due time whole frames came: what the lesson's playout delay has to bear.
+    /// How late over their due time whole frames came, as far as the lesson's playout delay has to
+    /// bear it.
     /// `None` while nothing is known of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late_ms: Option<u16>,

@@ -76,13 +76,17 @@ const JUMP: Duration = MAX_DELAY;
 /// For so long after joining or changing the rung, lateness says nothing of the way.
 const DISTURBANCE: Duration = Duration::from_secs(1);
 
+/// For so long after a repair, what becomes whole waited for it.
+const AFTERMATH: Duration = Duration::from_millis(10);
+
 /// The playout of one lesson on a machine.
 #[derive(Clone, Debug)]
 pub struct Playout {
     picture: Option<Timeline>,
     sound: Option<Timeline>,
     delay: Duration,
-    need: Need,
+    needs: [Need; 2],
+    repaired_at: Option<Duration>,
     measures_from: Duration,
     doubted: u64,
 }
@@ -94,7 +98,8 @@ impl Playout {
             picture: picture.map(Timeline::new),
             sound: has_sound.then(|| Timeline::new(Codec::Opus)),
             delay: MIN_DELAY,
-            need: Need::new(),
+            needs: [Need::new(), Need::new()],
+            repaired_at: None,
             measures_from: now + DISTURBANCE,
             doubted: 0,
         }
@@ -130,6 +135,11 @@ impl Playout {
         self.measures_from = now + DISTURBANCE;
     }
 
+    /// A packet that was lost is back: what is whole now waited for it.
+    pub fn repaired(&mut self, now: Duration) {
+        self.repaired_at = Some(now);
+    }
+
     /// A whole frame is here: when it shows, in the machine's monotonic time. `None` means at once,
     /// and so does a time that is past. How late it came is measured on the way.
     pub fn show_at(&mut self, now: Duration, clock: &BoxClock, frame: &Frame) -> Option<Duration> {
@@ -157,14 +167,16 @@ impl Playout {
             return None;
         }
         if now >= self.measures_from {
-            self.need.came(now, came.saturating_sub(base));
+            let is_repaired = self.repaired_at.is_some_and(|at| now <= at + AFTERMATH);
+            let need = &mut self.needs[usize::from(medium == Medium::Sound)];
+            need.came(now, came.saturating_sub(base), is_repaired);
         }
         Some(show_at)
     }
 
     /// What this machine needs D to be, for its next report: see [`Need::measured`].
     pub fn need(&mut self, now: Duration) -> Option<Duration> {
-        self.need.measured(now)
+        self.needs.iter_mut().filter_map(|need| need.measured(now)).max()
     }
 
     /// D as it was last said.
@@ -179,7 +191,7 @@ impl Playout {
 
     /// Frames so late that no delay would have saved them.
     pub fn hopeless(&self) -> u64 {
-        self.need.hopeless()
+        self.needs.iter().map(Need::hopeless).sum()
     }
 
     fn timeline(&mut self, medium: Medium) -> Option<&mut Timeline> {

@@ -30,6 +30,8 @@ pub(super) struct Playout {
     sound: Option<u32>,
     /// Of the newest heartbeat that was heard.
     box_ms: Option<u64>,
+    /// Packets that were brought back so far.
+    restored: u64,
 }
 
 impl Playout {
@@ -43,6 +45,7 @@ impl Playout {
             picture: ssrc(&grant.video),
             sound: ssrc(&grant.audio),
             box_ms: None,
+            restored: 0,
         }
     }
 
@@ -56,6 +59,13 @@ impl Playout {
             if let Some(pair) = ssrc.and_then(|ssrc| heartbeat.pair(ssrc)) {
                 self.lesson.said(medium, pair);
             }
+        }
+    }
+
+    /// So many packets were brought back so far.
+    pub(super) fn restored(&mut self, now: Duration, packets: u64) {
+        if std::mem::replace(&mut self.restored, packets) != packets {
+            self.lesson.repaired(now);
         }
     }
 

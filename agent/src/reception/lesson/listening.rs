@@ -70,6 +70,7 @@ impl Lesson {
                 By::Flow => self.heard.flow |= is_heard,
             }
         }
+        self.playout.restored(now, self.broadcast.stats().restored);
         if let Some(heartbeat) = self.broadcast.heartbeat() {
             self.playout.heard(heartbeat);
             if let Some(audio) = &mut self.audio {
