@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alfarid_stream::block::Kind;
 use anyhow::Result;
 use classroom::{air::OnAir, school::School};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -138,15 +139,34 @@ impl Run {
     pub(super) fn tell(&self, report: &mut Report) {
         let feedback: u64 = self.outcome.machines.iter().map(|machine| machine.feedback).sum();
         report.note(format!(
-            "{}: {} machines, {:.1} s, {feedback} datagrams to the box; the box takes {:.1} % of \
+            "{}: {} machines, {:.1} s; over plain RTP: {}; {feedback} datagrams to the box; the box takes {:.1} % of \
              the two cores, the machines {:.1} %, all of the harness with its encoder {:.1} %",
             self.climate.name,
             self.outcome.machines.len(),
             self.seconds(),
+            self.parts(),
             self.core(self.cpu) * 50.0,
             self.core(self.outcome.cpu) * 50.0,
             self.core(self.harness) * 50.0,
         ));
+    }
+
+    /// What the overhead consists of, in percent of the plain bytes.
+    fn parts(&self) -> String {
+        let witness = &self.outcome.witness;
+        let mut rest = self.sent.saturating_sub(self.plain as u64);
+        let mut part = |name: &str, kind| {
+            let (bytes, count) = witness.repair_bytes(kind, self.from, self.until);
+            rest = rest.saturating_sub(bytes as u64);
+            format!("{name} {:.1} % ({count})", judge::ratio(bytes, self.plain) * 100.0)
+        };
+        let parts = [
+            part("parity", Kind::Parity),
+            part("manifests", Kind::Manifest),
+            part("heartbeats", Kind::Heartbeat),
+        ];
+        let rest = as_f64(rest) / as_f64(self.plain as u64) * 100.0;
+        format!("{}, seals, answers to one machine and control {rest:.1} %", parts.join(", "))
     }
 
     fn seconds(&self) -> f64 {

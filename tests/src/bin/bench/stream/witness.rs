@@ -40,6 +40,8 @@ pub(super) struct Witness {
     pub(super) packets: Vec<Aired>,
     /// IP bytes of each source packet, were it plain RTP.
     pub(super) plain: Vec<(Duration, usize)>,
+    /// What repairs them, as it went on air.
+    repair: Vec<(Duration, Kind, usize)>,
     pairs: Vec<Pair>,
     /// The ends of packets that name the key they are sealed with (RFC 3711 §3.1).
     keys: BTreeSet<[u8; 2]>,
@@ -77,6 +79,7 @@ impl Witness {
             next: BTreeMap::new(),
             packets: Vec::new(),
             plain: Vec::new(),
+            repair: Vec::new(),
             pairs: Vec::new(),
             keys: BTreeSet::new(),
             playout: Duration::ZERO,
@@ -111,7 +114,9 @@ impl Witness {
         datagram: &Bytes,
     ) -> Result<Option<(u32, u64)>> {
         if lane == Lane::Repair {
-            if Kind::of(datagram) == Some(Kind::Heartbeat) {
+            let kind = Kind::of(datagram).context("a datagram of the repair lane")?;
+            self.repair.push((now, kind, datagram.len() + HEADERS));
+            if kind == Kind::Heartbeat {
                 let heartbeat = Heartbeat::parse(datagram)?.verify(&self.signer)?;
                 self.playout = self.playout.max(heartbeat.playout());
                 self.pairs.extend(heartbeat.pair(self.video));
@@ -163,6 +168,18 @@ impl Witness {
         let known = self.pairs.partition_point(|pair| pair.box_time <= at);
         let Some(pair) = self.pairs.get(known.saturating_sub(1)) else { return at };
         pair.box_time_of(Codec::H264, rtp_time)
+    }
+
+    /// IP bytes of this kind that went to all between these times, and in how many datagrams.
+    pub(super) fn repair_bytes(
+        &self,
+        kind: Kind,
+        from: Duration,
+        until: Duration,
+    ) -> (usize, usize) {
+        let within =
+            self.repair.iter().filter(|(at, own, _)| *own == kind && (from..until).contains(at));
+        within.fold((0, 0), |(sum, count), (_, _, bytes)| (sum + bytes, count + 1))
     }
 
     /// IP bytes of the same streams as plain RTP, between these times.
