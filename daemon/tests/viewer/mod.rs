@@ -2,7 +2,11 @@
 //!
 //! It knows nothing of the daemon: whoever uses it carries the offer there and the answer back.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -123,8 +127,8 @@ impl Viewer {
         while self.next().await.is_some() {}
     }
 
-    pub(crate) fn ask_keyframe(&self) {
-        self.orders.try_send(Order::Pli).unwrap();
+    pub(crate) async fn ask_keyframe(&self) {
+        self.orders.send(Order::Pli).await.unwrap();
     }
 
     pub(crate) fn lose(&self, every: u64) {
