@@ -122,6 +122,12 @@ impl Viewer {
         taken
     }
 
+    /// What has come of one line and was not read yet.
+    pub(crate) fn arrived(&mut self, line: usize) -> usize {
+        let arrived = std::iter::from_fn(|| self.packets.try_recv().ok());
+        arrived.filter(|packet| packet.line == line).count()
+    }
+
     /// Waits until the box has said goodbye.
     pub(crate) async fn until_over(&mut self) {
         while self.next().await.is_some() {}
