@@ -445,6 +445,9 @@ impl Handle {
         offer: &str,
         (address, came_to): (IpAddr, IpAddr),
     ) -> Result<Watching, Error> {
+        if !self.viewers.is_open() {
+            return Err(WatchError::NoPort.into());
+        }
         let on_air = self.ask(|reply| Order::Watch(lesson, by, reply)).await??;
         let agreed = self.viewers.agree(offer, on_air, came_to)?;
         let answer = agreed.answer.clone();
