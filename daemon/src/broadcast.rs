@@ -13,7 +13,8 @@
 //! A slot has one publication on air; the same teacher's next one takes its place at its first
 //! keyframe. One [`actor`] owns who may do what and which machine is told what; one task per slot
 //! moves packets ([`relay`]), seals and repairs them ([`protected`]); one task owns all WHIP
-//! sessions ([`whip`]). Packets never pass the actor.
+//! sessions ([`whip`]), another those of all browsers that watch ([`viewers`]). Packets never pass
+//! the actor.
 //!
 //! The broadcast knows lessons only as an [`Airing`]: what there is to put on air for whom. It
 //! forgets everything at a restart, and is told again.
@@ -449,6 +450,9 @@ impl Handle {
         offer: &str,
         (address, came_to): (IpAddr, IpAddr),
     ) -> Result<Watching, Error> {
+        if !self.viewers.is_open() {
+            return Err(WatchError::NoPort.into());
+        }
         let on_air = self.ask(|reply| Order::Watch(lesson, by, reply)).await??;
         let agreed = self.viewers.agree(offer, on_air, came_to)?;
         let answer = agreed.answer.clone();

@@ -1,7 +1,5 @@
 //! Who may watch which lesson, and up to when: a real school, a clock in hand, real offers.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-
 mod school;
 #[expect(dead_code, reason = "shared by several test files")]
 mod viewer;
@@ -41,12 +39,14 @@ async fn a_student_watches_the_lesson_that_is_theirs_now_and_no_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_student_of_another_class_does_not_watch_it() {
-    let (school, lesson, _machines) = begun(1).await;
+    let school = School::new(1).await;
     let student = school.sign_in(0).await;
     let class = school.another_class().await;
     let moved = json!({ "class_id": class });
     let path = format!("/students/{}", school.students[0]);
     school.call("admin", "PATCH", &path, moved).await.expect(StatusCode::OK);
+    school.without_seat(0).await;
+    let lesson = school.start().await;
     let refused = school.watch(&student, lesson, &Offer::new(ALL).await.sdp).await;
     assert_eq!(refused.problem(StatusCode::FORBIDDEN), "not_your_lesson");
 }

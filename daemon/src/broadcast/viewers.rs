@@ -160,6 +160,11 @@ pub(super) struct Handle {
 }
 
 impl Handle {
+    /// Whether anybody can watch: the port is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.door.is_open()
+    }
+
     /// Agrees with a viewer, without starting anything. `came_to` is the address of the box that the
     /// viewer's request came to; `on_air`, the picture's codec if there is one.
     pub(super) fn agree(

@@ -2,7 +2,11 @@
 //!
 //! It knows nothing of the daemon: whoever uses it carries the offer there and the answer back.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -118,13 +122,19 @@ impl Viewer {
         taken
     }
 
+    /// What has come of one line and was not read yet.
+    pub(crate) fn arrived(&mut self, line: usize) -> usize {
+        let arrived = std::iter::from_fn(|| self.packets.try_recv().ok());
+        arrived.filter(|packet| packet.line == line).count()
+    }
+
     /// Waits until the box has said goodbye.
     pub(crate) async fn until_over(&mut self) {
         while self.next().await.is_some() {}
     }
 
-    pub(crate) fn ask_keyframe(&self) {
-        self.orders.try_send(Order::Pli).unwrap();
+    pub(crate) async fn ask_keyframe(&self) {
+        self.orders.send(Order::Pli).await.unwrap();
     }
 
     pub(crate) fn lose(&self, every: u64) {

@@ -65,7 +65,8 @@ impl Engine {
     }
 
     pub(in crate::broadcast) async fn run(mut self, stopping: CancellationToken) {
-        let Some(port) = self.port(&stopping).await else { return };
+        let mut early = Vec::new();
+        let Some(port) = self.port(&stopping, &mut early).await else { return };
         let mut hall = Hall {
             sessions: Sessions::new(port, self.door.ticks.clone()),
             door: self.door,
@@ -73,6 +74,9 @@ impl Engine {
             random: self.random,
         };
         let mut taps = StreamMap::new();
+        for order in early {
+            hall.obey(order, &mut taps);
+        }
         let (mut tapped, mut strays) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         loop {
             let sleep = tokio::time::sleep(hall.sessions.until_deadline());
@@ -98,16 +102,21 @@ impl Engine {
         hall.sessions.close_all();
     }
 
-    /// Waits for the port. `None`: there will be none.
-    async fn port(&mut self, stopping: &CancellationToken) -> Option<Arc<Port>> {
+    /// Waits for the port; what is ordered in that very moment is obeyed afterwards. `None`: there
+    /// will be none.
+    async fn port(
+        &mut self,
+        stopping: &CancellationToken,
+        early: &mut Vec<Order>,
+    ) -> Option<Arc<Port>> {
         loop {
             tokio::select! {
                 () = stopping.cancelled() => return None,
                 opened = self.door.port.wait_for(Option::is_some) => {
                     return opened.ok().and_then(|port| port.clone());
                 }
-                // Without a port nobody is answered, so that there is nothing to order.
-                Some(_) = self.orders.recv() => {}
+                // Few: without a port nobody is answered.
+                Some(order) = self.orders.recv() => early.push(order),
             }
         }
     }

@@ -98,3 +98,66 @@ impl Joiner {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use alfarid_protocol::id::PublicationId;
+    use bytes::Bytes;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Of a picture in VP8.
+    pub(in crate::broadcast::viewers) fn piece(index: u64, begins: bool) -> Piece {
+        Piece {
+            kind: TrackKind::ScreenVideo,
+            codec: Codec::Vp8,
+            index,
+            begins,
+            marker: false,
+            timestamp: 0,
+            at: Duration::ZERO,
+            payload: Arc::from([0; 4]),
+        }
+    }
+
+    fn started(id: u32, kind: TrackKind, codec: Codec) -> Tapped {
+        let publication = PublicationId(Uuid::nil());
+        Tapped::Started(TappedTrack { id: TrackId(id), kind, codec, publication })
+    }
+
+    fn packet(id: u32, index: u64, begins: bool) -> Tapped {
+        let header = alfarid_stream::rtp::Header::default().to_bytes();
+        let packet = Bytes::from([&header[..], b"payload"].concat());
+        Tapped::Packet(TappedPacket {
+            track: TrackId(id),
+            index,
+            begins,
+            at: Duration::ZERO,
+            packet,
+        })
+    }
+
+    #[test]
+    fn what_is_on_air_is_given_without_its_header_and_the_picture_is_kept() {
+        let mut programme = Programme::default();
+        assert!(programme.take(packet(1, 0, true)).is_none(), "nobody said what it is");
+        programme.take(started(1, TrackKind::ScreenVideo, Codec::H264));
+        programme.take(started(2, TrackKind::PersonAudio, Codec::Opus));
+        let given = programme.take(packet(1, 5, true)).unwrap();
+        assert_eq!((given.codec, &given.payload[..]), (Codec::H264, &b"payload"[..]));
+        let voice = programme.take(packet(2, 9, true)).unwrap();
+        assert_eq!((voice.kind, programme.kept.all().len()), (TrackKind::PersonAudio, 1));
+        programme.take(Tapped::Ended(TrackId(1)));
+        assert!(programme.kept.all().is_empty(), "who joins is not shown what was");
+    }
+
+    #[test]
+    fn a_track_whose_end_was_lost_ends_with_the_next_of_its_kind() {
+        let mut programme = Programme::default();
+        programme.take(started(1, TrackKind::ScreenVideo, Codec::H264));
+        programme.take(started(2, TrackKind::ScreenVideo, Codec::Vp8));
+        assert!(programme.take(packet(1, 6, true)).is_none());
+        assert_eq!(programme.take(packet(2, 1, true)).unwrap().codec, Codec::Vp8);
+    }
+}

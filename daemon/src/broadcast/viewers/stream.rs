@@ -47,3 +47,47 @@ impl Numbering {
         Numbered { sequence, timestamp }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broadcast::viewers::programme::tests::piece;
+
+    fn times(numbering: &mut Numbering, timestamps: &[u32], is_kept: bool) -> Vec<u32> {
+        let number = |timestamp: &u32| {
+            numbering.number(&Piece { timestamp: *timestamp, ..piece(0, false) }, is_kept).timestamp
+        };
+        timestamps.iter().map(number).collect()
+    }
+
+    #[test]
+    fn kept_pictures_are_moved_together_and_live_ones_go_on_from_there() {
+        let mut numbering = Numbering::new(1_000);
+        let kept = times(&mut numbering, &[90_000, 90_000, 180_000, 270_000], true);
+        assert_eq!(kept, [1_000, 1_000, 1_090, 1_180]);
+        assert_eq!(times(&mut numbering, &[270_000, 273_000], false), [1_180, 4_180]);
+    }
+
+    #[test]
+    fn pictures_that_are_repeated_never_go_back_in_time() {
+        let mut numbering = Numbering::new(7);
+        times(&mut numbering, &[90_000, 93_000, 96_000], false);
+        let again = times(&mut numbering, &[90_000, 93_000], true);
+        assert_eq!(again, [6_097, 6_187], "later than the last live one");
+        assert_eq!(times(&mut numbering, &[99_000], false), [12_187]);
+    }
+
+    #[test]
+    fn time_that_rolls_over_goes_on() {
+        let mut numbering = Numbering::new(u32::MAX);
+        let times = times(&mut numbering, &[u32::MAX - 10, 2_989], false);
+        assert_eq!(times, [u32::MAX, 2_999]);
+    }
+
+    #[test]
+    fn numbers_begin_below_half_of_their_range_and_have_no_gaps() {
+        let mut numbering = Numbering::new(u32::MAX);
+        let mut next = || numbering.number(&piece(70_000, true), false).sequence;
+        assert_eq!([next(), next()], [0x7fff, 0x8000]);
+    }
+}
