@@ -22,8 +22,8 @@ use zeroize::Zeroizing;
 use super::protected::{ProtectError, Protected};
 
 /// How long a packet may take to be repaired, from its arrival to its showing: three rounds of
-/// repair fit into it on any network of a school. Machines show a frame as soon as it is whole.
-const PLAYOUT_MS: u16 = 250;
+/// repair fit into it on any network of a school.
+pub(super) const PLAYOUT_MS: u16 = 250;
 
 /// How long to wait before asking for random numbers again that the system did not give.
 const REST: Duration = Duration::from_secs(1);
@@ -101,12 +101,6 @@ impl Keys {
             repair_port,
             playout_ms: PLAYOUT_MS,
         })
-    }
-
-    /// How long after it is on air everybody shows a picture.
-    #[expect(clippy::unused_self, reason = "each lesson has its own, which is the same for now")]
-    pub(super) fn playout_ms(&self) -> u16 {
-        PLAYOUT_MS
     }
 
     /// A machine is gone. The keys that it has are good for it still.

@@ -135,6 +135,8 @@ pub(super) struct Figures {
     pub(super) packets_lost: u64,
     /// Machines that get the stream once more, by unicast or through the tunnel.
     pub(super) served_alone: u32,
+    /// How long after it is due everything is shown; `None` before that was said.
+    pub(super) playout: Option<Duration>,
 }
 
 /// Which packets go on air next: what a grant says.

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use super::{
     Airing, KeysError, PublicationKind,
-    keys::Keys,
+    keys::{Keys, PLAYOUT_MS},
     multicast::{Group, Interfaces, Ports},
     receivers::{Cause, Reception, Reports, Verdict},
     relay,
@@ -302,6 +302,15 @@ impl Stage {
         let fps = self.screen_relay.figures.borrow().fps;
         self.fps.push_back(fps);
         self.is_news |= self.is_on_air();
+    }
+
+    /// How long after it is due everybody shows a picture: as the grants have it, before the first
+    /// one is on air.
+    pub(super) fn playout_ms(&self) -> u16 {
+        let playout = self.screen_relay.figures.borrow().playout;
+        let millis =
+            playout.filter(|playout| !playout.is_zero()).map(|playout| playout.as_millis());
+        millis.and_then(|millis| u16::try_from(millis).ok()).unwrap_or(PLAYOUT_MS)
     }
 
     pub(super) fn judge(&self, now: Duration, receiver: &Receiver) -> Verdict {

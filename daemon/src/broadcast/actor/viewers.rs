@@ -51,7 +51,7 @@ impl Actor {
             has_sound: has_screen && on_air.audio.is_some(),
             has_voice: voice.is_seen(),
             is_recorded: stage.airing.recording,
-            playout_ms: stage.keys.playout_ms(),
+            playout_ms: stage.playout_ms(),
         })
     }
 }

@@ -397,6 +397,7 @@ impl Task {
             bitrate_bps,
             packets_lost: self.video.lost() + self.audio.lost(),
             served_alone: u32::try_from(alone.unwrap_or_default()).unwrap_or(u32::MAX),
+            playout: programme.map(|to| to.transmitter.playout()),
         });
     }
 

@@ -81,6 +81,11 @@ impl Transmitter {
         }
     }
 
+    /// How long after it is due everything is shown, as it was said last.
+    pub(super) fn playout(&self) -> Duration {
+        self.told_delay
+    }
+
     /// A machine says how late frames come to it. What it needs beyond the largest delay it is not
     /// waited for.
     pub(super) fn needs(&mut self, now: Duration, receiver: ReceiverId, late: Duration) {
