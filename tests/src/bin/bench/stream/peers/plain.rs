@@ -70,16 +70,6 @@ impl Stream {
         Ok(Self { packets, pictures, ssrc, due, playout: witness.playout, places })
     }
 
-    pub(super) fn caps(&self, payload_type: u8, ssrc: u32) -> gst::Caps {
-        gst::Caps::builder("application/x-rtp")
-            .field("media", "video")
-            .field("encoding-name", "H264")
-            .field("clock-rate", 90_000)
-            .field("payload", i32::from(payload_type))
-            .field("ssrc", ssrc)
-            .build()
-    }
-
     /// IP bytes of all of it.
     pub(super) fn bytes(&self) -> usize {
         self.packets.iter().map(|plain| plain.datagram.len() + HEADERS).sum()
@@ -156,6 +146,17 @@ impl Stream {
 
 #[cfg(test)]
 const PLAYOUT: Duration = Duration::from_millis(250);
+
+/// Of RTP with this payload type.
+pub(super) fn caps(payload_type: u8, ssrc: u32) -> gst::Caps {
+    gst::Caps::builder("application/x-rtp")
+        .field("media", "video")
+        .field("encoding-name", "H264")
+        .field("clock-rate", 90_000)
+        .field("payload", i32::from(payload_type))
+        .field("ssrc", ssrc)
+        .build()
+}
 
 /// What a machine of this number gets of what is sent at these times: the weather, and the seed of
 /// its losses, are those that its like had in the run.

@@ -11,7 +11,7 @@ use gstreamer::prelude::*;
 use super::{
     super::{judge::ratio, witness::HEADERS},
     element::Element,
-    plain::{Arrival, MEDIA, Plain, Stream},
+    plain::{Arrival, MEDIA, Plain, Stream, caps},
 };
 
 const PARITY: u8 = 97;
@@ -40,7 +40,7 @@ pub(super) fn send(stream: &Stream, matrix: Matrix) -> Result<Sent> {
         encoder.set_property("enable-row-fec", has_rows);
         encoder.set_property("pt", i32::from(PARITY));
     })?;
-    let feed = encoder.feed("sink", &stream.caps(MEDIA, 0))?;
+    let feed = encoder.feed("sink", &caps(MEDIA, 0))?;
     let mut packets = Vec::new();
     for plain in &stream.packets {
         feed.push(plain.at, &nameless(plain)?)?;
@@ -65,9 +65,9 @@ pub(super) fn receive(
     arrivals: &[Option<Duration>],
 ) -> Result<Vec<Arrival>> {
     let decoder = Element::new("rtpst2022-1-fecdec", |_| {})?;
-    let media = decoder.feed("sink", &stream.caps(MEDIA, 0))?;
-    let columns = decoder.feed("fec_0", &stream.caps(PARITY, 0))?;
-    let rows = decoder.feed("fec_1", &stream.caps(PARITY, 0))?;
+    let media = decoder.feed("sink", &caps(MEDIA, 0))?;
+    let columns = decoder.feed("fec_0", &caps(PARITY, 0))?;
+    let rows = decoder.feed("fec_1", &caps(PARITY, 0))?;
     let mut has = Vec::new();
     for ((_, pad, datagram), arrival) in sent.packets.iter().zip(arrivals) {
         let Some(arrival) = *arrival else { continue };

@@ -12,7 +12,7 @@ use gstreamer::prelude::*;
 use super::{
     super::witness::HEADERS,
     element::Element,
-    plain::{Arrival, MEDIA, Stream},
+    plain::{Arrival, MEDIA, Stream, caps},
 };
 
 const PARITY: u8 = 122;
@@ -37,7 +37,7 @@ pub(super) fn send(stream: &Stream, percent: u32) -> Result<Sent> {
         encoder.set_property("percentage", percent);
         encoder.set_property("percentage-important", percent);
     })?;
-    let feed = encoder.feed("sink", &stream.caps(MEDIA, stream.ssrc))?;
+    let feed = encoder.feed("sink", &caps(MEDIA, stream.ssrc))?;
     let mut packets = Vec::new();
     for plain in &stream.packets {
         feed.push(plain.at, &plain.datagram)?;
@@ -62,8 +62,8 @@ pub(super) fn receive(
         decoder.set_property("pt", u32::from(PARITY));
         decoder.set_property("storage", &internal);
     })?;
-    let store = storage.feed("sink", &stream.caps(MEDIA, stream.ssrc))?;
-    let ordered = decoder.feed("sink", &stream.caps(MEDIA, stream.ssrc))?;
+    let store = storage.feed("sink", &caps(MEDIA, stream.ssrc))?;
+    let ordered = decoder.feed("sink", &caps(MEDIA, stream.ssrc))?;
     let mut stored = sent.packets.iter().zip(arrivals).peekable();
     let mut now = Duration::ZERO;
     let mut has = Vec::new();
