@@ -147,6 +147,17 @@ impl Stream {
 #[cfg(test)]
 const PLAYOUT: Duration = Duration::from_millis(250);
 
+/// Of RTP with this payload type.
+pub(super) fn caps(payload_type: u8, ssrc: u32) -> gst::Caps {
+    gst::Caps::builder("application/x-rtp")
+        .field("media", "video")
+        .field("encoding-name", "H264")
+        .field("clock-rate", 90_000)
+        .field("payload", i32::from(payload_type))
+        .field("ssrc", ssrc)
+        .build()
+}
+
 /// What a machine of this number gets of what is sent at these times: the weather, and the seed of
 /// its losses, are those that its like had in the run.
 pub(super) fn arrivals(
