@@ -225,6 +225,9 @@ impl Lesson {
         attached: Attached,
         rung: Option<Rung>,
     ) -> Report {
+        if let Some(round_trip) = self.playout.round_trip() {
+            self.broadcast.set_round_trip(round_trip);
+        }
         let video = self.video.as_ref().map(TrackReceiver::stats).unwrap_or_default();
         Report {
             serial: self.grant.serial,

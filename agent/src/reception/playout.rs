@@ -99,6 +99,11 @@ impl Playout {
         u16::try_from(late.as_micros().div_ceil(1_000)).ok()
     }
 
+    /// To the box and back; `None` before clocks were exchanged.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.clock.borrow().round_trip()
+    }
+
     /// D, as the box said it last.
     pub(super) fn delay(&self) -> Duration {
         self.lesson.delay()

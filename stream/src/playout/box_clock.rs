@@ -165,6 +165,14 @@ impl BoxClock {
         Some(shifted(Duration::ZERO, fit.half.max(0.0) + age * fit.unsure))
     }
 
+    /// To the box and back, as it mostly is. `None` before the first exchange.
+    pub fn round_trip(&self) -> Option<Duration> {
+        let mut trips: Vec<Duration> =
+            self.window.iter().map(|of| of.received.saturating_sub(of.sent)).collect();
+        trips.sort_unstable();
+        trips.get(trips.len() / 2).copied()
+    }
+
     /// Millionths that the box's clock runs faster than the machine's.
     pub fn drift_ppm(&self) -> f64 {
         self.fit.map_or(0.0, |fit| fit.drift * 1e6)
@@ -261,6 +269,17 @@ mod tests {
 
     fn secs(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_round_trip_is_what_it_mostly_is() {
+        let mut clock = BoxClock::new();
+        assert_eq!(clock.round_trip(), None);
+        for (second, millis) in [(1, 4), (2, 3), (3, 900), (4, 5), (5, 4)] {
+            let received = secs(second) + Duration::from_millis(millis);
+            clock.exchanged(Exchange { sent: secs(second), box_time: secs(second), received });
+        }
+        assert_eq!(clock.round_trip(), Some(Duration::from_millis(4)));
     }
 
     /// A machine, a box and the way between them, in true time.

@@ -169,14 +169,3 @@ pub(super) fn arrivals(
     let mut network = Network::new(place.downlink, place.seed);
     sent.map(|at| network.carry(at).first().copied()).collect()
 }
-
-/// What GStreamer is told of a picture's packets.
-pub(super) fn caps(payload_type: u8, ssrc: u32) -> gst::Caps {
-    gst::Caps::builder("application/x-rtp")
-        .field("media", "video")
-        .field("encoding-name", "H264")
-        .field("clock-rate", 90_000)
-        .field("payload", i32::from(payload_type))
-        .field("ssrc", ssrc)
-        .build()
-}
