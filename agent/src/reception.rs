@@ -241,7 +241,9 @@ impl Reception {
             }
             Order::Epoch(lesson, epoch) => self.take_epoch(lesson, &epoch),
             Order::Withdraw(lesson) => {
-                self.lesson.take_if(|granted| granted.grant.lesson == lesson);
+                if self.lesson.take_if(|granted| granted.grant.lesson == lesson).is_some() {
+                    (self.rungs, self.tunnel) = (None, None);
+                }
                 // Another lesson may have come to the stage meanwhile.
                 if self.stage.as_ref().is_none_or(|stage| stage.lesson == lesson) {
                     self.end(Idle::NoLesson).await;
@@ -293,8 +295,9 @@ impl Reception {
                 tracing::error!(error, "the lesson cannot be received by its grant");
             }
         }
-        self.stand_again();
+        // What keeps the flow alive is said by the ears.
         self.listen_if_needed();
+        self.stand_again();
     }
 
     fn take_epoch(&mut self, lesson: LessonId, epoch: &EpochKey) {

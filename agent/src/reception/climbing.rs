@@ -85,8 +85,9 @@ impl Reception {
                 }
                 Action::Changed(change) => {
                     rungs.cause = Some(change.cause);
+                    lesson.disturbed(now);
                     if change.to == Rung::Tunnel {
-                        lesson.rest();
+                        lesson.rest(now);
                     }
                     changed = Some(change);
                 }

@@ -141,9 +141,16 @@ impl Lesson {
         (stats.received + stats.restored, stats.lost)
     }
 
-    /// The lesson comes through the tunnel from now on.
-    pub(super) fn rest(&mut self) {
+    /// The lesson comes through the tunnel from now on, where nothing says when it is due: it is
+    /// shown at once.
+    pub(super) fn rest(&mut self, now: Duration) {
         self.broadcast.rest();
+        self.playout.begin_anew(now, &self.grant);
+    }
+
+    /// The way to here is another one.
+    pub(super) fn disturbed(&mut self, now: Duration) {
+        self.playout.disturbed(now);
     }
 
     /// Where the tunnel is to go on: the first index of the picture that is lacking.
@@ -240,7 +247,8 @@ impl Lesson {
             // Who lags in the tunnel goes on at what is kept.
             wants_keyframe: self.wants_keyframe() && rung != Some(Rung::Tunnel),
             rung: rung.map(said),
-            late_ms: self.playout.late_ms(now),
+            // How late TCP is says nothing of what the others need.
+            late_ms: if rung == Some(Rung::Tunnel) { None } else { self.playout.late_ms(now) },
         }
     }
 

@@ -49,6 +49,11 @@ impl Playout {
         }
     }
 
+    /// What the box said so far holds no longer.
+    pub(super) fn begin_anew(&mut self, now: Duration, grant: &Grant) {
+        *self = Self::new(grant, self.clock.clone(), now);
+    }
+
     /// Takes in the newest heartbeat, as often as one likes.
     pub(super) fn heard(&mut self, heartbeat: &Heartbeat) {
         if self.box_ms.replace(heartbeat.box_ms) == Some(heartbeat.box_ms) {

@@ -19,12 +19,16 @@ pub(super) struct Standing {
     pub(super) cause: Option<RungCause>,
 }
 
+/// How often a change of one machine is said in the log: an honest one waits far longer before it
+/// climbs.
+const LOG_APART: Duration = Duration::from_secs(5);
+
 impl Standing {
     /// Of a machine that has said nothing yet: an older one knows multicast alone.
     pub(super) const FIRST: Self = Self { rung: Rung::Multicast, cause: None };
 
     /// Takes what a machine says. `true`: that is new.
-    pub(super) fn say(&mut self, name: &str, said: Self) -> bool {
+    pub(super) fn say(&mut self, name: &str, said: Self, may_log: bool) -> bool {
         let before = std::mem::replace(self, said);
         // The same rung, said once more with the next grant or without its cause.
         if said.rung == before.rung {
@@ -33,6 +37,7 @@ impl Standing {
         }
         let way = way(said.rung);
         match said.cause {
+            _ if !may_log => tracing::debug!("{name} receives {way}"),
             Some(RungCause::Carries) => tracing::info!("{name} receives {way} again"),
             Some(cause) => tracing::warn!("{name} receives {way} now: {}", why(cause)),
             None => tracing::info!("{name} receives {way}"),
@@ -67,10 +72,21 @@ impl Stage {
     }
 
     /// Takes what a machine says of its way to receive.
-    pub(super) fn stands(&mut self, machine: MachineId, serial: u32, said: Standing) {
+    pub(super) fn stands(
+        &mut self,
+        now: Duration,
+        machine: MachineId,
+        serial: u32,
+        said: Standing,
+    ) {
         let Some(receiver) = self.receivers.get_mut(&machine) else { return };
-        if receiver.serial == Some(serial) {
-            self.is_news |= receiver.standing.say(&receiver.link.name, said);
+        if receiver.serial != Some(serial) {
+            return;
+        }
+        let may_log = receiver.stood_at.is_none_or(|at| now >= at + LOG_APART);
+        if receiver.standing.say(&receiver.link.name, said, may_log) {
+            self.is_news = true;
+            receiver.stood_at = receiver.stood_at.filter(|_| !may_log).or(Some(now));
         }
     }
 
@@ -116,12 +132,15 @@ mod tests {
     fn a_change_is_news_once_and_keeps_its_cause() {
         let mut standing = Standing::FIRST;
         let fall = Standing { rung: Rung::Unicast, cause: Some(RungCause::GroupSilent) };
-        assert!(!standing.say("PC 1", Standing::FIRST));
-        assert!(standing.say("PC 1", fall));
-        assert!(!standing.say("PC 1", fall));
-        assert!(!standing.say("PC 1", Standing { cause: None, ..fall }), "a report says no cause");
+        assert!(!standing.say("PC 1", Standing::FIRST, true));
+        assert!(standing.say("PC 1", fall, true));
+        assert!(!standing.say("PC 1", fall, true));
+        assert!(
+            !standing.say("PC 1", Standing { cause: None, ..fall }, true),
+            "a report says no cause"
+        );
         assert_eq!(standing, fall);
         let climb = Standing { rung: Rung::Multicast, cause: Some(RungCause::Carries) };
-        assert!(standing.say("PC 1", climb));
+        assert!(standing.say("PC 1", climb, true));
     }
 }

@@ -78,6 +78,8 @@ pub(super) struct Receiver {
     pub(super) serial: Option<u32>,
     pub(super) reports: Reports,
     pub(super) standing: Standing,
+    /// When a change of it was last said in the log.
+    pub(super) stood_at: Option<Duration>,
     /// When it last had the kept pictures of that grant.
     kept_at: Option<Duration>,
     /// What pages were told of it.
@@ -164,6 +166,7 @@ impl Stage {
             serial: None,
             reports: Reports::new(now),
             standing: Standing::FIRST,
+            stood_at: None,
             kept_at: None,
             shown: None,
             link,
@@ -281,16 +284,17 @@ impl Stage {
 
     /// Notes a report. `true`: the machine would be helped by a keyframe.
     pub(super) fn note(&mut self, now: Duration, machine: MachineId, report: Report) -> bool {
-        let Some(receiver) = self.receivers.get_mut(&machine) else { return false };
+        let Some(receiver) = self.receivers.get(&machine) else { return false };
         if receiver.serial != Some(report.serial) {
             return false;
         }
         let wants_keyframe = report.wants_keyframe;
         if let Some(rung) = report.rung {
-            let said = Standing { rung, cause: None };
-            self.is_news |= receiver.standing.say(&receiver.link.name, said);
+            self.stands(now, machine, report.serial, Standing { rung, cause: None });
         }
-        receiver.reports.note(now, report);
+        if let Some(receiver) = self.receivers.get_mut(&machine) {
+            receiver.reports.note(now, report);
+        }
         wants_keyframe
     }
 

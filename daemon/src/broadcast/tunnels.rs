@@ -58,7 +58,7 @@ impl Tunnels {
     }
 
     pub(super) fn count(&self) -> usize {
-        self.0.len()
+        self.0.iter().filter(|tunnel| !tunnel.lane.is_closed()).count()
     }
 }
 
@@ -68,15 +68,12 @@ impl Tunnel {
         if self.lane.is_closed() {
             return false;
         }
-        if self.lags && is_video && self.lane.capacity() == self.lane.max_capacity() {
+        if self.lags && self.lane.capacity() == self.lane.max_capacity() {
             self.go_on(kept);
         }
         let is_given = is_video && sent.index < self.next;
-        if !self.lags && !is_given {
-            if is_video {
-                self.next = sent.index + 1;
-            }
-            self.give(vec![sent.clone()]);
+        if !self.lags && !is_given && self.give(vec![sent.clone()]) && is_video {
+            self.next = sent.index + 1;
         }
         true
     }
@@ -85,15 +82,17 @@ impl Tunnel {
     fn go_on(&mut self, kept: &[Sent]) {
         let Some(last) = kept.last() else { return };
         let fresh: Vec<_> = kept.iter().filter(|sent| sent.index >= self.next).cloned().collect();
-        self.next = self.next.max(last.index + 1);
         self.lags = false;
-        self.give(fresh);
+        if self.give(fresh) {
+            self.next = self.next.max(last.index + 1);
+        }
     }
 
-    fn give(&mut self, packets: Vec<Sent>) {
-        if let Err(TrySendError::Full(_)) = self.lane.try_send(packets) {
-            self.lags = true;
-        }
+    /// `false`: there was no room, and the machine lags.
+    fn give(&mut self, packets: Vec<Sent>) -> bool {
+        let is_full = matches!(self.lane.try_send(packets), Err(TrySendError::Full(_)));
+        self.lags |= is_full;
+        !is_full
     }
 }
 
@@ -151,6 +150,26 @@ mod tests {
         kept.push(sent(20));
         tunnels.send(&sent(20), true, &kept);
         assert_eq!(indices(&mut slow_end), (15..=20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_machine_that_lags_within_one_picture_group_misses_nothing_of_it() {
+        let (mut tunnels, (lane, mut end)) = (Tunnels::default(), mpsc::channel(2));
+        let mut kept = vec![sent(0)];
+        tunnels.add(MACHINE, lane, None, &kept);
+        let mut given = Vec::new();
+        for index in 1..20 {
+            kept.push(sent(index));
+            tunnels.send(&sent(index), true, &kept);
+            if index % 7 == 0 {
+                given.extend(indices(&mut end));
+            }
+        }
+        tunnels.send(&sent(20), false, &kept);
+        given.extend(indices(&mut end).into_iter().filter(|index| *index < 20));
+        tunnels.send(&sent(21), false, &kept);
+        given.extend(indices(&mut end).into_iter().filter(|index| *index < 20));
+        assert_eq!(given, (0..20).collect::<Vec<_>>());
     }
 
     #[test]

@@ -95,6 +95,8 @@ async fn serve(
 /// Carries what comes until the lane ends, the machine hangs up, or takes nothing any more.
 async fn carry(socket: &mut WebSocket, serial: u32, mut parts: mpsc::Receiver<Vec<Sent>>) {
     let mut together = Vec::with_capacity(TOGETHER);
+    let mut sign = tokio::time::interval(SIGN);
+    sign.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             count = parts.recv_many(&mut together, TOGETHER) => if count == 0 {
@@ -104,7 +106,11 @@ async fn carry(socket: &mut WebSocket, serial: u32, mut parts: mpsc::Receiver<Ve
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
                 _ => return,
             },
-            () = tokio::time::sleep(SIGN) => {}
+            _ = sign.tick() => {}
+        }
+        // The machine is not to have any more of it.
+        if parts.is_closed() {
+            return;
         }
         for message in messages(serial, together.drain(..).flatten()) {
             let sent = socket.send(Message::Binary(message.into()));

@@ -14,6 +14,7 @@
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use alfarid_protocol::id::{LessonId, RecordingId, TeacherId};
@@ -39,11 +40,13 @@ struct Running {
     /// It is not to go on: another one of its lesson may start.
     is_closing: bool,
     segments: Vec<SegmentFile>,
+    /// When it was asked for, by the daemon's monotonic clock: what its offsets count from.
+    start: Duration,
 }
 
 impl Board {
     /// `false`: its lesson is being recorded already.
-    pub(super) fn open(&self, about: About) -> bool {
+    pub(super) fn open(&self, about: About, start: Duration) -> bool {
         let mut board = self.lock();
         if board.current(about.lesson_id).is_some() {
             return false;
@@ -51,7 +54,9 @@ impl Board {
         board.faults.remove(&about.lesson_id);
         let (has_begun, is_closing) = (false, false);
         let id = about.recording_id;
-        board.running.insert(id, Running { about, has_begun, is_closing, segments: Vec::new() });
+        board
+            .running
+            .insert(id, Running { about, has_begun, is_closing, segments: Vec::new(), start });
         true
     }
 
@@ -116,6 +121,17 @@ impl Board {
     /// The segments of a running recording, with their fragments.
     pub(super) fn segments(&self, recording: RecordingId) -> Option<Vec<SegmentFile>> {
         self.lock().running.get(&recording).map(|running| running.segments.clone())
+    }
+
+    /// The segments of a running recording so far, and how long it has gone on.
+    pub(super) fn so_far(
+        &self,
+        recording: RecordingId,
+        now: Duration,
+    ) -> Option<(Vec<SegmentFile>, Duration)> {
+        let board = self.lock();
+        let running = board.running.get(&recording)?;
+        Some((running.segments.clone(), now.saturating_sub(running.start)))
     }
 
     /// One segment of a running recording, without its fragments.

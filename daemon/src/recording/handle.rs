@@ -48,10 +48,11 @@ impl Handle {
             started_at: clock.now(),
             clock_was_sure: clock.is_sure(),
         };
-        if !self.board.open(about.clone()) {
+        let start = clock.monotonic();
+        if !self.board.open(about.clone(), start) {
             return Err(Error::AlreadyRecording(lesson_id));
         }
-        place.send(Command::Start { about, start: clock.monotonic(), tap });
+        place.send(Command::Start { about, start, tap });
         events.tell(Event::RecordingChanged { recording_id, lesson_id });
         Ok(recording_id)
     }
@@ -100,8 +101,8 @@ impl Handle {
     /// shown everything for so long. Whoever asks says who may.
     pub fn recent(&self, lesson: LessonId, shown_for: Duration) -> Option<Recent> {
         let recording_id = self.board.running(lesson)?;
-        let segments = self.board.segments(recording_id)?;
-        let tracks = store::tracks(recent::recent(segments, shown_for));
+        let (segments, age) = self.board.so_far(recording_id, self.floor.clock.monotonic())?;
+        let tracks = store::tracks(recent::recent(segments, age, shown_for));
         Some(Recent { recording_id, tracks })
     }
 
@@ -115,7 +116,9 @@ impl Handle {
     ) -> Result<(String, Vec<u8>), Error> {
         let no_segment = || Error::NoSegment(segment);
         let id = self.board.running(lesson).ok_or_else(no_segment)?;
-        let segments = recent::recent(self.board.segments(id).unwrap_or_default(), shown_for);
+        let now = self.floor.clock.monotonic();
+        let (segments, age) = self.board.so_far(id, now).ok_or_else(no_segment)?;
+        let segments = recent::recent(segments, age, shown_for);
         let file = segments.into_iter().find(|file| file.id == segment).ok_or_else(no_segment)?;
         let (offset, length) = recent::piece(&file, offset).ok_or_else(no_segment)?;
         let kept = self.db().read(move |c| store::one(c, id)).await?.ok_or(Error::NotFound(id))?;

@@ -15,15 +15,22 @@ const REACH: Duration = Duration::from_secs(30);
 /// was cut late, and the time to write it.
 const MARGIN: Duration = Duration::from_secs(3);
 
-/// Leaves of `segments` what may be seen, when the class has been shown everything for so long.
-pub(super) fn recent(segments: Vec<SegmentFile>, shown_for: Duration) -> Vec<SegmentFile> {
+/// Leaves of `segments` what may be seen, when the recording has gone on for `age` and the class has
+/// been shown everything for so long.
+pub(super) fn recent(
+    segments: Vec<SegmentFile>,
+    age: Duration,
+    shown_for: Duration,
+) -> Vec<SegmentFile> {
     let newest =
         segments.iter().filter_map(|segment| Some(end_ms(segment, newest(segment)?))).max();
     let (Some(newest), Some(shown_for)) = (newest, shown_for.checked_sub(MARGIN)) else {
         return Vec::new();
     };
-    let reach = i64::try_from(shown_for.min(REACH).as_millis()).unwrap_or(i64::MAX);
-    let from = newest.saturating_sub(reach);
+    let ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    // On a still screen the newest may be of long ago.
+    let seen_from = ms(age).saturating_sub(ms(shown_for));
+    let from = newest.saturating_sub(ms(REACH)).max(seen_from);
     let left = segments.into_iter().filter_map(|mut segment| {
         let offset_ms = segment.offset_ms;
         segment.fragments.retain(|fragment| offset_ms + fragment.at_ms >= from);
@@ -56,6 +63,8 @@ mod tests {
 
     use super::*;
     use crate::recording::{SegmentId, TrackKind};
+
+    const AGE: Duration = Duration::from_mins(2);
 
     /// Of so many seconds, a fragment of 100 bytes each, after a head of 10.
     fn segment(offset_ms: i64, seconds: i64) -> SegmentFile {
@@ -91,23 +100,35 @@ mod tests {
 
     #[test]
     fn the_last_half_minute_is_told_and_nothing_before() {
-        let told = recent(vec![segment(0, 20), segment(20_000, 20)], Duration::from_mins(15));
+        let told = recent(vec![segment(0, 20), segment(20_000, 20)], AGE, Duration::from_mins(15));
         assert_eq!(seconds(&told), (10..40).collect::<Vec<_>>());
-        assert_eq!(seconds(&recent(vec![segment(0, 5)], Duration::from_mins(15))), [0, 1, 2, 3, 4]);
-        assert!(recent(Vec::new(), Duration::from_mins(15)).is_empty());
+        assert_eq!(
+            seconds(&recent(vec![segment(0, 5)], AGE, Duration::from_mins(15))),
+            [0, 1, 2, 3, 4]
+        );
+        assert!(recent(Vec::new(), AGE, Duration::from_mins(15)).is_empty());
     }
 
     #[test]
     fn what_the_class_was_not_to_see_is_not_told_later_either() {
-        let told = |shown_s| seconds(&recent(vec![segment(0, 60)], Duration::from_secs(shown_s)));
+        let age = Duration::from_mins(1);
+        let recent = |shown_s| recent(vec![segment(0, 60)], age, Duration::from_secs(shown_s));
+        let told = |shown_s| seconds(&recent(shown_s));
         assert!(told(0).is_empty() && told(2).is_empty() && told(3).is_empty());
         assert_eq!(told(5), [58, 59]);
         assert_eq!(told(13), (50..60).collect::<Vec<_>>());
     }
 
     #[test]
+    fn a_screen_that_stood_still_since_tells_nothing_of_before() {
+        let told = recent(vec![segment(0, 10)], Duration::from_secs(70), Duration::from_mins(1));
+        assert!(told.is_empty(), "what is recorded is older than what may be seen");
+    }
+
+    #[test]
     fn only_whole_pieces_that_are_recent_are_given() {
-        let told = &recent(vec![segment(0, 60)], Duration::from_secs(10))[0];
+        let told =
+            &recent(vec![segment(0, 60)], Duration::from_mins(1), Duration::from_secs(10))[0];
         assert_eq!(piece(told, 0), Some((0, 10)));
         assert_eq!(piece(told, 10 + 59 * 100), Some((5_910, 100)));
         assert_eq!(piece(told, 10), None, "long ago");

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{MAX_ENTRIES, MAX_SHARDS, Restore, blocks::Place, pieces::Pieces};
+use super::{ASKS, MAX_ENTRIES, MAX_SHARDS, Restore, blocks::Place, pieces::Pieces};
 use crate::feedback::{Feedback, Request};
 
 /// The shortest time between them.
@@ -60,7 +60,8 @@ impl Restore {
     }
 
     fn requests(&mut self, now: Duration) -> Vec<Request> {
-        let again = ASK_AGAIN.max(self.round_trip + ANSWERING);
+        let again =
+            ASK_AGAIN.max((self.round_trip + ANSWERING).min(self.playout / u32::from(ASKS)));
         let is_due = |pieces: &Pieces| pieces.next_ask().is_some_and(|at| at <= now);
         let due = self.blocks.open().filter(|(_, pieces)| is_due(pieces));
         let due: Vec<(u32, bool)> =

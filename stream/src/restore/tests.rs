@@ -136,7 +136,6 @@ fn what_can_no_longer_be_shown_is_not_asked_for() {
     assert_eq!(asked(&mut restore, 10, 400), [15, 20, 45, 50].map(|at| (at, 1)));
 }
 
-/// Forged packets before the true ones and after, and a manifest that lists them.
 /// Its own timers would find nothing to do, over and over.
 #[test]
 fn a_machine_that_slept_over_its_requests_is_not_woken_for_them() {
@@ -150,6 +149,7 @@ fn a_machine_that_slept_over_its_requests_is_not_woken_for_them() {
     }
 }
 
+/// Forged packets before the true ones and after, and a manifest that lists them.
 #[test]
 fn nothing_leaves_that_the_box_did_not_sign() {
     let (mut restore, mut air) = (machine(), Air::new());

@@ -33,6 +33,9 @@ use self::speaker::{RATE, Speaker, Writer};
 /// Sound that is to be heard at once is heard after so long, so that a late packet makes no gap.
 const GATHERS: Duration = Duration::from_millis(60);
 
+/// Times that wait for what the decoder makes of their frames: over a second of sound.
+const MOST_DUES: usize = 64;
+
 /// It may come to lie so far behind before it begins anew.
 const BEHIND_AT_MOST: Duration = Duration::from_millis(200);
 
@@ -165,7 +168,13 @@ impl Output {
     fn push(&mut self, frame: Frame, due: Duration) {
         let time = APART * self.pushed;
         self.pushed += 1;
-        lock(&self.dues).insert(time, due);
+        let mut dues = lock(&self.dues);
+        dues.insert(time, due);
+        // A decoder that gives nothing back leaves them there.
+        while dues.len() > MOST_DUES {
+            dues.pop_first();
+        }
+        drop(dues);
         let mut buffer = gst::Buffer::from_slice(frame.data);
         if let Some(buffer) = buffer.get_mut() {
             buffer.set_pts(time);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use alfarid_protocol::{
     control::FromBox,
     id::{LessonId, MachineId},
+    rung::Rung,
 };
 use alfarid_stream::transmit::ReceiverId;
 use tokio::sync::oneshot;
@@ -67,7 +68,7 @@ impl Actor {
             }
             MediaMessage::Rung { machine, serial, rung, cause } => {
                 let Some(stage) = self.stage_with(machine) else { return };
-                stage.stands(machine, serial, Standing { rung, cause });
+                stage.stands(now, machine, serial, Standing { rung, cause });
             }
             MediaMessage::Tunnel { machine, serial, from, lane } => {
                 let Some(stage) = self.stage_with(machine) else { return };
@@ -82,6 +83,7 @@ impl Actor {
                 let receiver = ReceiverId(report.serial);
                 if let Some(late_ms) = report.late_ms
                     && stage.serial_of(machine) == Some(report.serial)
+                    && report.rung != Some(Rung::Tunnel)
                 {
                     let late = Duration::from_millis(late_ms.into());
                     let needs = relay::Order::Needs { receiver, late };

@@ -92,7 +92,7 @@ impl Flows {
     ) {
         let Some(flow) = self.all.get_mut(&receiver) else { return };
         flow.caught_up_at = Some(now);
-        let lacking = lacking.take(MAX_BEHIND);
+        let lacking = lacking.take(MAX_BEHIND / 2);
         flow.behind.extend(lacking.map(|(lane, datagram)| (lane, datagram.clone())));
     }
 

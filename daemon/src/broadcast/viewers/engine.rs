@@ -193,6 +193,10 @@ impl Hall {
         let was = std::mem::replace(&mut watched.picture, picture);
         let is_shown = picture == Picture::Live;
         if is_shown != (was == Picture::Live) {
+            if is_shown {
+                // It is of what the class was not to see.
+                watched.programme.forget_kept();
+            }
             self.sessions.each(|session, _| {
                 let seat = session.seat();
                 if seat.lesson == lesson && !seat.who.sees_everything() {

@@ -48,6 +48,11 @@ pub(super) struct Programme {
 }
 
 impl Programme {
+    /// Whoever joins begins with the next keyframe.
+    pub(super) fn forget_kept(&mut self) {
+        self.kept.clear();
+    }
+
     /// Takes what the tap gives. Gives what viewers are to be sent of it.
     pub(super) fn take(&mut self, tapped: Tapped) -> Option<Piece> {
         match tapped {

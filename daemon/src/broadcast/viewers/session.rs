@@ -39,7 +39,7 @@ use crate::broadcast::{
 };
 
 /// How often a viewer gets the kept pictures: they are large.
-const KEPT_APART: Duration = Duration::from_secs(2);
+const KEPT_APART: Duration = Duration::from_secs(5);
 
 /// How fast kept pictures go out: bytes every so often. 40 Mbit/s, which any network that carries a
 /// lesson to several viewers has for one of them.
@@ -139,7 +139,10 @@ impl Session {
     /// Begins, or begins anew, with the kept pictures; without any, with the next keyframe.
     pub(super) fn begin(&mut self, now: Duration, kept: &[Piece]) -> bool {
         self.hide();
-        let Some(last) = kept.last() else { return true };
+        let Some(last) = kept.last() else {
+            self.wants = true;
+            return true;
+        };
         if !self.plays(last.codec) {
             return false;
         }
@@ -183,6 +186,7 @@ impl Session {
             return false;
         }
         if piece.begins {
+            self.wants = false;
             self.behind = Behind::default();
         } else if self.follows != Some(piece.index) {
             self.wants |= self.follows.take().is_some();

@@ -152,8 +152,10 @@ async fn open_port(listen: SocketAddr, health: &Health) -> Port {
                 return port;
             }
             Err(error) => {
-                let detail =
-                    format!("Nobody can share a screen: UDP {listen} cannot be opened ({error}).");
+                let detail = format!(
+                    "Nobody can share a screen, nor watch one in a browser: UDP {listen} cannot \
+                         be opened ({error})."
+                );
                 health.raise(FaultCode::WhipPort, Severity::Error, detail);
                 tokio::time::sleep(RETRY).await;
             }
