@@ -181,7 +181,9 @@ impl Studio {
     pub(crate) async fn ended(&mut self, id: RecordingId) -> Recording {
         loop {
             let recording = self.recording.get(&person("admin"), id).await.unwrap();
-            if matches!(recording.status, Status::Ready | Status::Failed) {
+            // It is written down first, and let go of then.
+            let is_over = self.recording.running(recording.lesson_id) != Some(id);
+            if is_over && matches!(recording.status, Status::Ready | Status::Failed) {
                 return recording;
             }
             self.event(|event| {
