@@ -19,9 +19,10 @@ pub(super) struct Standing {
     pub(super) cause: Option<RungCause>,
 }
 
-/// How often a change of one machine is said in the log: an honest one waits far longer before it
-/// climbs.
-const LOG_APART: Duration = Duration::from_secs(5);
+/// Changes of one machine that are said in the log within [`LOG_SPAN`]: an honest one falls at most
+/// twice in it and climbs as often.
+const LOGGED_MOST: u8 = 6;
+const LOG_SPAN: Duration = Duration::from_mins(1);
 
 impl Standing {
     /// Of a machine that has said nothing yet: an older one knows multicast alone.
@@ -83,10 +84,13 @@ impl Stage {
         if receiver.serial != Some(serial) {
             return;
         }
-        let may_log = receiver.stood_at.is_none_or(|at| now >= at + LOG_APART);
-        if receiver.standing.say(&receiver.link.name, said, may_log) {
+        let (since, logged) = &mut receiver.logged;
+        if now >= *since + LOG_SPAN {
+            (*since, *logged) = (now, 0);
+        }
+        if receiver.standing.say(&receiver.link.name, said, *logged < LOGGED_MOST) {
             self.is_news = true;
-            receiver.stood_at = receiver.stood_at.filter(|_| !may_log).or(Some(now));
+            *logged = logged.saturating_add(1);
         }
     }
 

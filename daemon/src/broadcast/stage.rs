@@ -78,8 +78,8 @@ pub(super) struct Receiver {
     pub(super) serial: Option<u32>,
     pub(super) reports: Reports,
     pub(super) standing: Standing,
-    /// When a change of it was last said in the log.
-    pub(super) stood_at: Option<Duration>,
+    /// How many of its changes were said in the log, since when.
+    pub(super) logged: (Duration, u8),
     /// When it last had the kept pictures of that grant.
     kept_at: Option<Duration>,
     /// What pages were told of it.
@@ -166,7 +166,7 @@ impl Stage {
             serial: None,
             reports: Reports::new(now),
             standing: Standing::FIRST,
-            stood_at: None,
+            logged: (now, 0),
             kept_at: None,
             shown: None,
             link,
