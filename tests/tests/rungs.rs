@@ -22,6 +22,10 @@ use serde_json::{Value, json};
 
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
+/// Pictures of the half second in which nothing carried: where a keyframe came meanwhile, the tunnel
+/// begins with it, for nothing older is kept.
+const JUMPED: usize = 20;
+
 /// From the cut to the decision is half a second, and the picture is back soon after. Twice what the
 /// benchmark holds the product to: here everything shares two cores.
 const STALL: Duration = Duration::from_millis(1_800);
@@ -57,8 +61,8 @@ async fn one_machine_goes_through_all_rungs_and_back_and_nobody_else_notices() -
     stands(other, "multicast", None).await?;
 
     let sent: BTreeSet<u32> = on_air.frames().keys().copied().collect();
-    judge("the one that was moved", &traces[0], begun, &sent, STALL)?;
-    judge("the other one", &traces[1], begun, &sent, Duration::from_millis(700))?;
+    judge("the one that was moved", &traces[0], begun, &sent, (STALL, JUMPED))?;
+    judge("the other one", &traces[1], begun, &sent, (Duration::from_millis(700), 3))?;
     for said in ["receives alone, by unicast now", "receives alone, through TLS now"] {
         school.daemon.wait_for_line(|line| line.contains(said), SECONDS(1)).await?;
     }
@@ -87,13 +91,13 @@ async fn stands(
 }
 
 /// The picture never stood still for longer than that, nothing was shown that was not sent, and
-/// hardly anything is missing.
+/// no more is missing than may be.
 fn judge(
     name: &str,
     trace: &Trace,
     begun: Duration,
     sent: &BTreeSet<u32>,
-    longest: Duration,
+    (longest, most): (Duration, usize),
 ) -> Result<()> {
     let shown: Vec<Shown> = trace.read()?.into_iter().filter(|shown| shown.at >= begun).collect();
     let pauses = shown.windows(2).map(|pair| pair[1].at.saturating_sub(pair[0].at));
@@ -104,7 +108,7 @@ fn judge(
     let missing = sent.range(first..=last).filter(|time| !times.contains(time)).count();
     println!("{name}: {} pictures, {missing} missing, still for {pause:?} at most", shown.len());
     ensure!(pause <= longest, "{name} stood still for {pause:?}");
-    ensure!(missing <= 3, "{name} lacks {missing} pictures");
+    ensure!(missing <= most, "{name} lacks {missing} pictures");
     ensure!(shown.windows(2).all(|pair| pair[0].rtp_time < pair[1].rtp_time), "{name} goes back");
     Ok(())
 }
