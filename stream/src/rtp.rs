@@ -5,7 +5,7 @@
 //! transport and would mean something else, or nothing, on ours. So a [`Packet`] is just the fixed
 //! header and the payload, and writing one is twelve bytes and a copy.
 
-use bytes::{BufMut, Bytes};
+use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
 /// The fixed header, and all of the header that is ever written.
@@ -117,6 +117,13 @@ impl Packet {
     pub fn write(&self, out: &mut impl BufMut) {
         out.put_slice(&self.header.to_bytes());
         out.put_slice(&self.payload);
+    }
+
+    /// The packet, written.
+    pub fn to_bytes(&self) -> Bytes {
+        let mut bytes = BytesMut::with_capacity(self.size());
+        self.write(&mut bytes);
+        bytes.freeze()
     }
 
     /// Bytes that [`Packet::write`] writes.

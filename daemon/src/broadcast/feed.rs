@@ -3,6 +3,8 @@
 //! Sources number their packets as they like; only the payload type is ours, one per codec, so that
 //! behind the [`Reorder`](alfarid_stream::reorder::Reorder) a packet still says what it is.
 
+use std::time::Duration;
+
 use alfarid_protocol::id::PublicationId;
 use alfarid_stream::{Codec, playout::Medium, rtp::Packet};
 use tokio::sync::mpsc;
@@ -23,11 +25,28 @@ pub(super) const MAX_PAYLOAD: usize = 1500 - 20 - 8 - 12 - 20;
 pub(super) enum Arrival {
     /// One packet, its payload type as in [`payload_type`].
     Packet { publication: PublicationId, packet: Packet },
-    /// The publisher's sender report: at its own time `ntp`, as NTP writes it, the stream of this
-    /// medium is at `timestamp`. It belongs to the packets before it.
-    Report { publication: PublicationId, medium: Medium, ntp: u64, timestamp: u32 },
+    /// The publisher's sender report. It belongs to the packets before it.
+    Report { publication: PublicationId, report: Report },
     /// Nothing at all comes any more, not even word that it is still there; or something does again.
     Silence { publication: PublicationId, is_silent: bool },
+}
+
+/// At the publisher's own time `ntp`, as NTP writes it, its stream of this medium is at `timestamp`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Report {
+    pub(super) medium: Medium,
+    pub(super) ntp: u64,
+    pub(super) timestamp: u32,
+}
+
+impl Report {
+    /// `time`: since whenever the publisher's time begins.
+    pub(super) fn new(medium: Medium, time: Duration, timestamp: u32) -> Self {
+        // Seconds above, their fraction below (RFC 3550 §4).
+        let fraction = (u64::from(time.subsec_nanos()) << 32) / 1_000_000_000;
+        let ntp = (time.as_secs() & 0xffff_ffff) << 32 | fraction;
+        Self { medium, ntp, timestamp }
+    }
 }
 
 /// The source's end. Cheap to clone.

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use self::reports::{Report, Reports};
+use self::reports::Reports;
 use super::{
     feed::{Arrival, Feed},
     pipeline::{End, Input, PipelineError, Quality, Source},
@@ -72,8 +72,8 @@ async fn run(
     let deliver = Box::new(move |packet: Packet, at: Option<Duration>| {
         let report = at.and_then(|at| reports.due(&packet.header, at));
         feed.give(Arrival::Packet { publication, packet });
-        if let Some(Report { medium, ntp, timestamp }) = report {
-            feed.give(Arrival::Report { publication, medium, ntp, timestamp });
+        if let Some(report) = report {
+            feed.give(Arrival::Report { publication, report });
         }
         seen.notify_one();
     });

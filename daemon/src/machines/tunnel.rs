@@ -22,7 +22,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::Deserialize;
 use tokio::sync::mpsc;
@@ -123,12 +123,7 @@ async fn carry(socket: &mut WebSocket, serial: u32, mut parts: mpsc::Receiver<Ve
 
 /// Without packets, one message all the same: that the box is there.
 fn messages(serial: u32, packets: impl Iterator<Item = Sent>) -> Vec<Vec<u8>> {
-    let written: Vec<(u64, Bytes)> = packets
-        .map(|sent| {
-            let mut bytes = BytesMut::with_capacity(sent.packet.size());
-            sent.packet.write(&mut bytes);
-            (sent.index, bytes.freeze())
-        })
-        .collect();
+    let written: Vec<(u64, Bytes)> =
+        packets.map(|sent| (sent.index, sent.packet.to_bytes())).collect();
     kept::encode(serial, written.iter().map(|(index, packet)| (*index, &packet[..])))
 }

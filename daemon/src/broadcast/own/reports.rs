@@ -8,18 +8,10 @@ use std::{
 
 use alfarid_stream::{Codec, playout::Medium, rtp::Header};
 
-use crate::broadcast::feed::codec;
+use crate::broadcast::feed::{Report, codec};
 
 /// How often, for each stream: a pipeline's clock and its timestamps are one, nothing drifts.
 const EVERY: Duration = Duration::from_secs(1);
-
-/// At the source's time `ntp`, as NTP writes it, its stream is at `timestamp`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Report {
-    pub(super) medium: Medium,
-    pub(super) ntp: u64,
-    pub(super) timestamp: u32,
-}
 
 /// When each stream was reported last, in the source's time. Two threads of GStreamer share it.
 #[derive(Debug, Default)]
@@ -36,14 +28,9 @@ impl Reports {
             return None;
         }
         *last = Some(at);
-        Some(Report { medium, ntp: ntp(at), timestamp: header.timestamp })
+        // Where a source's time begins is nobody's business.
+        Some(Report::new(medium, at, header.timestamp))
     }
-}
-
-/// Seconds above, their fraction below. Where a source's time begins is nobody's business.
-fn ntp(at: Duration) -> u64 {
-    let fraction = (u64::from(at.subsec_nanos()) << 32) / 1_000_000_000;
-    (at.as_secs() & 0xffff_ffff) << 32 | fraction
 }
 
 #[cfg(test)]

@@ -8,14 +8,14 @@ use alfarid_protocol::{
     time::Timestamp,
 };
 use alfarid_stream::{Codec, playout::Medium, relay::Sent, rtp::Packet, transmit::Lane};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::{Figures, Job, OnAir, Order, Picture, Programme, Source, Told};
 use crate::{
     broadcast::{
         PublicationKind,
-        feed::{Arrival, codec},
+        feed::{Arrival, Report, codec},
         pace::Pace,
         tap::{TappedPacket, TappedTrack, TrackId, TrackKind},
         taps::Taps,
@@ -178,7 +178,8 @@ impl Task {
     fn arrive(&mut self, arrival: Arrival) {
         match arrival {
             Arrival::Packet { publication, packet } => self.take(publication, packet),
-            Arrival::Report { publication, medium, ntp, timestamp } => {
+            Arrival::Report { publication, report } => {
+                let Report { medium, ntp, timestamp } = report;
                 self.note_report(publication, medium, ntp, timestamp);
             }
             Arrival::Silence { publication, is_silent } => {
@@ -312,7 +313,7 @@ impl Task {
             programme.transmitter.send(now, lane, sent);
             programme.tunnels.send(sent, is_video, self.video.kept(None));
         }
-        let bytes = write(sent);
+        let bytes = sent.packet.to_bytes();
         let header = sent.packet.header;
         self.pace.count(bytes.len(), is_video && header.marker);
         let begins = !is_video || sent.keyframe.is_some();
@@ -456,20 +457,13 @@ async fn listen(programme: &mut Option<Programme>) {
 
 /// What a machine has no room for is no use without the rest: it waits for the next keyframe then.
 fn send_kept(kept: &[Sent], machine: MachineId, serial: u32, machines: &machines::Handle) {
-    let written: Vec<_> = kept.iter().map(|sent| (sent.index, write(sent))).collect();
+    let written: Vec<_> = kept.iter().map(|sent| (sent.index, sent.packet.to_bytes())).collect();
     let packets = written.iter().map(|(index, packet)| (*index, &packet[..]));
     for message in kept::encode(serial, packets) {
         if !machines.send(machine, Bytes::from(message)) {
             break;
         }
     }
-}
-
-/// The whole packet as it goes on air.
-fn write(sent: &Sent) -> Bytes {
-    let mut bytes = BytesMut::with_capacity(sent.packet.size());
-    sent.packet.write(&mut bytes);
-    bytes.freeze()
 }
 
 /// Box time as NTP writes it (RFC 3550 §4): seconds since 1900 above, their fraction below.

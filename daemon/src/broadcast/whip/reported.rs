@@ -3,21 +3,15 @@
 //! `str0m` hands the newest report of a stream out with each packet. It is told once, and only where
 //! it makes sense.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use alfarid_stream::{Codec, playout::Medium};
 use str0m::rtp::rtcp::SenderInfo;
 
-/// Seconds from 1900 to 1970 (RFC 3550 §4).
-const NTP_EPOCH: u64 = 2_208_988_800;
+use crate::broadcast::feed::Report;
 
-/// At its time `ntp`, as NTP writes it, the publisher's stream is at `timestamp`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Report {
-    pub(super) medium: Medium,
-    pub(super) ntp: u64,
-    pub(super) timestamp: u32,
-}
+/// From 1900 to 1970 (RFC 3550 §4).
+const NTP_EPOCH_SECONDS: u64 = 2_208_988_800;
 
 /// The reports that were told last.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,22 +31,17 @@ impl Reported {
         };
         // RTP's own 32 bits.
         let timestamp = u32::try_from(info.rtp_time.numer() & 0xffff_ffff).ok()?;
-        let report = Report { medium, ntp: ntp(info.ntp_time)?, timestamp };
+        // A time before 1970 is nobody's.
+        let since_1970 = info.ntp_time.duration_since(UNIX_EPOCH).ok()?;
+        let report =
+            Report::new(medium, since_1970 + Duration::from_secs(NTP_EPOCH_SECONDS), timestamp);
         (told.replace(report) != Some(report)).then_some(report)
     }
 }
 
-/// A time before 1970 is nobody's.
-fn ntp(time: SystemTime) -> Option<u64> {
-    let since = time.duration_since(UNIX_EPOCH).ok()?;
-    let fraction = (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000;
-    let seconds = (since.as_secs() + NTP_EPOCH) & 0xffff_ffff;
-    Some(seconds << 32 | fraction)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::SystemTime;
 
     use str0m::media::{Frequency, MediaTime};
 

@@ -27,12 +27,7 @@ use str0m::{
 };
 use tracing::Span;
 
-use super::{
-    Stay,
-    budget::Budget,
-    reported::{Report, Reported},
-    silence::Silence,
-};
+use super::{Stay, budget::Budget, reported::Reported, silence::Silence};
 use crate::broadcast::{
     feed::{Arrival, Feed, MAX_PAYLOAD, payload_type},
     rtc::{
@@ -203,13 +198,7 @@ impl Session {
             return true;
         }
         if let Some(report) = self.reported.news(codec, packet.last_sender_info) {
-            let Report { medium, ntp, timestamp } = report;
-            self.feed.give(Arrival::Report {
-                publication: self.publication,
-                medium,
-                ntp,
-                timestamp,
-            });
+            self.feed.give(Arrival::Report { publication: self.publication, report });
         }
         let header = rtp::Header {
             marker: header.marker,
