@@ -94,6 +94,7 @@ pub struct Media {
     pub multicast_port: u16,
     #[serde(deserialize_with = "allowed::ttl")]
     pub multicast_ttl: u8,
+    pub pacing: bool,
     pub wifi_multicast: bool,
     #[serde(deserialize_with = "allowed::megabits")]
     pub unicast_mbps: u32,
@@ -212,6 +213,7 @@ mod tests {
             ("media", "multicast_port = 65531", "from 1 to 65530"),
             ("media", "multicast_ttl = 0", "from 1 to 255"),
             ("media", "multicast_ttl = -1", "a whole number"),
+            ("media", "pacing = 1", "true or false"),
             ("media", "wifi_multicast = 1", "true or false"),
             ("media", "unicast_mbps = 0", "from 1 to 100000"),
             ("media", "max_viewers = 1001", "from 0 to 1000"),

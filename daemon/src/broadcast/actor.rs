@@ -279,7 +279,8 @@ impl Actor {
         let clock = &self.floor.clock;
         let made = Keys::new(clock.monotonic(), getrandom::fill);
         let (keys, protected) = made.map_err(|error| Error::Keys(lesson, error))?;
-        let programme = Programme::new(clock.monotonic(), group, protected, self.machines.clone());
+        let (machines, is_paced) = (self.machines.clone(), self.floor.config.media.pacing);
+        let programme = Programme::new(clock.monotonic(), group, protected, machines, is_paced);
         let mut relay = |kind, programme| {
             let job = Job { lesson, kind, clock: clock.clone(), random, programme };
             let relay = relay::spawn(job, &mut self.relays);

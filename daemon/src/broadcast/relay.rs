@@ -187,13 +187,15 @@ pub(super) struct Programme {
 }
 
 impl Programme {
+    /// `is_paced`: what would leave in one burst is spread over a frame time.
     pub(super) fn new(
         now: Duration,
         group: Group,
         protected: Protected,
         machines: machines::Handle,
+        is_paced: bool,
     ) -> Self {
-        let transmitter = Transmitter::new(now, group, protected);
+        let transmitter = Transmitter::new(now, group, protected, is_paced);
         Self { transmitter, tunnels: Tunnels::default(), machines }
     }
 }

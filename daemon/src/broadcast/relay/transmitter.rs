@@ -1,5 +1,8 @@
 //! The screen's way to the machines: what is protected goes out by multicast, and by unicast to
 //! machines that want it; what machines lack and want comes in.
+//!
+//! Both ways out are paced, each by itself: what one more machine wants alone makes nobody on
+//! multicast wait. Unpaced, a keyframe overflows a slow port, and all machines lose it together.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -7,6 +10,7 @@ use alfarid_protocol::secret::Secret;
 use alfarid_stream::{
     epoch::Epoch,
     feedback,
+    pace::{MAX_SPREAD, Pacer},
     playout::{Delay, Medium},
     protect::HEARTBEAT,
     relay::Sent,
@@ -16,10 +20,13 @@ use alfarid_stream::{
 use crate::{
     broadcast::{
         multicast::{Group, Heard, Ports, Sender},
-        protected::{Destination, ProtectError, Protected, Unheard},
+        protected::{Destination, Outgoing, ProtectError, Protected, Unheard},
     },
     logging::chain,
 };
+
+/// IPv4 and UDP.
+const HEADERS: usize = 28;
 
 /// How often it may be said that something was not heard.
 const WORD: Duration = Duration::from_mins(1);
@@ -32,6 +39,8 @@ pub(super) struct Transmitter {
     next_delay: Duration,
     told_delay: Duration,
     sender: Sender,
+    /// `None`: everything leaves at once.
+    pacers: Option<Pacers>,
     /// What came and was not heard yet: what [`Sender::listen`] reads at one go, and empty but for
     /// its memory in between.
     heard: Vec<Heard>,
@@ -41,14 +50,22 @@ pub(super) struct Transmitter {
     next_word: Duration,
 }
 
+/// The two ways out. What they hold is bounded in [`pace`](alfarid_stream::pace).
+#[derive(Debug)]
+struct Pacers {
+    group: Pacer<Outgoing>,
+    machines: Pacer<Outgoing>,
+}
+
 impl Transmitter {
-    pub(super) fn new(now: Duration, group: Group, protected: Protected) -> Self {
+    pub(super) fn new(now: Duration, group: Group, protected: Protected, is_paced: bool) -> Self {
         Self {
             protected,
             delay: Delay::new(now),
             next_delay: now,
             told_delay: Duration::ZERO,
             sender: Sender::new(group),
+            pacers: is_paced.then(Pacers::new),
             heard: Vec::new(),
             is_failing: false,
             next_word: Duration::ZERO,
@@ -179,10 +196,16 @@ impl Transmitter {
             self.follow_delay(now);
         }
         while let Some(outgoing) = self.protected.poll(now) {
-            match outgoing.to {
-                Destination::Group => self.sender.send(outgoing.lane, &outgoing.datagram),
-                Destination::Machine(way) => self.sender.send_to(way, &outgoing.datagram),
+            let leaves = match &mut self.pacers {
+                Some(pacers) => pacers.push(now, outgoing),
+                None => Some(outgoing),
+            };
+            if let Some(outgoing) = leaves {
+                put(&mut self.sender, &outgoing);
             }
+        }
+        while let Some(outgoing) = self.pacers.as_mut().and_then(|pacers| pacers.poll(now)) {
+            put(&mut self.sender, &outgoing);
         }
     }
 
@@ -197,7 +220,8 @@ impl Transmitter {
     }
 
     pub(super) fn next_timeout(&self, now: Duration) -> Duration {
-        self.protected.next_timeout(now)
+        let paced = self.pacers.as_ref().and_then(Pacers::next_timeout);
+        paced.into_iter().fold(self.protected.next_timeout(now), Duration::min)
     }
 
     fn fail(&mut self, error: &ProtectError) {
@@ -206,5 +230,71 @@ impl Transmitter {
         } else {
             tracing::error!(error = %chain(error), "packets cannot be protected, and are not sent");
         }
+    }
+}
+
+impl Pacers {
+    fn new() -> Self {
+        Self { group: Pacer::new(MAX_SPREAD), machines: Pacer::new(MAX_SPREAD) }
+    }
+
+    /// What comes back found no room, and leaves now.
+    fn push(&mut self, now: Duration, outgoing: Outgoing) -> Option<Outgoing> {
+        let pacer = match outgoing.to {
+            Destination::Group => &mut self.group,
+            Destination::Machine(_) => &mut self.machines,
+        };
+        pacer.push(now, outgoing.datagram.len() + HEADERS, outgoing)
+    }
+
+    fn poll(&mut self, now: Duration) -> Option<Outgoing> {
+        self.group.poll(now).or_else(|| self.machines.poll(now))
+    }
+
+    fn next_timeout(&self) -> Option<Duration> {
+        [&self.group, &self.machines].into_iter().filter_map(Pacer::next_timeout).min()
+    }
+}
+
+fn put(sender: &mut Sender, outgoing: &Outgoing) {
+    match outgoing.to {
+        Destination::Group => sender.send(outgoing.lane, &outgoing.datagram),
+        Destination::Machine(way) => sender.send_to(way, &outgoing.datagram),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddrV4;
+
+    use alfarid_stream::pace::USUAL;
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::broadcast::multicast::Way;
+
+    fn outgoing(to: Destination) -> Outgoing {
+        Outgoing { to, lane: Lane::Video, datagram: Bytes::from(vec![0; 1_200 - HEADERS]) }
+    }
+
+    #[test]
+    fn a_keyframe_for_many_machines_alone_makes_the_group_wait_for_nothing() {
+        let peer = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1);
+        let machine = Destination::Machine(Way { local: Ipv4Addr::LOCALHOST, peer });
+        let (mut pacers, now) = (Pacers::new(), Duration::from_secs(1));
+        for _ in 0..800 {
+            assert!(pacers.push(now, outgoing(machine)).is_none());
+        }
+        for _ in 0..USUAL / 1_200 {
+            assert!(pacers.push(now, outgoing(Destination::Group)).is_none());
+        }
+
+        let left: Vec<_> = std::iter::from_fn(|| pacers.poll(now)).collect();
+
+        let to_group = left.iter().filter(|outgoing| outgoing.to == Destination::Group).count();
+        assert_eq!(to_group, USUAL / 1_200, "all of it, at once");
+        assert!(left.len() < 100, "the others are spread");
+        let next = pacers.next_timeout().unwrap();
+        assert!(next > now && next <= now + Duration::from_millis(1));
     }
 }
