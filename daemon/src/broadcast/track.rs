@@ -239,6 +239,11 @@ impl Track {
         }
     }
 
+    /// What a machine needs that had the stream up to `from` by another way.
+    pub(super) fn kept_since(&self, from: u64) -> &[Sent] {
+        self.live.as_ref().map_or(&[], |live| live.gop.since(from))
+    }
+
     pub(super) fn report(&self, now: Duration, ntp: u64) -> Option<SenderReport> {
         self.live.as_ref()?.relay.report(now, ntp)
     }

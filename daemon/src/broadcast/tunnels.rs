@@ -31,8 +31,8 @@ struct Tunnel {
 }
 
 impl Tunnels {
-    /// A machine goes on at the index `from`, or begins with what is kept. An older tunnel of it
-    /// ends.
+    /// A machine goes on at the index `from`, or begins with a keyframe: `kept` is what it needs for
+    /// that. An older tunnel of it ends.
     pub(super) fn add(
         &mut self,
         receiver: ReceiverId,

@@ -159,7 +159,11 @@ impl Task {
             }
             Order::Tunnel { receiver, lane, from } => {
                 if let Some(programme) = &mut self.job.programme {
-                    programme.tunnels.add(receiver, lane, from, self.video.kept(None));
+                    let kept = match from {
+                        Some(from) => self.video.kept_since(from),
+                        None => self.video.kept(None),
+                    };
+                    programme.tunnels.add(receiver, lane, from, kept);
                 }
             }
             Order::Joins(joiner) => self.video.joined(now, joiner),
