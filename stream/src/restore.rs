@@ -213,7 +213,7 @@ impl Restore {
     /// The stream reaches the machine by another way than this from now on. What is under way is
     /// given up without being called lost; the next that is signed begins anew.
     pub fn rest(&mut self) {
-        self.blocks = Blocks::default();
+        self.blocks.rest();
         self.candidates = Candidates::default();
         self.streams.begin_anew();
         self.losses.clear();

@@ -49,9 +49,11 @@ impl State {
 
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
-    /// `None` before anything signed came.
+    /// `None` before anything signed came, and while at rest.
     next: Option<u32>,
     floor: u32,
+    /// Below this all were known when it last came to rest.
+    past: u32,
     /// From floor to next, without those that were skipped. At most [`MAX_BLOCKS`].
     states: BTreeMap<u32, State>,
     /// When `next` last moved.
@@ -73,6 +75,10 @@ impl Blocks {
     /// All blocks below `next` are closed. The first time, those below `first` do not matter.
     /// Gives what had to be given up, after a long sleep for example.
     pub(super) fn closed(&mut self, now: Duration, first: u32, next: u32) -> Vec<(u32, Pieces)> {
+        if next < self.past {
+            return Vec::new();
+        }
+        let first = first.max(self.past);
         let known = *self.next.get_or_insert_with(|| {
             self.floor = first;
             self.moved = now;
@@ -100,7 +106,15 @@ impl Blocks {
         oldest.into_iter().filter_map(|number| self.settle(number)).collect()
     }
 
+    /// Forgets what is open. What is known to be closed stays so: it may be replayed.
+    pub(super) fn rest(&mut self) {
+        *self = Self { past: self.next.unwrap_or(self.past), ..Self::default() };
+    }
+
     pub(super) fn place(&mut self, number: u32) -> Place<'_> {
+        if number < self.past {
+            return Place::Past;
+        }
         if self.next.is_none_or(|next| next <= number) {
             return Place::Beyond;
         }

@@ -307,12 +307,14 @@ fn an_answer_says_that_the_flow_carries_and_nothing_of_what_is_missing() {
 #[test]
 fn a_machine_that_rests_lacks_nothing_and_begins_anew() {
     let (mut restore, mut air) = (machine(), Air::new());
-    let (sources, follow) = air.block(ms(0));
+    let (sources, replayed) = air.block(ms(0));
     push_all(&mut restore, ms(1), &sources);
-    push_all(&mut restore, ms(1), &follow);
+    push_all(&mut restore, ms(1), &replayed);
     assert_eq!(left(&mut restore).len(), sources.len());
     restore.rest();
-    assert_eq!(restore.lacks_from(), None);
+    push_all(&mut restore, ms(2), &replayed);
+    assert_eq!(restore.lacks_from(), None, "what was is not begun again");
+    assert_eq!(restore.stats().replayed, replayed.len() as u64);
     for second in 1..20 {
         air.block(ms(second * 1_000));
     }
