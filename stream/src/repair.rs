@@ -6,14 +6,15 @@
 //! ```text
 //!   first request      GATHER later                          until the block is forgotten
 //!   ──┬───┬──┬────────────┬────────────────────────────┬──────────────────────▶
-//!     2   1  4            answer: 4 + 1 shards         the next: 1 + 2 shards
+//!     2   1  4            answer: 4 + 1 shards         the next: 1 + 1 shards
 //! ```
 //!
 //! - **Many machines short**: the largest deficit and one more, once for all. **One or two**: the
 //!   same, to each alone: that costs the others nothing, and Wi-Fi acknowledges it; while the wire
-//!   loses much, two are many. Machines on unicast are always answered alone.
-//! - **Again**: who asks a second time lost the answer, so it is two more than what is lacking, and
-//!   three the third time.
+//!   loses much, two are many, and one gets nothing to spare. Machines on unicast are always answered
+//!   alone.
+//! - **Again**: who asks a second time lost the answer; the third time is the last, so it is two more
+//!   than what is lacking.
 //! - Shards that were not sent before, as long as there are any. A machine that cannot tell what it
 //!   lacks gets the manifest, and asks again by it: a forger makes all machines unsure that lack the
 //!   manifest, and each would be sent the whole block.
@@ -251,9 +252,9 @@ impl Repair {
             }
         }
         let asked = block.asked(receiver);
+        let round = asked.rounds;
         asked.rounds += 1;
         asked.last = Some(now);
-        let round = asked.rounds;
         block.ask(now + GATHER, Ask { receiver, reach, deficit, wants_manifest, round });
     }
 }

@@ -30,15 +30,8 @@ pub(super) struct Ask {
     pub deficit: u8,
     /// It cannot tell how many it lacks.
     pub wants_manifest: bool,
-    /// How often it asked for this block, with this time.
+    /// How often it asked for this block before.
     pub round: u8,
-}
-
-impl Ask {
-    /// What it is sent.
-    pub(super) fn shards(self) -> usize {
-        usize::from(self.deficit) + usize::from(self.round)
-    }
 }
 
 /// What a machine asked before, for one block.
