@@ -2,9 +2,9 @@
 //! process is told to stop.
 //!
 //! What must be there for the box to be of any use is there first: the ports, then what lies on its
-//! disk ([`Opened`]). A port that somebody else has ends the start with a word on what to do. A disk
-//! or a database that cannot be used does not: the box then serves its page alone, which says so
-//! ([`degraded`]).
+//! disk ([`Opened`]). A port that somebody else has ends the start with a word on what to do. A
+//! disk or a database that cannot be used does not: the box then serves its page alone, which says
+//! so ([`degraded`]).
 
 mod degraded;
 mod listen;

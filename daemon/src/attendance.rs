@@ -9,9 +9,9 @@
 //! A machine says when it was in use, by its own clock; the box turns that into box time by the
 //! nearest clock exchange and into students by the lesson's own copy of the seating. A student who
 //! has signed in at a page of their own is there while that is open, in whichever lesson of theirs
-//! is on ([`pages`]). While a lesson runs everything is worked out when it is asked for ([`roll`]); when it ends the records
-//! are written, and marks that come later (the network was gone, or the box) write them anew
-//! ([`marks`]).
+//! is on ([`pages`]). While a lesson runs everything is worked out when it is asked for ([`roll`]);
+//! when it ends the records are written, and marks that come later (the network was gone, or the
+//! box) write them anew ([`marks`]).
 //!
 //! Invariants: a mark counts once, however often and in whatever order it comes; what is
 //! acknowledged is on disk; a record never exceeds its lesson; a person's correction is never

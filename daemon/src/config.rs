@@ -2,10 +2,10 @@
 //!
 //! Three layers, later ones win: `config/alfarid.toml`, which is compiled in and *is* the
 //! defaults; `/etc/alfarid/alfarid.toml` or the file named on the command line; `ALFARID_`
-//! variables with `__` between section and key ([`environment`]). An unknown key is refused by its name, a value
-//! that cannot be by what is allowed: a setting that silently does nothing is worse than a box
-//! that says why it will not start. A box that runs already keeps what it has ([`Config::load`]
-//! fails as a whole).
+//! variables with `__` between section and key ([`environment`]). An unknown key is refused by its
+//! name, a value that cannot be by what is allowed: a setting that silently does nothing is worse
+//! than a box that says why it will not start. A box that runs already keeps what it has
+//! ([`Config::load`] fails as a whole).
 
 mod allowed;
 mod environment;

@@ -7,8 +7,8 @@
 //!
 //! Passwords and codes are kept as argon2id ([`password`]), session tokens and stream keys as
 //! SHA-256. A session ends when it is not used for twelve hours, a student's with the school day,
-//! both counted without a calendar ([`session`]). Wrong passwords and codes slow down and never lock
-//! out ([`slowdown`]).
+//! both counted without a calendar ([`session`]). Wrong passwords and codes slow down and never
+//! lock out ([`slowdown`]).
 
 pub mod audit;
 pub mod extract;

@@ -1,9 +1,9 @@
 //! The live channel to a page: one WebSocket that says what changed.
 //!
-//! Events carry ids only; the page asks for what it shows. A student's page hears of their own lesson
-//! and of nothing else ([`page`]); while it is open, the student is there. A page that does not read
-//! fast enough is told to refetch everything ([`Event::Resync`]); one that does not read at all is
-//! closed.
+//! Events carry ids only; the page asks for what it shows. A student's page hears of their own
+//! lesson and of nothing else ([`page`]); while it is open, the student is there. A page that does
+//! not read fast enough is told to refetch everything ([`Event::Resync`]); one that does not read
+//! at all is closed.
 //!
 //! ```text
 //!   hello ─▶ events … ─┬─ the page goes, or takes nothing ──▶ gone
@@ -112,8 +112,8 @@ where
     OpenApiRouter::new().routes(routes!(live))
 }
 
-/// What changes, as it changes. A student hears of their own lesson only, and is there while this is
-/// open.
+/// What changes, as it changes. A student hears of their own lesson only, and is there while this
+/// is open.
 #[utoipa::path(
     get,
     path = "/api/v1/live",

@@ -77,7 +77,8 @@ pub fn start(level: &str) -> Result<Verbosity, LoggingError> {
 }
 
 /// Says something to whoever stands before the box: what is logged goes to the journal alone, while
-/// the unit gives the standard output to the console too. Elsewhere the log is read as it is written.
+/// the unit gives the standard output to the console too. Elsewhere the log is read as it is
+/// written.
 pub fn tell_console(line: &str) {
     if connected_to_journal() {
         // Without a console nobody stands there.

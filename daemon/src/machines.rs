@@ -1,7 +1,7 @@
 //! The live channel to every student machine.
 //!
-//! Every machine dials out to the agent port and keeps one connection (one that no UDP reaches has a
-//! second beside it, [`tunnel`], on which the box alone speaks); what it says goes up
+//! Every machine dials out to the agent port and keeps one connection (one that no UDP reaches has
+//! a second beside it, [`tunnel`], on which the box alone speaks); what it says goes up
 //! through [`Outlets`] to the capability that it concerns, what a capability has to say to it goes
 //! down through [`Handle`]. This module knows who is connected and nothing of lessons.
 //!

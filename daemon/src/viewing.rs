@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A student watches the lesson of theirs that is on and no other. Whoever may watch does so up to
-//! the end of the lesson, of their own session, or of their part in it, whichever comes first: it is
-//! looked at again whenever the box says that something changed about lessons or classes.
+//! the end of the lesson, of their own session, or of their part in it, whichever comes first: it
+//! is looked at again whenever the box says that something changed about lessons or classes.
 //!
 //! A browser that cannot play what is on air live gets the newest of the running recording instead,
 //! a second or two behind. That is the same right: it ends with the lesson, it reaches back no

@@ -317,8 +317,8 @@ async fn a_machine_that_is_moved_to_another_room_cannot_open_what_follows() {
     .await;
 }
 
-/// What is on air when `act` is done to this machine is soon closed to it; another one that is there
-/// misses nothing.
+/// What is on air when `act` is done to this machine is soon closed to it; another one that is
+/// there misses nothing.
 async fn shut_out(
     stage: &Stage,
     mut machine: Machine,

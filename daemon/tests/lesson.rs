@@ -311,8 +311,8 @@ async fn a_lesson_whose_teacher_went_away_ends_by_itself_and_says_so() {
     assert_eq!(events, ["started", "ends_by_itself_announced", "ended"]);
 }
 
-/// Fails where a disk that refuses is asked again as fast as it can refuse, or where what it refused
-/// is forgotten.
+/// Fails where a disk that refuses is asked again as fast as it can refuse, or where what it
+/// refused is forgotten.
 #[tokio::test]
 async fn a_disk_that_refuses_is_asked_again_after_a_while() {
     let school = School::new(1).await;

@@ -96,7 +96,8 @@ async fn whoever_cannot_be_served_is_told_why() {
     assert_eq!(refusal(&mut unclaimed).await.0, RefusalCode::TryLater);
 }
 
-/// Who looks after the machines sees which are on and what to update, and not only that they are off.
+/// Who looks after the machines sees which are on and what to update, and not only that they are
+/// off.
 #[tokio::test]
 async fn a_machine_that_is_too_old_is_seen_as_such_until_it_is_updated() {
     let stage = Stage::without_lesson().await;

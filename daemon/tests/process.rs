@@ -427,7 +427,8 @@ const FOR_ANYBODY: [&str; 9] = [
     "show_state",
 ];
 
-/// Fails when any route of the OpenAPI document, now or later, lets a student do what is a teacher's.
+/// Fails when any route of the OpenAPI document, now or later, lets a student do what is a
+/// teacher's.
 #[tokio::test]
 async fn a_students_session_opens_nothing_that_is_a_teachers() {
     let appliance = Appliance::new();

@@ -65,8 +65,9 @@ pub enum FromMachine {
     /// A clock exchange: answered by `Pong` at once.
     Ping {
         now: Moment,
-        /// `CLOCK_MONOTONIC` of the machine in nanoseconds as this leaves: what is shown is timed by
-        /// it, and no other clock takes part in that. `None` from a machine that shows all at once.
+        /// `CLOCK_MONOTONIC` of the machine in nanoseconds as this leaves: what is shown is timed
+        /// by it, and no other clock takes part in that. `None` from a machine that shows all at
+        /// once.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sent_ns: Option<u64>,
     },
@@ -179,8 +180,8 @@ pub enum FromBox {
     },
 }
 
-/// The fine half of a clock exchange. The box's clock is the one that its heartbeats go by: it never
-/// steps while the box runs.
+/// The fine half of a clock exchange. The box's clock is the one that its heartbeats go by: it
+/// never steps while the box runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticks {
     /// As the `Ping` had it.

@@ -17,8 +17,8 @@
 //!
 //! A frame is the packets of one timestamp up to the marker. One whose timestamp ends without a
 //! marker was cut short, by the relay or by the publisher itself (Chromium gives up what it has not
-//! sent yet of a frame when a keyframe is ready), and is dropped although no index is missing. A keyframe is
-//! recognised by its content (SPS; a VP8 keyframe's first partition), which the
+//! sent yet of a frame when a keyframe is ready), and is dropped although no index is missing. A
+//! keyframe is recognised by its content (SPS; a VP8 keyframe's first partition), which the
 //! [`relay`](crate::relay) guarantees: so it is found behind any loss.
 //!
 //! **Joining.** With [`Config::kept_wait`], live packets are held until the kept ones are there,
@@ -210,8 +210,8 @@ impl Assembler {
         is_on_air && self.position == Position::Seeking && self.kept_until.is_none()
     }
 
-    /// Where another way could go on: the first index that was not given out. `None` while a keyframe
-    /// is needed anyway.
+    /// Where another way could go on: the first index that was not given out. `None` while a
+    /// keyframe is needed anyway.
     pub fn goes_on_at(&self) -> Option<u64> {
         self.buffer.next().filter(|_| self.position == Position::Following)
     }

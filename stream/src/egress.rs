@@ -1,9 +1,9 @@
-//! What machines on unicast and in the tunnel may cost together, and what the publisher is asked for
-//! so that they do not cost more.
+//! What machines on unicast and in the tunnel may cost together, and what the publisher is asked
+//! for so that they do not cost more.
 //!
-//! Multicast costs the same for one machine and for fifty. Every other machine costs the stream once
-//! more, on the box's port and in the Wi-Fi's air. Within the budget they get it as it is; beyond,
-//! nobody is refused, but the stream gets smaller for all:
+//! Multicast costs the same for one machine and for fifty. Every other machine costs the stream
+//! once more, on the box's port and in the Wi-Fi's air. Within the budget they get it as it is;
+//! beyond, nobody is refused, but the stream gets smaller for all:
 //!
 //! ```text
 //!   bit rate  4 Mbit/s ┤─────────╮
@@ -17,9 +17,9 @@
 //! ([`FRAME_BITS`] each); then the frame rate. Down within a second, so that a class that falls
 //! together costs one change; up only when for [`RISE_AFTER`] there was room for it.
 //!
-//! The box decides this alone, from how many machines it serves. How it fails: a publisher that does
-//! not follow (OBS knows no such wish) goes on as it is, [`Egress::bears`] says that it is too much,
-//! and the teacher reads it.
+//! The box decides this alone, from how many machines it serves. How it fails: a publisher that
+//! does not follow (OBS knows no such wish) goes on as it is, [`Egress::bears`] says that it is too
+//! much, and the teacher reads it.
 
 use std::time::Duration;
 

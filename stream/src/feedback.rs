@@ -1,5 +1,5 @@
-//! What a machine tells the box about the broadcast: what it lacks, how much it lost, and whether it
-//! wants the stream for itself alone.
+//! What a machine tells the box about the broadcast: what it lacks, how much it lost, and whether
+//! it wants the stream for itself alone.
 //!
 //! One datagram is request and report in one, because what a machine asks for is what it lost. It
 //! is sealed with a key that only the box and this machine have, so nobody can ask, or complain, in
@@ -18,8 +18,8 @@
 //! - The nonce is four zeros and the counter. A machine's key is made anew for **every grant**,
 //!   with the counter back at its start, and a [`Sealer`] is made once for a key: so no nonce comes
 //!   twice.
-//! - [`Opener`] takes only what is above the newest counter it saw. A datagram that was overtaken is
-//!   dropped: what it asked for is asked again in the next one, if it is still lacking.
+//! - [`Opener`] takes only what is above the newest counter it saw. A datagram that was overtaken
+//!   is dropped: what it asked for is asked again in the next one, if it is still lacking.
 //! - No list is longer than [`MAX_ENTRIES`] and no entry asks for more shards than a block has, so
 //!   reading one datagram costs at most 334 bytes and a thousand steps. A machine may lie about
 //!   itself within that; what it gets by it is bounded where requests are answered.

@@ -2,9 +2,9 @@
 //!
 //! `aws-lc-rs` is in the tree by `rustls` anyway. It looks at run time for what the processor has:
 //! AES and carry-less multiplication as instructions on nearly any x86 and ARM of the last ten
-//! years; on a Raspberry Pi 4, whose processor lacks both, it does the same by vector permutation in
-//! NEON, some ten times slower and still far faster than the network. Either way it takes the same
-//! time whatever the key, and wipes its keys when they are dropped.
+//! years; on a Raspberry Pi 4, whose processor lacks both, it does the same by vector permutation
+//! in NEON, some ten times slower and still far faster than the network. Either way it takes the
+//! same time whatever the key, and wipes its keys when they are dropped.
 
 use aws_lc_rs::{
     aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey},

@@ -1,8 +1,8 @@
 //! When a frame is shown: on all machines at the same moment.
 //!
-//! A frame shows at B + D. B, its base, is what time its media time is; D is one delay for the whole
-//! lesson, large enough for the slowest machine. Both are in *box time*, the box's monotonic clock,
-//! of which every machine has a copy.
+//! A frame shows at B + D. B, its base, is what time its media time is; D is one delay for the
+//! whole lesson, large enough for the slowest machine. Both are in *box time*, the box's monotonic
+//! clock, of which every machine has a copy.
 //!
 //! ```text
 //!                 box                                        machine
@@ -23,7 +23,8 @@
 //! does, over one network, from the first packet on. So **the box takes the envelope, once**, and
 //! says it: at this box time, that timestamp is due ([`Pair`]). What is left to a machine is one
 //! clock, and what the machines differ by is what their copies of box time differ by
-//! ([`BoxClock::uncertainty`]). The price is a pair every 100 ms: four bytes for each stream in each
+//! ([`BoxClock::uncertainty`]). The price is a pair every 100 ms: four bytes for each stream in
+//! each
 //! [`Heartbeat`](crate::block::Heartbeat), which has a moment of box time anyway. D takes two more.
 //!
 //! The pair travels with the *heartbeat*, which the box signs, and not in the RTCP sender report,
@@ -32,15 +33,15 @@
 //!
 //! # Who moves how
 //! B is followed smoothly ([`Base`]: 1 % of the time that passes), D rises at once and falls by 1 %
-//! of itself a second ([`Delay`]); both are said in the same heartbeat. A machine that missed one is
-//! 1 ms off until the next, or by as much as D rose.
+//! of itself a second ([`Delay`]); both are said in the same heartbeat. A machine that missed one
+//! is 1 ms off until the next, or by as much as D rose.
 //!
 //! # What it gives
-//! Simulated, 20 machines with clocks up to an hour and 100 ppm off, one exchange in 5 s; the spread
-//! of one frame's showing, p95: on a wire 0.8 ms; over Wi-Fi that takes 5 to 20 ms each way, at
-//! random, 8 ms in the first two minutes and 2.7 ms from the seventh on. What no exchange can find is
-//! a way that is always slower than the way back: half of that difference is between such a machine
-//! and the others, so 10 ms hold as long as no Wi-Fi is lopsided by some 15.
+//! Simulated, 20 machines with clocks up to an hour and 100 ppm off, one exchange in 5 s; the
+//! spread of one frame's showing, p95: on a wire 0.8 ms; over Wi-Fi that takes 5 to 20 ms each way,
+//! at random, 8 ms in the first two minutes and 2.7 ms from the seventh on. What no exchange can
+//! find is a way that is always slower than the way back: half of that difference is between such a
+//! machine and the others, so 10 ms hold as long as no Wi-Fi is lopsided by some 15.
 //!
 //! # How it fails
 //! Whatever clocks say, no frame waits longer than [`MAX_WAIT`]: one that would is shown at once,

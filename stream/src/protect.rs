@@ -17,13 +17,13 @@
 //!   [`MAX_SOURCES`](crate::block::MAX_SOURCES) packets in any case.
 //! - **First parity** is sent unasked, as much as the neediest machine lacks in every other block
 //!   (see [`FirstParity`]). What is missing still is asked for, see [`repair`](crate::repair).
-//! - **The manifest is repeated** last, while anybody loses anything: where it comes last, a machine
-//!   knows that nothing follows. On a good wire once is enough, and saves 2 % of all bytes.
+//! - **The manifest is repeated** last, while anybody loses anything: where it comes last, a
+//!   machine knows that nothing follows. On a good wire once is enough, and saves 2 % of all bytes.
 //! - **A heartbeat** every [`HEARTBEAT`] says where the streams are, and when what is in them shows
 //!   (see [`playout`](crate::playout)).
 //!
-//! What machines tell counts only if they are on multicast: the caller hands in no others'. A closed
-//! block goes to [`Repair`](crate::repair::Repair) by [`Protect::take_closed`].
+//! What machines tell counts only if they are on multicast: the caller hands in no others'. A
+//! closed block goes to [`Repair`](crate::repair::Repair) by [`Protect::take_closed`].
 //!
 //! Invariants: indices of one stream only grow; block numbers have no gaps; nothing waits for
 //! anything but the clock.

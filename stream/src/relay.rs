@@ -179,8 +179,8 @@ impl Relay {
         self.present.as_ref().map(|feed| feed.source)
     }
 
-    /// The outgoing timestamp of what has `timestamp` at this source: so its sender reports are read
-    /// in the track's own time. `None` while the source is not on air.
+    /// The outgoing timestamp of what has `timestamp` at this source: so its sender reports are
+    /// read in the track's own time. `None` while the source is not on air.
     pub fn outgoing(&self, source: SourceId, timestamp: u32) -> Option<u32> {
         self.source().filter(|present| *present == source)?;
         Some(self.numbering.outgoing(timestamp))

@@ -16,8 +16,8 @@
 //! - **Again**: who asks a second time lost the answer; the third time is the last, so it is two more
 //!   than what is lacking.
 //! - Shards that were not sent before, as long as there are any. A machine that cannot tell what it
-//!   lacks gets the manifest, and asks again by it: a forger makes all machines unsure that lack the
-//!   manifest, and each would be sent the whole block.
+//!   lacks gets the manifest, and asks again by it: a forger makes all machines unsure that lack
+//!   the manifest, and each would be sent the whole block.
 //! - A request that crossed an answer to all is answered by it.
 //! - **Budget**: all answers together take at most half of what the sources take, over a second.
 //!   What is beyond waits up to [`PATIENCE`], then it is dropped: it would come too late.
@@ -200,7 +200,8 @@ impl Repair {
     }
 
     /// Everything kept from this block on that was closed after `since`, oldest first, the manifest
-    /// of each block behind its packets: for a machine that has all before it and starts on unicast.
+    /// of each block behind its packets: for a machine that has all before it and starts on
+    /// unicast.
     pub fn from(&self, block: u32, since: Duration) -> impl Iterator<Item = (Lane, &Bytes)> {
         self.kept.from(block, since)
     }

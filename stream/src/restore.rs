@@ -22,14 +22,16 @@
 //!   whole, or given up when what is in them could no longer be shown.
 //! - **Without a manifest**, sources and parity may suffice: then what is decoded is the manifest
 //!   first, and its signature says whether the sources were true.
-//! - **Only what is signed moves** the newest index, the newest block, or time. A machine that slept
-//!   finds its way by the first heartbeat or manifest: what is in between is lost, not waited for.
-//! - **Signatures are checked** only where it matters and at most 2,000 times a second, each kind with
-//!   a share of its own; forged manifests mostly fall to their [ticket](crate::block::Ticket) before.
+//! - **Only what is signed moves** the newest index, the newest block, or time. A machine that
+//!   slept finds its way by the first heartbeat or manifest: what is in between is lost, not waited
+//!   for.
+//! - **Signatures are checked** only where it matters and at most 2,000 times a second, each kind
+//!   with a share of its own; forged manifests mostly fall to their [ticket](crate::block::Ticket)
+//!   before.
 //! - **Asking**: see [`Restore::feedback`].
 //!
-//! What a hostile machine can still do is jam: a network that is full carries nothing, and a machine
-//! that lost a manifest twice while being flooded may get the next copy late.
+//! What a hostile machine can still do is jam: a network that is full carries nothing, and a
+//! machine that lost a manifest twice while being flooded may get the next copy late.
 //!
 //! Invariants: every packet leaves at most once; its bytes have the digest that the box signed for
 //! its index; memory is at most 8 MiB of candidates and 64 blocks.

@@ -30,18 +30,21 @@
 //! before that, with the keep-alive that wants it.
 //!
 //! # Rules
-//! - **A machine falls only onto a rung that carries.** From half of the silence on the flow is asked
-//!   every 100 ms, so that at 500 ms it is known whether it answers. If it does not, the tunnel is
-//!   opened, and whichever is there first is the new rung; the group, if it was only a pause. So a
-//!   switch that starts over makes nobody fall, although nothing was heard for a minute.
+//! - **A machine falls only onto a rung that carries.** From half of the silence on the flow is
+//!   asked every 100 ms, so that at 500 ms it is known whether it answers. If it does not, the
+//!   tunnel is opened, and whichever is there first is the new rung; the group, if it was only a
+//!   pause. So a switch that starts over makes nobody fall, although nothing was heard for a
+//!   minute.
 //! - At the same half of the silence the membership is said again: a switch that had forgotten it
 //!   sends again at once.
-//! - A climb is tried beside the present rung, which goes on: no frame is lost by trying. Waits before
-//!   a try are 30 s, doubling to 10 min; a climb that did not hold for 10 min counts as a failed try.
+//! - A climb is tried beside the present rung, which goes on: no frame is lost by trying. Waits
+//!   before a try are 30 s, doubling to 10 min; a climb that did not hold for 10 min counts as a
+//!   failed try.
 //! - While it is tried, the group is listened to without repair, so there more loss is let pass:
 //!   what repair makes of it is only seen on the rung.
 //!
-//! How it fails: with nothing carrying at all, everything is tried at once, for ever, once a second.
+//! How it fails: with nothing carrying at all, everything is tried at once, for ever, once a
+//! second.
 
 mod ladder;
 mod loss;

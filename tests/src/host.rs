@@ -186,8 +186,8 @@ impl Host {
         self.change_faults(|faults| faults.is_udp_cut = true)
     }
 
-    /// Sets the clocks that count from the start of the machine ahead by whole seconds, for processes
-    /// started from now on: each computer has its own, and the lab's have one kernel.
+    /// Sets the clocks that count from the start of the machine ahead by whole seconds, for
+    /// processes started from now on: each computer has its own, and the lab's have one kernel.
     pub fn set_clock_ahead(&self, by: Duration) {
         *self.0.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner) = by;
     }
@@ -235,8 +235,8 @@ impl Host {
         child.with_context(|| format!("start {command:?} on {}", self.name()))
     }
 
-    /// `ip netns exec` gives the child the host's namespace and a /sys that tells of it, `unshare` a
-    /// clock of its own. Each becomes the program in the end.
+    /// `ip netns exec` gives the child the host's namespace and a /sys that tells of it, `unshare`
+    /// a clock of its own. Each becomes the program in the end.
     fn wrap(&self, command: &Command) -> Command {
         let mut wrapped = Command::new("ip");
         wrapped.args(["netns", "exec", self.name()]);

@@ -19,8 +19,8 @@ const DIR: &str = "/run/log/journal";
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Makes the places that systemd makes, and becomes journald. It looks its clients up in the control
-/// groups, which a host's own /sys does not show by itself.
+/// Makes the places that systemd makes, and becomes journald. It looks its clients up in the
+/// control groups, which a host's own /sys does not show by itself.
 const SERVER: &str = "mkdir -p /run/systemd/journal /run/log/journal && \
     mount -t cgroup2 cgroup2 /sys/fs/cgroup && \
     mount --bind /dev/null /dev/kmsg && exec /lib/systemd/systemd-journald";

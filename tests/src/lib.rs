@@ -29,8 +29,8 @@
 //! - A classroom that is dropped without [`Classroom::close`](classroom::Classroom::close) prints
 //!   what every process printed last: a test ends well or it explains itself.
 //!
-//! Needs root, `iproute2`, `nft`, `bash`; for browsers also `Xvfb`, `chromium`, `pulseaudio`, `node`,
-//! `certutil`, `import` of `ImageMagick` and `npm ci` in `tests/browser`.
+//! Needs root, `iproute2`, `nft`, `bash`; for browsers also `Xvfb`, `chromium`, `pulseaudio`,
+//! `node`, `certutil`, `import` of `ImageMagick` and `npm ci` in `tests/browser`.
 
 pub mod air;
 pub mod binaries;

@@ -7,7 +7,8 @@
 //! in, a student's name on any page that the whole class sees, a recording that does not play while
 //! it is being written, a sheet that is not the class's.
 //!
-//! Every page is opened that `web-admin/src/lib/paths.ts` has, so a new one is judged with the rest.
+//! Every page is opened that `web-admin/src/lib/paths.ts` has, so a new one is judged with the
+//! rest.
 //!
 //! Limitations: a phone's width makes no phone of a computer: it has a mouse, and it can share.
 

@@ -25,8 +25,8 @@ const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 /// Pictures missed in all: one at each of the four switches, as the benchmark holds the product to.
 const JUMPED: usize = 4;
 
-/// From the cut to the decision is half a second, and the picture is back soon after. Twice what the
-/// benchmark holds the product to: here everything shares two cores.
+/// From the cut to the decision is half a second, and the picture is back soon after. Twice what
+/// the benchmark holds the product to: here everything shares two cores.
 const STALL: Duration = Duration::from_millis(1_800);
 
 #[tokio::test]

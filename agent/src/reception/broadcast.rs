@@ -6,9 +6,9 @@
 //!                   └─ short ─▶ sealed feedback
 //! ```
 //!
-//! Packets do not leave in their order: what was lost and brought back comes later. How long that is
-//! waited for the grant says: as long as D may become. A frame that comes after D is late, which the
-//! box is told, and D rises; one that was given up would be missing up to the next keyframe.
+//! Packets do not leave in their order: what was lost and brought back comes later. How long that
+//! is waited for the grant says: as long as D may become. A frame that comes after D is late, which
+//! the box is told, and D rises; one that was given up would be missing up to the next keyframe.
 //!
 //! Invariant: one [`Sealer`] for one feedback key, whatever is granted how often: its nonces are
 //! counted from the start.
@@ -106,8 +106,8 @@ impl Broadcast {
         added.map_err(|source| BroadcastError::Epoch { number, source })
     }
 
-    /// Takes in a datagram of any lane but the controls', or one for this machine alone. `true`: the
-    /// box is heard by the way that it came.
+    /// Takes in a datagram of any lane but the controls', or one for this machine alone. `true`:
+    /// the box is heard by the way that it came.
     pub fn push(&mut self, now: Duration, datagram: Bytes) -> bool {
         self.restore.push(now, datagram)
     }

@@ -51,7 +51,8 @@ impl Reception {
         }
     }
 
-    /// A grant came of the lesson whose ladder there is: the box knows nothing of it by the new one.
+    /// A grant came of the lesson whose ladder there is: the box knows nothing of it by the new
+    /// one.
     pub(super) fn stand_again(&mut self) {
         let (Some(lesson), Some(rungs)) = (&mut self.lesson, &mut self.rungs) else { return };
         if rungs.lesson != lesson.grant.lesson {

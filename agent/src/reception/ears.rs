@@ -46,8 +46,8 @@ impl Ears {
         self.group.is_some()
     }
 
-    /// Joins the group, or says the membership anew. Leaves it first: what the network had forgotten
-    /// it learns again.
+    /// Joins the group, or says the membership anew. Leaves it first: what the network had
+    /// forgotten it learns again.
     pub(super) fn join(&mut self, grant: &Grant) -> Result<(), GroupError> {
         self.leave();
         self.group = Some(Group::join(grant, self.on)?);

@@ -7,8 +7,8 @@
 //!                                 └─▶ how late they come ──▶ report
 //! ```
 //!
-//! Invariant: only what the box signed says when something is shown. Until it has said anything of a
-//! stream, and until clocks were exchanged, frames are shown at once.
+//! Invariant: only what the box signed says when something is shown. Until it has said anything of
+//! a stream, and until clocks were exchanged, frames are shown at once.
 
 use std::time::Duration;
 

@@ -97,8 +97,8 @@ impl Rungs {
         }
     }
 
-    /// Whether the machine goes on with what it has, and wants what it lacks since: after a silence,
-    /// and where nothing else brings that.
+    /// Whether the machine goes on with what it has, and wants what it lacks since: after a
+    /// silence, and where nothing else brings that.
     pub(super) fn goes_on(&self, now: Duration) -> bool {
         self.ladder.rung() != Rung::Tunnel && now >= self.heard_at + SILENT
     }

@@ -7,8 +7,8 @@
 //!                   over: whoever wants it opens another, after a while
 //! ```
 //!
-//! One task reads; what it has read waits in a short queue, then in TCP, then at the box, which lets
-//! a machine that lags jump.
+//! One task reads; what it has read waits in a short queue, then in TCP, then at the box, which
+//! lets a machine that lags jump.
 
 use std::{future::pending, time::Duration};
 

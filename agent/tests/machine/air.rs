@@ -132,8 +132,8 @@ fn signing_key() -> SigningKey {
     SigningKey::new(Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap())
 }
 
-/// What somebody in the group makes of these packets: other contents, under the same numbers, sealed
-/// with the group's key.
+/// What somebody in the group makes of these packets: other contents, under the same numbers,
+/// sealed with the group's key.
 pub(crate) fn forged<'a>(
     packets: impl IntoIterator<Item = &'a Vec<u8>>,
     (ssrc, first): Stream,

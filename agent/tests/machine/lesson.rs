@@ -265,8 +265,8 @@ async fn what_the_network_loses_is_repaired() {
     }
 }
 
-/// Multicast ends from one moment to the next: the machine falls to a flow of its own, says why, and
-/// not one picture is missing.
+/// Multicast ends from one moment to the next: the machine falls to a flow of its own, says why,
+/// and not one picture is missing.
 #[tokio::test]
 async fn a_machine_that_no_multicast_reaches_goes_on_alone_and_loses_nothing() {
     for (n, codec) in [(12, Codec::H264), (13, Codec::Vp8)] {

@@ -9,8 +9,8 @@ use tokio::net::TcpListener;
 use crate::config::Config;
 
 /// What is sent to a machine and was not taken waits where it can be taken back, not in the kernel:
-/// a lesson through TLS must not lag by what is in here. A quarter of a second of 2 Mbit/s, once the
-/// kernel has doubled it.
+/// a lesson through TLS must not lag by what is in here. A quarter of a second of 2 Mbit/s, once
+/// the kernel has doubled it.
 const AGENT_SEND_BUFFER: usize = 32 << 10;
 
 #[derive(Debug, Error)]
@@ -40,7 +40,8 @@ impl Ports {
     pub(super) async fn bind(config: &Config) -> Result<Self, ListenError> {
         let web = bind(config.http.listen, "http").await?;
         let agents = bind(config.agents.listen, "agents").await?;
-        // What it accepts has the same. Where the kernel will not, a tunnel lags longer than it need.
+        // What it accepts has the same. Where the kernel will not, a tunnel lags longer than it
+        // need.
         let _ = SockRef::from(&agents).set_send_buffer_size(AGENT_SEND_BUFFER);
         Ok(Self { web, agents })
     }

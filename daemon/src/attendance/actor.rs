@@ -103,7 +103,8 @@ pub struct Actor {
     counted: CountedBy,
     /// Whose pages were open when they were last followed, or are taken to be.
     followed: BTreeSet<StudentId>,
-    /// Of everybody whose pages have closed since the box started: as many as a school has students.
+    /// Of everybody whose pages have closed since the box started: as many as a school has
+    /// students.
     leaves: BTreeMap<StudentId, Leaves>,
     links: BTreeMap<MachineId, Link>,
     /// First number of a batch that was refused because marks before it are missing.

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! However many pages a student has open, they are there once: until the last of them is gone, and
-//! then up to the last sign of life of any. A connection that dies says nothing, so whoever holds it
-//! drops its [`Page`] when it has been silent for too long.
+//! then up to the last sign of life of any. A connection that dies says nothing, so whoever holds
+//! it drops its [`Page`] when it has been silent for too long.
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -11,9 +11,9 @@ use tokio::sync::mpsc;
 
 use super::{own, whip};
 
-/// What may wait for the relay: half a second of a rich stream. Full: a packet is dropped, which the
-/// relay sees as a loss on the way in; a report is, and the next one says the same; word of a silence
-/// is, which cannot be where so much waits.
+/// What may wait for the relay: half a second of a rich stream. Full: a packet is dropped, which
+/// the relay sees as a loss on the way in; a report is, and the next one says the same; word of a
+/// silence is, which cannot be where so much waits.
 const WAITING: usize = 1024;
 
 /// The largest payload that still fits a packet on Ethernet with its headers (IPv4, UDP, RTP) and
@@ -27,11 +27,13 @@ pub(super) enum Arrival {
     Packet { publication: PublicationId, packet: Packet },
     /// The publisher's sender report. It belongs to the packets before it.
     Report { publication: PublicationId, report: Report },
-    /// Nothing at all comes any more, not even word that it is still there; or something does again.
+    /// Nothing at all comes any more, not even word that it is still there; or something does
+    /// again.
     Silence { publication: PublicationId, is_silent: bool },
 }
 
-/// At the publisher's own time `ntp`, as NTP writes it, its stream of this medium is at `timestamp`.
+/// At the publisher's own time `ntp`, as NTP writes it, its stream of this medium is at
+/// `timestamp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Report {
     pub(super) medium: Medium,

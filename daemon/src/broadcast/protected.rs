@@ -15,8 +15,8 @@
 //! control connection.
 //!
 //! A machine that alone makes all others get more parity than they need is told to receive by
-//! unicast, and set apart for a while: it gets what it lacks alone, and nothing is sent to the group
-//! because of it. The same holds for whoever has a flow.
+//! unicast, and set apart for a while: it gets what it lacks alone, and nothing is sent to the
+//! group because of it. The same holds for whoever has a flow.
 
 mod flows;
 mod hearing;

@@ -2,8 +2,8 @@
 //!
 //! A machine says its counters once a second. What matters is how they grow over the last seconds,
 //! beside what was sent in that time: on a still screen nothing comes, and nothing is wrong. While
-//! the teacher has the picture frozen or blank, no player shows what arrives: then it is enough that
-//! it does.
+//! the teacher has the picture frozen or blank, no player shows what arrives: then it is enough
+//! that it does.
 
 use std::{collections::VecDeque, time::Duration};
 

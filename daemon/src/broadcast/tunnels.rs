@@ -10,7 +10,8 @@
 //! What waits for a machine waits here and not in the kernel, whose buffer is small on this port. A
 //! machine that does not keep up jumps, and never causes a keyframe; nobody else notices it.
 //!
-//! Invariant: of the picture a tunnel gets indices that only grow, and after a jump a keyframe first.
+//! Invariant: of the picture a tunnel gets indices that only grow, and after a jump a keyframe
+//! first.
 
 use alfarid_stream::{relay::Sent, transmit::ReceiverId};
 use tokio::sync::mpsc::error::TrySendError;

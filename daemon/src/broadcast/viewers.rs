@@ -18,8 +18,8 @@
 //! While the teacher has blanked or frozen the screens, students' browsers are not sent its
 //! picture: it is not for a page to hide.
 //!
-//! The port is the publishers' ([`rtc`](super::rtc)). Without it nobody watches, and the health page
-//! says why.
+//! The port is the publishers' ([`rtc`](super::rtc)). Without it nobody watches, and the health
+//! page says why.
 
 mod engine;
 mod kept;
@@ -165,8 +165,8 @@ impl Handle {
         self.door.is_open()
     }
 
-    /// Agrees with a viewer, without starting anything. `came_to` is the address of the box that the
-    /// viewer's request came to; `on_air`, the picture's codec if there is one.
+    /// Agrees with a viewer, without starting anything. `came_to` is the address of the box that
+    /// the viewer's request came to; `on_air`, the picture's codec if there is one.
     pub(super) fn agree(
         &self,
         offer: &str,

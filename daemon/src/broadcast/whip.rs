@@ -7,8 +7,8 @@
 //!   one UDP port ─▶ Engine ┴ sessions ─▶ Feed (relay of the slot)
 //! ```
 //!
-//! One task reads the UDP port and owns every publisher's session; a session never sends media. What
-//! it shares with viewers is in [`rtc`](super::rtc).
+//! One task reads the UDP port and owns every publisher's session; a session never sends media.
+//! What it shares with viewers is in [`rtc`](super::rtc).
 //!
 //! When the port cannot be had, the rest of the box works, the health page says so, and it is tried
 //! again until it can.
@@ -121,7 +121,8 @@ impl Handle {
         offered.answer(&terms, place)
     }
 
-    /// Starts a session, which logs inside the caller's span. The receiver ends when the session does.
+    /// Starts a session, which logs inside the caller's span. The receiver ends when the session
+    /// does.
     pub(super) async fn open(
         &self,
         publication: PublicationId,

@@ -11,9 +11,9 @@
 //! ```
 //!
 //! The power may go between any two of these steps, and in the middle of the copy: what is left
-//! tells the next start that a database was here ([`was_here`]), and it does the rest. So a box that
-//! has had a database is never taken for a new one, which anybody may claim. Where there is no good
-//! copy nothing is moved: the database is refused, and a person decides.
+//! tells the next start that a database was here ([`was_here`]), and it does the rest. So a box
+//! that has had a database is never taken for a new one, which anybody may claim. Where there is no
+//! good copy nothing is moved: the database is refused, and a person decides.
 
 use std::{
     cmp::Reverse,

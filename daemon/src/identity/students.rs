@@ -147,8 +147,8 @@ impl Handle {
         let (token, device_hash, at) = (sha256(&session), sha256(&device), self.clock.now());
         let known = self.db.read(move |c| store::students::student_of_code(c, &hash)).await?;
         known.ok_or(Error::WrongCode)?;
-        // Before it is there: whoever gives a new code ends it at once, and what is begun after that
-        // would never be over.
+        // Before it is there: whoever gives a new code ends it at once, and what is begun after
+        // that would never be over.
         self.sessions.begun(token, self.clock.monotonic());
         let opened = self
             .db

@@ -299,8 +299,8 @@ impl Actor {
         }
     }
 
-    /// Whether a lesson is published is asked before its teacher's page is missed, so that no end is
-    /// announced and called off again.
+    /// Whether a lesson is published is asked before its teacher's page is missed, so that no end
+    /// is announced and called off again.
     async fn notice_pages(&mut self, here: BTreeSet<TeacherId>) {
         for lesson in self.state.without(&here) {
             self.notice_publications(lesson).await;

@@ -2,7 +2,8 @@
 //!
 //! What one of them cannot do is reported and the others go on: a lesson without a picture is
 //! still a lesson, and so is one that is not recorded. A recording waits for the disk, to begin and
-//! to end; a lesson waits for its beginning not at all, and for its end no longer than [`PATIENCE`].
+//! to end; a lesson waits for its beginning not at all, and for its end no longer
+//! than [`PATIENCE`].
 
 use std::{pin::pin, time::Duration};
 

@@ -97,8 +97,8 @@ impl Handle {
         self.board.running(lesson)
     }
 
-    /// The newest of what is being recorded of `lesson`, as far as the class may see it that has been
-    /// shown everything for so long. Whoever asks says who may.
+    /// The newest of what is being recorded of `lesson`, as far as the class may see it that has
+    /// been shown everything for so long. Whoever asks says who may.
     pub fn recent(&self, lesson: LessonId, shown_for: Duration) -> Option<Recent> {
         let recording_id = self.board.running(lesson)?;
         let (segments, age) = self.board.so_far(recording_id, self.floor.clock.monotonic())?;

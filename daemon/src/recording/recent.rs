@@ -1,7 +1,8 @@
 //! The newest of a running recording, for browsers that cannot play what is on air live. Pure.
 //!
 //! It is a way of watching and not of looking back: only so much of it is told, and given, as a
-//! browser needs to begin ([`REACH`]), and nothing that was on air while the class was not to see it.
+//! browser needs to begin ([`REACH`]), and nothing that was on air while the class was not to see
+//! it.
 
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ const REACH: Duration = Duration::from_secs(30);
 /// was cut late, and the time to write it.
 const MARGIN: Duration = Duration::from_secs(3);
 
-/// Leaves of `segments` what may be seen, when the recording has gone on for `age` and the class has
-/// been shown everything for so long.
+/// Leaves of `segments` what may be seen, when the recording has gone on for `age` and the class
+/// has been shown everything for so long.
 pub(super) fn recent(
     segments: Vec<SegmentFile>,
     age: Duration,

@@ -8,9 +8,9 @@
 //! ```
 //!
 //! All of it runs beside the day's work, one recording after the other on one thread: looking
-//! through a big or slow disk takes a while, and a lesson that begins meanwhile is recorded. What is
-//! on the board is being recorded by this very process, and is none of it; an earlier stretch of the
-//! same lesson, which the power cut ended, is.
+//! through a big or slow disk takes a while, and a lesson that begins meanwhile is recorded. What
+//! is on the board is being recorded by this very process, and is none of it; an earlier stretch of
+//! the same lesson, which the power cut ended, is.
 //!
 //! Nothing that plays is ever deleted: a tail behind the last whole fragment is cut off, a file
 //! without a single fragment is removed, and each is logged with its size. A file that neither a

@@ -239,8 +239,8 @@ impl Reception {
         frames
     }
 
-    /// No index of the frames so far is missing, and none came twice. What was lost and brought back
-    /// comes later than what was sent behind it.
+    /// No index of the frames so far is missing, and none came twice. What was lost and brought
+    /// back comes later than what was sent behind it.
     #[track_caller]
     pub(crate) fn assert_no_gap(&self) {
         let mut indices = self.indices.clone();

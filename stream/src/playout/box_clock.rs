@@ -1,9 +1,9 @@
 //! The box's time on a machine.
 //!
-//! Only monotonic clocks take part: the calendars on both sides may be wrong by any number of hours.
-//! A machine says when it sent a question and when the answer came, by its own clock, and what the
-//! box's clock said in between. Each such exchange is a proof with two halves: the box read its
-//! clock *after* the question left and *before* the answer came.
+//! Only monotonic clocks take part: the calendars on both sides may be wrong by any number of
+//! hours. A machine says when it sent a question and when the answer came, by its own clock, and
+//! what the box's clock said in between. Each such exchange is a proof with two halves: the box
+//! read its clock *after* the question left and *before* the answer came.
 //!
 //! ```text
 //!   box − local
@@ -16,9 +16,9 @@
 //! ```
 //!
 //! The corridor between the fastest ways there and the fastest ways back is at most as wide as the
-//! shortest round trip, and mostly narrower, for the two need not belong to one exchange: over Wi-Fi
-//! it is rare that both ways are fast. Its slope is the drift, for which each bound is laid as a
-//! straight line over the window. Older exchanges bind less, by what the drift is unsure.
+//! shortest round trip, and mostly narrower, for the two need not belong to one exchange: over
+//! Wi-Fi it is rare that both ways are fast. Its slope is the drift, for which each bound is laid
+//! as a straight line over the window. Older exchanges bind less, by what the drift is unsure.
 //!
 //! What no exchange can show is a way that is *always* slower than the other: half of that
 //! difference stays in the estimate. [`BoxClock::uncertainty`] is the honest bound, half of the
@@ -49,8 +49,8 @@ pub const QUICK_GAP: Duration = Duration::from_millis(250);
 /// ... and how many times: over Wi-Fi eight tries mostly have one fast way each way.
 const QUICK: usize = 8;
 
-/// The largest drift: two crystals, each off by 100 ppm. A kernel may slew a clock faster for a while,
-/// at an NTP daemon's wish: then old exchanges are contradicted soon, and few are in use.
+/// The largest drift: two crystals, each off by 100 ppm. A kernel may slew a clock faster for a
+/// while, at an NTP daemon's wish: then old exchanges are contradicted soon, and few are in use.
 const MAX_DRIFT: f64 = 200e-6;
 
 /// How far the drift itself wanders within the window, as a room warms.
@@ -228,8 +228,8 @@ fn drift(bounds: &[Bounds]) -> (f64, f64) {
     let trips = bounds.iter().map(|b| b.below - b.above);
     let noise = trips.clone().sum::<f64>() / all - trips.fold(f64::MAX, f64::min);
     // Each bound hangs on the fastest way of either half of the window, and the fastest of n is
-    // about an n-th of the noise away from the truth. With 8 the bound holds in all simulated worlds,
-    // but for 4 times in 1,000 where each way takes anything from 1 to 80 ms.
+    // about an n-th of the noise away from the truth. With 8 the bound holds in all simulated
+    // worlds, but for 4 times in 1,000 where each way takes anything from 1 to 80 ms.
     let unsure = WANDER + 8.0 * noise / (early.min(all - early) * (newest.at - oldest.at));
     // It is no number when all came at once.
     if unsure.is_nan() || unsure >= MAX_UNSURE {
@@ -453,7 +453,8 @@ mod tests {
         }
     }
 
-    /// The kernel slews a clock by up to 500 ppm when an NTP daemon wants it: more than any crystal.
+    /// The kernel slews a clock by up to 500 ppm when an NTP daemon wants it: more than any
+    /// crystal.
     #[test]
     fn a_clock_that_is_being_slewed_is_followed() {
         let mut world = World::new(20.0, (200, 900), 12);

@@ -1,8 +1,8 @@
 //! D, the one playout delay of a lesson, from what each machine needs.
 //!
 //! A machine measures how late whole frames come over their base ([`Need`]) and says so once a
-//! second. The box takes the largest of all machines' ([`Delay`]): all show the same frame together,
-//! so the slowest decides, within limits.
+//! second. The box takes the largest of all machines' ([`Delay`]): all show the same frame
+//! together, so the slowest decides, within limits.
 //!
 //! ```text
 //!   D  250 ┤        ╭╮        rises at once, so that no second frame is late for the same reason
@@ -11,9 +11,9 @@
 //!       60 ┼────────╯      ╰─────
 //! ```
 //!
-//! What the limits mean: a machine that would need more than [`MAX_DELAY`] shows late frames when they
-//! come, alone. A hostile one can claim [`MAX_DELAY`] and make a class wait for a quarter of a second, not
-//! longer.
+//! What the limits mean: a machine that would need more than [`MAX_DELAY`] shows late frames when
+//! they come, alone. A hostile one can claim [`MAX_DELAY`] and make a class wait for a quarter of a
+//! second, not longer.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -55,10 +55,10 @@ const MAX_MACHINES: usize = 1_024;
 /// What one machine needs of one stream, measured there.
 ///
 /// Of frames that were repaired the largest lateness counts: at one late frame in a hundred, people
-/// see a stumble every three seconds. Of frames that came as they were sent, one in ten may be later:
-/// a browser paces its keyframes over more than a tenth of a second, which is late for all machines
-/// alike. They show it together as it comes; to wait for it always would cost every frame that time.
-/// Frames later than [`MAX_DELAY`] do not count, for no delay would have saved them.
+/// see a stumble every three seconds. Of frames that came as they were sent, one in ten may be
+/// later: a browser paces its keyframes over more than a tenth of a second, which is late for all
+/// machines alike. They show it together as it comes; to wait for it always would cost every frame
+/// that time. Frames later than [`MAX_DELAY`] do not count, for no delay would have saved them.
 #[derive(Clone, Debug)]
 pub struct Need {
     /// Of repaired frames. Least so is greatest.

@@ -1,8 +1,8 @@
 //! The lower envelope of arrivals: what a packet's media time is in the time of arrivals.
 //!
-//! A packet of media time `m` arrives at `m`, plus the clocks' difference, plus what it spent on the
-//! way: encoding, sending, waiting, never less than nothing. So the arrivals that took least time
-//! show the clocks, and all others are late by what they took longer:
+//! A packet of media time `m` arrives at `m`, plus the clocks' difference, plus what it spent on
+//! the way: encoding, sending, waiting, never less than nothing. So the arrivals that took least
+//! time show the clocks, and all others are late by what they took longer:
 //!
 //! ```text
 //!   arrival − media time
@@ -14,10 +14,10 @@
 //!
 //! The window is what follows the publisher's drift: 200 ppm are 2 ms in it, the same for all.
 //!
-//! A publisher's clock may also jump (a laptop that slept, a tab that was frozen). One packet proves
-//! nothing. Two frames that come too early together prove a jump: no network makes packets early.
-//! Too late they may just be stuck; when for [`PATIENCE`] nothing is in time, it was a jump, or a
-//! way that got longer for good.
+//! A publisher's clock may also jump (a laptop that slept, a tab that was frozen). One packet
+//! proves nothing. Two frames that come too early together prove a jump: no network makes packets
+//! early. Too late they may just be stuck; when for [`PATIENCE`] nothing is in time, it was a jump,
+//! or a way that got longer for good.
 
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ use crate::codec::Codec;
 /// Seconds over which the least is looked for.
 const WINDOW: u64 = 10;
 
-/// How long everything is too late before that is believed: longer than a stuck uplink, shorter than
-/// a class's patience.
+/// How long everything is too late before that is believed: longer than a stuck uplink, shorter
+/// than a class's patience.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Says that at `box_time` the stream's clock shows `timestamp`.

@@ -211,8 +211,8 @@ fn over_wifi_a_class_sees_each_frame_nearly_at_the_same_moment() {
 }
 
 /// What cannot be found is that a way is *always* slower than the way back: half of the difference
-/// is between such machines and the others. Here the box's access point holds back what it sends, by
-/// 6 ms at least.
+/// is between such machines and the others. Here the box's access point holds back what it sends,
+/// by 6 ms at least.
 #[test]
 fn wired_and_wireless_machines_differ_by_half_of_what_the_ways_differ() {
     const SLOW: Way = Way(Duration::from_millis(7), Duration::from_millis(20));

@@ -38,8 +38,8 @@ impl Tie {
         self.sound = Some(Report { ntp, timestamp });
     }
 
-    /// Where the sound is when the picture, of this codec, is at `picture`. `None` while a report is
-    /// missing.
+    /// Where the sound is when the picture, of this codec, is at `picture`. `None` while a report
+    /// is missing.
     pub(super) fn sound_at(&self, codec: Codec, picture: Pair) -> Option<Pair> {
         let (shown, heard) = (self.picture?, self.sound?);
         let rate = |codec: Codec| i128::from(codec.clock_rate());

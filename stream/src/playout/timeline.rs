@@ -7,10 +7,10 @@ use crate::codec::Codec;
 
 /// Maps the RTP time of one stream (one SSRC) to box time.
 ///
-/// By the newest pair that the box said, over any loss of others: a pair that is a minute old is off
-/// by the publisher's drift in that minute, 12 ms at the worst. Before the first, by the envelope of
-/// this machine's own arrivals: that is later than the box's by the way to here, which is less than
-/// a millisecond on a wire.
+/// By the newest pair that the box said, over any loss of others: a pair that is a minute old is
+/// off by the publisher's drift in that minute, 12 ms at the worst. Before the first, by the
+/// envelope of this machine's own arrivals: that is later than the box's by the way to here, which
+/// is less than a millisecond on a wire.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     codec: Codec,

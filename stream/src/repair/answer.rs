@@ -9,8 +9,8 @@ use crate::transmit::{Lane, To, Transmit};
 
 /// So many machines at most are answered alone...
 const ALONE: usize = 2;
-/// ... and so many while blocks are slices: then the wire loses, what two lack is much the same, and
-/// sending it twice would cost another 2 % of the stream (simulated).
+/// ... and so many while blocks are slices: then the wire loses, what two lack is much the same,
+/// and sending it twice would cost another 2 % of the stream (simulated).
 const ALONE_OF_SLICES: usize = 1;
 
 /// Shards beyond the largest deficit, in the first, second and third answer to all. Each one more in

@@ -198,8 +198,9 @@ impl Pieces {
         }
     }
 
-    /// Shards that it lacks; 0 when the manifest is needed: only it can tell, for some packet came in
-    /// two versions or was a forged one; or there is no more time to bring it back by the others.
+    /// Shards that it lacks; 0 when the manifest is needed: only it can tell, for some packet came
+    /// in two versions or was a forged one; or there is no more time to bring it back by the
+    /// others.
     /// [`Pieces::entries`] must be known.
     pub(super) fn deficit(&self, candidates: &Candidates) -> usize {
         let Some(entries) = &self.entries else { return 0 };

@@ -20,8 +20,8 @@ impl Restore {
     ///
     /// A block that is short is asked for [`SETTLING`](super::SETTLING) after it is known to be
     /// closed, again when the answer should have come, [`ASKS`](super::ASKS) times at most, and
-    /// never after the time when its first packet is shown. What was lost is told every 500 ms; that
-    /// nothing was, every 2 s.
+    /// never after the time when its first packet is shown. What was lost is told every 500 ms;
+    /// that nothing was, every 2 s.
     pub fn feedback(&mut self, now: Duration) -> Option<Feedback> {
         self.expire(now);
         let newest_block = self.blocks.newest()?;

@@ -266,8 +266,8 @@ fn whatever_comes_memory_and_feedback_are_bounded() {
     assert!(restore.losses.len() <= MAX_ENTRIES && restore.held() == 0);
 }
 
-/// A machine whose group and flow both carry: the newest heartbeat counts for either way, once it is
-/// known to be true.
+/// A machine whose group and flow both carry: the newest heartbeat counts for either way, once it
+/// is known to be true.
 #[test]
 fn a_way_is_heard_by_what_is_needed_and_by_the_newest_heartbeat_once_more() {
     let (mut restore, mut air) = (machine(), Air::new());

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::block::{Commitment, Manifest, Ticket, commitment};
 
-/// Most commitments remembered: those of all blocks that can be open, and the next. Full: the oldest
-/// goes.
+/// Most commitments remembered: those of all blocks that can be open, and the next. Full: the
+/// oldest goes.
 const MAX: usize = 256;
 
 /// By block.

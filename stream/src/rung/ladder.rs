@@ -16,8 +16,8 @@ const URGENT: Duration = Duration::from_millis(100);
 const URGENT_FOR: Duration = Duration::from_secs(2);
 const STARVED: Duration = Duration::from_secs(1);
 
-/// When something carries again after everything was silent, what is better gets so long to be heard
-/// as well: a heartbeat and a half. It was the link then, and not multicast.
+/// When something carries again after everything was silent, what is better gets so long to be
+/// heard as well: a heartbeat and a half. It was the link then, and not multicast.
 const GRACE: Duration = Duration::from_millis(150);
 
 /// A tunnel that opens as fast as this shows that the link was there all the time.
@@ -30,7 +30,8 @@ const FIRST_HEARD: Duration = Duration::from_secs(1);
 const TRIAL_GROUP: Duration = Duration::from_secs(5);
 const TRIAL_FLOW: Duration = Duration::from_secs(1);
 
-/// A tried group may lose one of so many before repair. Repair bears twice as much, at a cost to all.
+/// A tried group may lose one of so many before repair. Repair bears twice as much, at a cost to
+/// all.
 const TRIAL_LOSS_ONE_OF: u64 = 10;
 
 /// One machine's ladder on one link, while a lesson is on air: it outlives a grant.

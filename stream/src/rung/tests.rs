@@ -25,8 +25,8 @@ struct Net {
 
 const WHOLE: Net = Net { multicast: true, udp: true, tcp: true, loss: 0 };
 
-/// A machine in steps of 10 ms; heartbeats come every 100 ms, answers after a step, the tunnel opens
-/// after 50 ms.
+/// A machine in steps of 10 ms; heartbeats come every 100 ms, answers after a step, the tunnel
+/// opens after 50 ms.
 struct World {
     net: Net,
     now: Duration,

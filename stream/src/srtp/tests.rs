@@ -1,5 +1,5 @@
-//! RFC 7714's vectors, and what must never come true: a packet opened that was not sealed, or sealed
-//! twice alike.
+//! RFC 7714's vectors, and what must never come true: a packet opened that was not sealed, or
+//! sealed twice alike.
 
 use std::collections::HashSet;
 

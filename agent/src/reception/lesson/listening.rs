@@ -48,8 +48,8 @@ impl Lesson {
         self.ears.as_ref().map(|ears| ears.on)
     }
 
-    /// Waits until something arrives, and takes it in. For ever, while nobody listens. Cancelling it
-    /// loses nothing.
+    /// Waits until something arrives, and takes it in. For ever, while nobody listens. Cancelling
+    /// it loses nothing.
     pub(in crate::reception) async fn take_in(&mut self) {
         let Some(ears) = &mut self.ears else { return std::future::pending().await };
         let (by, datagrams) = ears.receive().await;

@@ -1,8 +1,8 @@
 //! Pictures and sound that the box makes itself: a file, a camera, a test picture, its microphone.
 //!
 //! A pipeline ends in one `appsink` for video and one for sound, which hand RTP packets on and
-//! never wait, and say of what moment of the pipeline each is. It ends by itself at the end of a file or when a device is pulled out; dropping it
-//! ends it too.
+//! never wait, and say of what moment of the pipeline each is. It ends by itself at the end of a
+//! file or when a device is pulled out; dropping it ends it too.
 
 use std::{
     path::{Path, PathBuf},

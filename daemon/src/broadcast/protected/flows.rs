@@ -1,5 +1,5 @@
-//! The unicast flows of one lesson: copies of what goes to the group, for machines that no multicast
-//! reaches. Pure.
+//! The unicast flows of one lesson: copies of what goes to the group, for machines that no
+//! multicast reaches. Pure.
 //!
 //! ```text
 //!            keep-alive: wanted              caught up
@@ -9,13 +9,13 @@
 //! ```
 //!
 //! A machine that falls names the first block of which it lacks something, and gets what is kept
-//! from there on ahead of the present, in order: so that it loses nothing by falling. That is paced,
-//! for all flows together: a class that falls as one would otherwise fill the port's queue, and lose
-//! again what it is sent. What comes meanwhile waits behind it.
+//! from there on ahead of the present, in order: so that it loses nothing by falling. That is
+//! paced, for all flows together: a class that falls as one would otherwise fill the port's queue,
+//! and lose again what it is sent. What comes meanwhile waits behind it.
 //!
 //! Invariants: a flow gets datagrams in the order in which the group got them; a queue of catching
-//! up is bounded ([`MAX_BEHIND`]), and one that is full is given up: the machine goes on with what is
-//! on air, and asks for what it lacks.
+//! up is bounded ([`MAX_BEHIND`]), and one that is full is given up: the machine goes on with what
+//! is on air, and asks for what it lacks.
 
 use std::{
     collections::{BTreeMap, VecDeque},

@@ -11,8 +11,8 @@
 //!       └── a gap, hidden, too far behind ────────┘
 //! ```
 //!
-//! Kept pictures are many packets at once; they go out at [`CATCH_UP`], and what is on air meanwhile
-//! waits behind them, up to the next keyframe, which makes the rest needless.
+//! Kept pictures are many packets at once; they go out at [`CATCH_UP`], and what is on air
+//! meanwhile waits behind them, up to the next keyframe, which makes the rest needless.
 
 use std::{
     collections::VecDeque,

@@ -1,7 +1,7 @@
 //! What a publisher says of its clocks: which of its sender reports are news. Pure.
 //!
-//! `str0m` hands the newest report of a stream out with each packet. It is told once, and only where
-//! it makes sense.
+//! `str0m` hands the newest report of a stream out with each packet. It is told once, and only
+//! where it makes sense.
 
 use std::time::{Duration, UNIX_EPOCH};
 

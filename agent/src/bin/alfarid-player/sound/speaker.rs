@@ -9,14 +9,15 @@
 //! ```
 //!
 //! What is due moves all the time: clocks drift, the lesson's delay falls, the device's own crystal
-//! is another one. The speaker follows by playing up to 1 % faster or slower ([`BEND`]), which nobody
-//! hears; only what is off by more than [`JUMP`] is skipped or waited for, between two fades.
+//! is another one. The speaker follows by playing up to 1 % faster or slower ([`BEND`]), which
+//! nobody hears; only what is off by more than [`JUMP`] is skipped or waited for, between two
+//! fades.
 //!
 //! A device may take longer from being fed to being heard than the lesson's delay leaves it. Then
 //! sound is heard later than its picture, by as much as is needed and no more ([`Speaker::lag`]).
 //!
-//! The writer never waits, and what finds no room is dropped; the device's thread never waits either,
-//! and what is missing is silence.
+//! The writer never waits, and what finds no room is dropped; the device's thread never waits
+//! either, and what is missing is silence.
 
 use std::time::Duration;
 
@@ -148,8 +149,8 @@ impl Writer {
 }
 
 impl Speaker {
-    /// Fills what the device asks for, whose first moment will be heard at `heard_at`. Stereo goes to
-    /// the first two channels, or mixed to the only one; others stay silent.
+    /// Fills what the device asks for, whose first moment will be heard at `heard_at`. Stereo goes
+    /// to the first two channels, or mixed to the only one; others stay silent.
     pub(super) fn fill<T: SizedSample + FromSample<f32>>(
         &mut self,
         samples: &mut [T],
@@ -349,8 +350,8 @@ mod tests {
             self.packet += GO_MS;
         }
 
-        /// Goes on for so many goes of the device. It takes `latency` ms from being fed to be heard;
-        /// packets come as they are made.
+        /// Goes on for so many goes of the device. It takes `latency` ms from being fed to be
+        /// heard; packets come as they are made.
         fn run(&mut self, goes: usize, latency: f64) {
             for _ in 0..goes {
                 while self.packet <= self.now {

@@ -1,4 +1,5 @@
-//! Offers as programs make them, one of each shape that differs from a browser's, and their answers.
+//! Offers as programs make them, one of each shape that differs from a browser's, and their
+//! answers.
 
 use std::{net::Ipv4Addr, sync::Arc, time::Instant};
 

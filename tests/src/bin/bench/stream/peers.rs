@@ -1,8 +1,8 @@
 //! What others offer against loss: the same pictures, the same networks, the same judge.
 //!
-//! Debian's GStreamer elements protect and repair the plain RTP of the run's own pictures, packet by
-//! packet and faster than time passes: one encoder, and for each machine a decoder of its own behind
-//! that machine's network.
+//! Debian's GStreamer elements protect and repair the plain RTP of the run's own pictures, packet
+//! by packet and faster than time passes: one encoder, and for each machine a decoder of its own
+//! behind that machine's network.
 
 mod element;
 mod plain;

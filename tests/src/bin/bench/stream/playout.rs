@@ -1,8 +1,8 @@
 //! Twenty machines whose clocks are up to an hour apart: how far apart they show one frame.
 //!
-//! All of them decode, at the sink of the real player, on the cores of one machine: so the picture is
-//! small. What is measured is when the player takes a picture to show it, and so the waiting for one
-//! of two cores is in it.
+//! All of them decode, at the sink of the real player, on the cores of one machine: so the picture
+//! is small. What is measured is when the player takes a picture to show it, and so the waiting for
+//! one of two cores is in it.
 
 use std::time::Duration;
 
