@@ -149,6 +149,8 @@ pub struct Airing {
 #[schema(as = StreamLimits)]
 pub struct Limits {
     pub max_fps: u32,
+    /// Lines of the picture; it may be 16/9 as wide.
+    pub max_height: u32,
     /// Of the picture.
     pub max_bitrate_bps: u32,
     /// Of each sound.

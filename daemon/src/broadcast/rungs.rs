@@ -103,7 +103,7 @@ impl Stage {
 
 /// The lesson's own wishes.
 pub(super) fn profile(limits: Limits) -> egress::Profile {
-    let Limits { max_fps, max_bitrate_bps, max_audio_bitrate_bps } = limits;
+    let Limits { max_fps, max_bitrate_bps, max_audio_bitrate_bps, .. } = limits;
     egress::Profile { bitrate_bps: max_bitrate_bps, fps: max_fps, sound_bps: max_audio_bitrate_bps }
 }
 

@@ -212,6 +212,7 @@ fn limits(profile: Profile) -> Limits {
     let limits = profile.limits();
     Limits {
         max_fps: limits.max_fps,
+        max_height: limits.max_height,
         max_bitrate_bps: limits.max_bitrate_bps,
         max_audio_bitrate_bps: limits.max_audio_bitrate_bps,
     }

@@ -1,4 +1,4 @@
-//! How many frames and bits a lesson may send, by how many students are present.
+//! How many frames, lines and bits a lesson may send, by how many students are present.
 //!
 //! The numbers are a promise to every machine and network of the school, not a measurement of
 //! one: a bigger class has weaker machines in it.
@@ -23,9 +23,14 @@ pub enum Profile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     pub max_fps: u32,
+    pub max_height: u32,
     pub max_bitrate_bps: u32,
     pub max_audio_bitrate_bps: u32,
 }
+
+/// Lines of a picture, in every profile: a machine's screen seldom has more, and a picture of four
+/// times the dots at the same bit rate has text that nobody can read.
+const MAX_HEIGHT: u32 = 1080;
 
 impl Profile {
     /// The profile for so many students.
@@ -45,6 +50,7 @@ impl Profile {
         };
         Limits {
             max_fps,
+            max_height: MAX_HEIGHT,
             max_bitrate_bps: megabits * 1_000_000,
             max_audio_bitrate_bps: audio_kilobits * 1_000,
         }

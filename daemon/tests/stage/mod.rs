@@ -164,6 +164,7 @@ impl Stage {
             machines: None,
             limits: Limits {
                 max_fps: 30,
+                max_height: 1080,
                 max_bitrate_bps: 4_000_000,
                 max_audio_bitrate_bps: 128_000,
             },

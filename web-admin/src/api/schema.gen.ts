@@ -2357,6 +2357,11 @@ export interface components {
             max_bitrate_bps: number;
             /** Format: int32 */
             max_fps: number;
+            /**
+             * Format: int32
+             * @description Lines of the picture; it may be 16/9 as wide.
+             */
+            max_height: number;
         };
         StreamState: {
             egress?: components["schemas"]["EgressState"];

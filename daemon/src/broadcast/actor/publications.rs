@@ -69,9 +69,10 @@ impl Actor {
         let place = Place { lesson, kind, publication: self.floor.clock.id() };
         let stage = self.admit(lesson, kind, who)?;
         let feed = stage.relay(kind).feed.clone();
-        let Limits { max_fps, max_bitrate_bps, max_audio_bitrate_bps } = stage.limits();
+        let Limits { max_fps, max_height, max_bitrate_bps, max_audio_bitrate_bps } = stage.limits();
         let quality = Quality {
             fps: max_fps.max(1),
+            height: max_height,
             bitrate_bps: max_bitrate_bps,
             sound_bps: max_audio_bitrate_bps,
         };

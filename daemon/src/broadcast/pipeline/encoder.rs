@@ -11,6 +11,8 @@ const KEYFRAME_SECONDS: u32 = 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::broadcast) struct Quality {
     pub(in crate::broadcast) fps: u32,
+    /// Lines at most.
+    pub(in crate::broadcast) height: u32,
     /// Of the picture.
     pub(in crate::broadcast) bitrate_bps: u32,
     pub(in crate::broadcast) sound_bps: u32,

@@ -162,12 +162,18 @@ fn describe_camera(device: &Path, quality: Quality) -> Result<String, PipelineEr
     Ok(format!("v4l2src device={} ! decodebin ! {video}", quoted(device)))
 }
 
+/// What encoders take at least, each way.
+const LEAST_SIDE: u32 = 16;
+
 /// Whatever comes, no larger and no faster than a lesson's picture.
 fn fitted(quality: Quality, sync: bool) -> Result<String, PipelineError> {
     let (fps, out) = (quality.fps, video_out(quality, sync)?);
+    let height = quality.height.max(LEAST_SIDE);
+    let width = (height * 16 / 9).next_multiple_of(2);
     Ok(format!(
         "videoconvert ! videorate drop-only=true max-rate={fps} ! videoscale \
-         ! video/x-raw,width=[16,1920],height=[16,1080],pixel-aspect-ratio=1/1 ! {out}"
+         ! video/x-raw,width=[{LEAST_SIDE},{width}],\
+         height=[{LEAST_SIDE},{height}],pixel-aspect-ratio=1/1 ! {out}"
     ))
 }
 
@@ -206,7 +212,8 @@ fn camera() -> Result<PathBuf, PipelineError> {
 mod tests {
     use super::*;
 
-    const QUALITY: Quality = Quality { fps: 30, bitrate_bps: 4_000_000, sound_bps: 96_000 };
+    const QUALITY: Quality =
+        Quality { fps: 30, height: 1080, bitrate_bps: 4_000_000, sound_bps: 96_000 };
 
     #[test]
     fn gstreamer_takes_every_pipeline() {
@@ -238,6 +245,14 @@ mod tests {
                 assert_eq!(encoder.property::<i32>("bitrate"), bitrate, "{input:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_film_is_no_larger_than_the_lesson_allows() {
+        gst::init().unwrap();
+        let quality = Quality { height: 720, ..QUALITY };
+        let film = describe(&Input::File("/film.mp4".into()), quality).unwrap();
+        assert!(film.contains("width=[16,1280],height=[16,720]"), "{film}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
  * Asking the browser for the screen and the microphone, and knowing beforehand what it will not
  * give.
  */
-import type { Quality } from './quality';
+import { captureBounds, type Quality } from './quality';
 
 /** Things to say before anybody presses "share", each a key of the catalogue. */
 export type Limit =
@@ -82,8 +82,7 @@ interface ScreenOptions extends DisplayMediaStreamOptions {
 /** Opens the browser's picker. Rejects when the person declines. */
 export async function captureScreen(quality: Quality | undefined): Promise<MediaStream> {
   const options: ScreenOptions = {
-    // Encoding more than 1080p costs every student machine and shows them nothing.
-    video: { ...frameRate(quality), width: { max: 1920 }, height: { max: 1080 } },
+    video: captureBounds(quality),
     // Sound of the computer: as it is, without the filters that are made for voices.
     audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
     selfBrowserSurface: 'exclude',
@@ -96,11 +95,6 @@ export async function captureScreen(quality: Quality | undefined): Promise<Media
   for (const track of stream.getVideoTracks()) track.contentHint = 'detail';
   for (const track of stream.getAudioTracks()) track.contentHint = 'music';
   return stream;
-}
-
-/** How fast a picture may be captured. */
-export function frameRate(quality: Quality | undefined): MediaTrackConstraints {
-  return quality === undefined ? {} : { frameRate: { max: quality.fps } };
 }
 
 export function captureMicrophone(): Promise<MediaStream> {

@@ -7,8 +7,7 @@ import type { PublicationKind, StreamState } from '../../../api/types';
 import { whipEndpoint } from '../../../lib/paths';
 import { type Phase, Redial } from '../../../lib/redial';
 import type { After } from '../../../lib/timer';
-import { frameRate } from './capture';
-import { isSameQuality, type Quality } from './quality';
+import { captureBounds, isSameQuality, type Quality } from './quality';
 import type { Codec } from './sdp';
 import { WhipCall } from './whip';
 
@@ -81,7 +80,7 @@ export class Channel {
     // An encoder that will not be told goes on as it was, and the next call starts as it should.
     void this.#call.call?.setQuality(quality).catch(() => {});
     for (const track of this.#stream.getVideoTracks()) {
-      void track.applyConstraints(frameRate(quality)).catch(() => {});
+      void track.applyConstraints(captureBounds(quality)).catch(() => {});
     }
   }
 

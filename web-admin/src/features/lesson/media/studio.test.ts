@@ -85,7 +85,12 @@ class Peer {
   }
 }
 
-const LIMITS = { max_fps: 17, max_bitrate_bps: 1_700_000, max_audio_bitrate_bps: 71_000 };
+const LIMITS = {
+  max_fps: 17,
+  max_height: 720,
+  max_bitrate_bps: 1_700_000,
+  max_audio_bitrate_bps: 71_000,
+};
 
 const getDisplayMedia = vi.fn<(options: object) => Promise<unknown>>();
 
@@ -201,12 +206,15 @@ it('has the whole screen off the air even where the browser refuses to replace i
 it('sends what the box asks for, and what it asks for later', async () => {
   await share('window');
   await isOnAir('window');
-  const video = expect.objectContaining({ frameRate: { max: 17 } });
+  const video = { frameRate: { max: 17 }, width: { max: 1280 }, height: { max: 720 } };
   expect(getDisplayMedia).toHaveBeenLastCalledWith(expect.objectContaining({ video }));
-  expect(Peer.sender?.encodings).toEqual([{ maxBitrate: 1_700_000, maxFramerate: 17 }]);
+  expect(Peer.sender?.encodings).toEqual([
+    { maxBitrate: 1_700_000, maxFramerate: 17, scaleResolutionDownBy: 1 },
+  ]);
   studio.follow('l', { ...LIMITS, max_fps: 9, max_bitrate_bps: 900_000 });
-  expect(Peer.sender?.encodings).toEqual([{ maxBitrate: 900_000, maxFramerate: 9 }]);
-  expect(Peer.sender?.track.constraints).toEqual({ frameRate: { max: 9 } });
+  const later = [{ maxBitrate: 900_000, maxFramerate: 9, scaleResolutionDownBy: 1 }];
+  expect(Peer.sender?.encodings).toEqual(later);
+  expect(Peer.sender?.track.constraints).toEqual({ ...video, frameRate: { max: 9 } });
   studio.follow('another lesson', LIMITS);
-  expect(Peer.sender?.encodings).toEqual([{ maxBitrate: 900_000, maxFramerate: 9 }]);
+  expect(Peer.sender?.encodings).toEqual(later);
 });
