@@ -352,12 +352,13 @@ impl Handle {
         came_to: IpAddr,
     ) -> Result<Published, Error> {
         // Whoever may not publish learns nothing of why their offer would not have worked.
-        self.ask(|reply| Order::Admit(lesson, kind, who, reply)).await??;
+        let limits = self.ask(|reply| Order::Admit(lesson, kind, who, reply)).await??;
         let wanted = match kind {
             PublicationKind::Screen => Wanted::Screen,
             PublicationKind::Person => Wanted::Person,
         };
-        let agreed = Box::new(self.whip.agree(offer, wanted, came_to)?);
+        let agreed =
+            Box::new(self.whip.agree(offer, wanted, limits.max_audio_bitrate_bps, came_to)?);
         let answer = agreed.answer.clone();
         let order = |reply| Order::Publish { lesson, kind, who, agreed, reply };
         let id = self.ask(order).await??;

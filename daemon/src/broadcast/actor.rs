@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
 use super::{
-    Airing, Error, PublicationKind,
+    Airing, Error, Limits, PublicationKind,
     keys::Keys,
     multicast::Group,
     pipeline::{Input, PipelineError},
@@ -62,7 +62,7 @@ pub(super) enum Order {
     Change(LessonId, Box<dyn FnOnce(&mut Airing) + Send>, Reply<Result<(), Error>>),
     Tap(LessonId, Reply<Result<Tap, Error>>),
     LessonOf(TeacherId, Reply<Option<LessonId>>),
-    Admit(LessonId, PublicationKind, Publisher, Reply<Result<(), Error>>),
+    Admit(LessonId, PublicationKind, Publisher, Reply<Result<Limits, Error>>),
     Publish {
         lesson: LessonId,
         kind: PublicationKind,
@@ -229,7 +229,7 @@ impl Actor {
                 let _ = reply.send(lesson);
             }
             Order::Admit(lesson, kind, who, reply) => {
-                let _ = reply.send(self.admit(lesson, kind, who).map(|_| ()));
+                let _ = reply.send(self.admit(lesson, kind, who).map(|stage| stage.limits()));
             }
             Order::Publish { lesson, kind, who, agreed, reply } => {
                 let _ = reply.send(self.publish(lesson, kind, who, *agreed).await);

@@ -20,6 +20,12 @@ const WAITING: usize = 1024;
 /// the protection that comes later (SRTP tag and MKI, 20 bytes).
 pub(super) const MAX_PAYLOAD: usize = 1500 - 20 - 8 - 12 - 20;
 
+/// What Opus can be encoded to, nearest to so many bits a second (RFC 6716 §2.1.1: from speech to
+/// all that is of use).
+pub(super) fn opus_bps(wanted: u32) -> u32 {
+    wanted.clamp(6_000, 510_000)
+}
+
 /// What comes of a publication.
 #[derive(Clone, Debug)]
 pub(super) enum Arrival {

@@ -103,12 +103,14 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    /// Agrees with a publisher, without starting anything. `came_to` is the address of the box that
+    /// Agrees with a publisher, without starting anything; its sound is to have `sound_bps` at
+    /// most. `came_to` is the address of the box that
     /// the publisher's request came to: the one that is sure to work.
     pub(super) fn agree(
         &self,
         offer: &str,
         wanted: Wanted,
+        sound_bps: u32,
         came_to: IpAddr,
     ) -> Result<Agreed, OfferError> {
         if !self.door.is_open() {
@@ -118,7 +120,7 @@ impl Handle {
         let terms = self.door.terms(came_to).ok_or(OfferError::NoPort)?;
         let place = Arc::clone(&self.places).try_acquire_owned();
         let place = place.map_err(|_| OfferError::TooMany)?;
-        offered.answer(&terms, place)
+        offered.answer(&terms, sound_bps, place)
     }
 
     /// Starts a session, which logs inside the caller's span. The receiver ends when the session

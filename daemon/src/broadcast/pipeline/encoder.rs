@@ -1,8 +1,7 @@
 //! The best encoder that this box has.
 
-use std::ops::RangeInclusive;
-
 use super::PipelineError;
+use crate::broadcast::feed::opus_bps;
 
 /// Keyframes come when they are asked for; should the asking fail, one comes after so many seconds.
 const KEYFRAME_SECONDS: u32 = 10;
@@ -17,9 +16,6 @@ pub(in crate::broadcast) struct Quality {
     pub(in crate::broadcast) bitrate_bps: u32,
     pub(in crate::broadcast) sound_bps: u32,
 }
-
-/// What `opusenc` takes, in bits per second (RFC 6716 §2.1.1: from speech to all that is of use).
-const SOUND_BPS: RangeInclusive<u32> = 6_000..=510_000;
 
 /// Raw video in, H.264 as RTP out: a part of a pipeline. Hardware first, then what costs least.
 pub(super) fn video(quality: Quality, payload_type: u8) -> Result<String, PipelineError> {
@@ -55,7 +51,7 @@ pub(super) fn video(quality: Quality, payload_type: u8) -> Result<String, Pipeli
 
 /// Raw sound in, Opus as RTP out.
 pub(super) fn sound(quality: Quality, payload_type: u8) -> String {
-    let bitrate_bps = quality.sound_bps.clamp(*SOUND_BPS.start(), *SOUND_BPS.end());
+    let bitrate_bps = opus_bps(quality.sound_bps);
     format!(
         "audioconvert ! audioresample ! audio/x-raw,rate=48000,channels=2 \
          ! opusenc bitrate={bitrate_bps} ! rtpopuspay pt={payload_type}"

@@ -1,12 +1,21 @@
 //! Offer and answer of a publisher: the box takes media and never sends any.
+//!
+//! The answer says how many bits of sound the box wants to get, in Opus' own words (RFC 7587 §6.1):
+//! RTCP has no wish for sound. A browser's page lowers and raises it later by itself. There is no
+//! `b=` line: browsers take that for a bound of the whole session, so that a lesson which begins
+//! with many students could not sound better when most have left, and no other program is known to
+//! heed it; the picture's bits are told by RTCP.
 
 use str0m::media::Mid;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Agreed, OfferError, session::Lines};
-use crate::broadcast::rtc::{
-    Terms,
-    offer::{self, Offer, Takes, Way},
+use crate::broadcast::{
+    feed::opus_bps,
+    rtc::{
+        Terms,
+        offer::{self, Offer, Takes, Way},
+    },
 };
 
 /// What a publication must have.
@@ -45,6 +54,7 @@ impl Offered {
     pub(super) fn answer(
         self,
         terms: &Terms<'_>,
+        sound_bps: u32,
         place: OwnedSemaphorePermit,
     ) -> Result<Agreed, OfferError> {
         let answered = self.offer.answer(terms, |usual| usual);
@@ -58,8 +68,33 @@ impl Offered {
         if !whole {
             return Err(OfferError::Unsupported);
         }
+        let answer = with_sound(&answer, sound_bps);
         Ok(Agreed { answer, rtc, lines, place })
     }
+}
+
+/// The answer, asking for no more than so many bits of Opus a second.
+fn with_sound(answer: &str, bps: u32) -> String {
+    let Some(of) = answer.lines().find_map(opus_type) else { return answer.to_owned() };
+    let parameters = format!("a=fmtp:{of} ");
+    let is_told = answer.lines().any(|line| line.starts_with(&parameters));
+    let wish = format!("maxaveragebitrate={}", opus_bps(bps));
+    let wished = |line: &str| {
+        if line.starts_with(&parameters) {
+            format!("{line};{wish}\r\n")
+        } else if !is_told && opus_type(line) == Some(of) {
+            format!("{line}\r\n{parameters}{wish}\r\n")
+        } else {
+            format!("{line}\r\n")
+        }
+    };
+    answer.lines().map(wished).collect()
+}
+
+/// The payload type, of a line that says it is Opus.
+fn opus_type(line: &str) -> Option<&str> {
+    let (of, format) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+    format.to_ascii_lowercase().starts_with("opus/").then_some(of)
 }
 
 #[cfg(test)]

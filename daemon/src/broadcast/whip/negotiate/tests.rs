@@ -22,11 +22,15 @@ fn sdp(offer: &str) -> String {
 }
 
 fn answer(offer: &str) -> Result<Agreed, OfferError> {
+    answer_with(offer, 64_000)
+}
+
+fn answer_with(offer: &str, sound_bps: u32) -> Result<Agreed, OfferError> {
     let offered = Offered::read(offer, Wanted::Screen)?;
     let certificate = &from_feature_flags().dtls_provider.generate_certificate().unwrap();
     let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
     let candidates = vec![(Ipv4Addr::new(192, 168, 1, 2), 8189).into()];
-    offered.answer(&Terms { candidates, certificate, now: now() }, place)
+    offered.answer(&Terms { candidates, certificate, now: now() }, sound_bps, place)
 }
 
 #[expect(clippy::disallowed_methods, reason = "str0m wants one, whichever")]
@@ -62,6 +66,29 @@ fn programs_are_answered_with_picture_and_sound() {
             assert!(agreed.rtc.direct_api().stream_rx(&ssrc).is_some(), "{ssrc}: {offer}");
         }
     }
+}
+
+#[test]
+fn the_answer_says_how_much_sound_is_wanted() {
+    for (offer, of) in [(OBS, 111), (OBS_LAYERS, 111), (WHIPSINK, 97)] {
+        let told = answer(&sdp(offer)).unwrap().answer;
+        let mut sound = told.lines().filter(|line| line.starts_with(&format!("a=fmtp:{of} ")));
+        let parameters = sound.next().unwrap();
+        assert!(parameters.ends_with("maxaveragebitrate=64000"), "{told}");
+        assert_eq!(sound.next(), None, "said once: {told}");
+        assert_eq!(told.matches("maxaveragebitrate").count(), 1, "of the sound alone: {told}");
+        assert!(told.lines().all(|line| !line.starts_with("b=")), "{told}");
+        assert_eq!(told.matches('\n').count(), told.matches("\r\n").count(), "{told}");
+    }
+    for (wish, told) in [(0, "=6000\r\n"), (u32::MAX, "=510000\r\n")] {
+        let answer = answer_with(&sdp(OBS), wish).unwrap().answer;
+        assert!(answer.contains(&format!("maxaveragebitrate{told}")), "what Opus knows: {answer}");
+    }
+    let bare = "a=rtpmap:97 OPUS/48000/2\r\na=rtcp-mux\r\n";
+    let told = "a=rtpmap:97 OPUS/48000/2\r\na=fmtp:97 maxaveragebitrate=96000\r\na=rtcp-mux\r\n";
+    assert_eq!(with_sound(bare, 96_000), told);
+    let mute = answer(&sdp(WEBRTCBIN)).unwrap().answer;
+    assert!(!mute.contains("maxaveragebitrate"), "{mute}");
 }
 
 #[test]
