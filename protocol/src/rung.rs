@@ -13,6 +13,9 @@ pub enum Rung {
     Unicast,
     /// TLS, whatever the network does to UDP.
     Tunnel,
+    /// Of a newer machine.
+    #[serde(other)]
+    Other,
 }
 
 /// Why a machine went to its rung.
@@ -32,9 +35,24 @@ pub enum RungCause {
     UdpSilent,
     /// Too much of what came by unicast was lost for good.
     UdpLossy,
+    /// Its UDP comes from another address than its control connection; said by the box.
+    OtherAddress,
     /// What is better carries again.
     Carries,
     /// Of a newer machine.
     #[serde(other)]
     Other,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_later_build_says_is_read_and_not_refused() {
+        let words = (r#""multicast""#, r#""by_carrier_pigeon""#, r#""moon_too_high""#);
+        assert_eq!(serde_json::from_str::<Rung>(words.0).unwrap(), Rung::Multicast);
+        assert_eq!(serde_json::from_str::<Rung>(words.1).unwrap(), Rung::Other);
+        assert_eq!(serde_json::from_str::<RungCause>(words.2).unwrap(), RungCause::Other);
+    }
 }

@@ -23,7 +23,7 @@ mod hearing;
 mod unheard;
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeSet, HashMap, hash_map::Entry},
     net::Ipv4Addr,
     time::Duration,
 };
@@ -104,6 +104,8 @@ pub(super) struct Protected {
     flows: Flows,
     /// A machine that is to leave the group and has not been told yet; the newest one.
     outcast: Option<ReceiverId>,
+    /// Speakers whose newest keep-alive came from an address that is not theirs.
+    elsewhere: BTreeSet<ReceiverId>,
     next_look: Duration,
     unheard: Unheard,
 }
@@ -123,6 +125,7 @@ impl Protected {
             speakers: HashMap::new(),
             flows: Flows::default(),
             outcast: None,
+            elsewhere: BTreeSet::new(),
             next_look: now,
             unheard: Unheard::default(),
         })
@@ -150,6 +153,7 @@ impl Protected {
     /// Hears a machine no more, and forgets what it said.
     pub(super) fn dismiss(&mut self, receiver: ReceiverId) {
         self.speakers.remove(&receiver);
+        self.elsewhere.remove(&receiver);
         self.flows.forget(receiver);
         self.protect.forget(receiver);
         self.repair.forget(receiver);
@@ -194,6 +198,11 @@ impl Protected {
     /// Machines that have a flow.
     pub(super) fn flows(&self) -> usize {
         self.flows.count()
+    }
+
+    /// Machines that are not sent a flow, for they ask for it from an address that is not theirs.
+    pub(super) fn elsewhere(&self) -> &BTreeSet<ReceiverId> {
+        &self.elsewhere
     }
 
     /// A machine that is to leave the group, once.

@@ -19,6 +19,7 @@ mod task;
 mod transmitter;
 
 use std::{
+    collections::BTreeSet,
     net::Ipv4Addr,
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
@@ -157,6 +158,8 @@ pub(super) struct Handle {
     pub(super) keyframe: watch::Receiver<Option<u64>>,
     /// The newest machine that is to leave the group. It may overtake another: that is found again.
     pub(super) outcast: watch::Receiver<Option<ReceiverId>>,
+    /// Machines whose UDP comes from another address than they have.
+    pub(super) elsewhere: watch::Receiver<BTreeSet<ReceiverId>>,
     pub(super) next: Arc<Next>,
 }
 
@@ -166,6 +169,7 @@ struct Told {
     figures: watch::Sender<Figures>,
     keyframe: watch::Sender<Option<u64>>,
     outcast: watch::Sender<Option<ReceiverId>>,
+    elsewhere: watch::Sender<BTreeSet<ReceiverId>>,
     next: Arc<Next>,
 }
 
@@ -208,8 +212,9 @@ pub(super) fn spawn(job: Job, tasks: &mut JoinSet<()>) -> Handle {
     let (figures, figures_told) = watch::channel(Figures::default());
     let (keyframe, keyframe_told) = watch::channel(None);
     let (outcast, outcast_told) = watch::channel(None);
+    let (elsewhere, elsewhere_told) = watch::channel(BTreeSet::new());
     let next = Arc::<Next>::default();
-    let told = Told { on_air, figures, keyframe, outcast, next: Arc::clone(&next) };
+    let told = Told { on_air, figures, keyframe, outcast, elsewhere, next: Arc::clone(&next) };
     let span = logging::lesson(job.lesson);
     tasks.spawn(Task::new(job, told).run(waiting, arrivals).instrument(span));
     Handle {
@@ -219,6 +224,7 @@ pub(super) fn spawn(job: Job, tasks: &mut JoinSet<()>) -> Handle {
         figures: figures_told,
         keyframe: keyframe_told,
         outcast: outcast_told,
+        elsewhere: elsewhere_told,
         next,
     }
 }

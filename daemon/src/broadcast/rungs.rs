@@ -7,9 +7,12 @@ use alfarid_protocol::{
     id::MachineId,
     rung::{Rung, RungCause},
 };
-use alfarid_stream::egress;
+use alfarid_stream::{egress, transmit::ReceiverId};
 
-use super::{Limits, stage::Stage};
+use super::{
+    Limits,
+    stage::{Receiver, Stage},
+};
 
 /// Where a machine stands on its ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +97,41 @@ impl Stage {
         }
     }
 
+    /// The machine's UDP comes from another address than its control connection, so that it is not
+    /// sent a flow: said once for each connection, with
+    /// what to do.
+    pub(super) fn warn_of_elsewhere(&mut self) {
+        let elsewhere = self.screen_relay.elsewhere.borrow();
+        if elsewhere.is_empty() {
+            return;
+        }
+        for receiver in self.receivers.values_mut() {
+            let is_elsewhere =
+                receiver.serial.is_some_and(|serial| elsewhere.contains(&ReceiverId(serial)));
+            if !is_elsewhere || receiver.is_warned_of {
+                continue;
+            }
+            receiver.is_warned_of = true;
+            self.is_news = true;
+            let name = &receiver.link.name;
+            tracing::warn!(
+                machine.id = %receiver.link.machine,
+                "{name} gets no stream of its own by UDP: that comes from another address than its \
+                 connection to the box. Give it one address in the box's network, or take away the \
+                 address translation (NAT) or the second way between them",
+            );
+        }
+    }
+
+    /// Why a machine stands where it does: as it says, unless the box knows better.
+    pub(super) fn rung_cause(&self, receiver: &Receiver) -> Option<RungCause> {
+        let serial = receiver.serial?;
+        let Standing { rung, cause } = receiver.standing;
+        let is_elsewhere = self.screen_relay.elsewhere.borrow().contains(&ReceiverId(serial));
+        let knows_better = is_elsewhere && rung == Rung::Tunnel;
+        if knows_better { Some(RungCause::OtherAddress) } else { cause }
+    }
+
     /// The machine that has this grant.
     pub(super) fn holder(&self, serial: u32) -> Option<MachineId> {
         let mut receivers = self.receivers.iter();
@@ -112,6 +150,7 @@ fn way(rung: Rung) -> &'static str {
         Rung::Multicast => "by multicast",
         Rung::Unicast => "alone, by unicast",
         Rung::Tunnel => "alone, through TLS",
+        Rung::Other => "in a way that this box does not know",
     }
 }
 
@@ -123,6 +162,7 @@ fn why(cause: RungCause) -> &'static str {
         RungCause::NotAllowed => "it is on a Wi-Fi that is not marked as good for multicast",
         RungCause::UdpSilent => "nothing by UDP for 0.5 s, a firewall may be dropping it",
         RungCause::UdpLossy => "over 2 % of unicast was lost for good",
+        RungCause::OtherAddress => "its UDP comes from another address than its connection",
         RungCause::Carries => "it carries again",
         RungCause::Other => "for a reason that this box does not know",
     }

@@ -80,6 +80,8 @@ pub(super) struct Receiver {
     pub(super) standing: Standing,
     /// How many of its changes were said in the log, since when.
     pub(super) logged: (Duration, u8),
+    /// It was said in the log that its UDP comes from elsewhere.
+    pub(super) is_warned_of: bool,
     /// When it last had the kept pictures of that grant.
     kept_at: Option<Duration>,
     /// What pages were told of it.
@@ -167,6 +169,7 @@ impl Stage {
             reports: Reports::new(now),
             standing: Standing::FIRST,
             logged: (now, 0),
+            is_warned_of: false,
             kept_at: None,
             shown: None,
             link,
@@ -306,6 +309,7 @@ impl Stage {
         let fps = self.screen_relay.figures.borrow().fps;
         self.fps.push_back(fps);
         self.is_news |= self.is_on_air();
+        self.warn_of_elsewhere();
     }
 
     /// How long after it is due everybody shows a picture: as the grants have it, before the first

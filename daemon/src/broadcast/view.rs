@@ -124,7 +124,7 @@ impl View {
                 machine_id: receiver.link.machine,
                 name: receiver.link.name.clone(),
                 rung: receiver.serial.map(|_| receiver.standing.rung),
-                rung_cause: receiver.serial.and(receiver.standing.cause),
+                rung_cause: stage.rung_cause(receiver),
                 state,
                 fps,
                 lost_ratio,

@@ -2199,12 +2199,12 @@ export interface components {
          * @description A way to receive a lesson.
          * @enum {string}
          */
-        Rung: "multicast" | "unicast" | "tunnel";
+        Rung: "multicast" | "unicast" | "tunnel" | "other";
         /**
          * @description Why a machine went to its rung.
          * @enum {string}
          */
-        RungCause: "group_silent" | "group_lossy" | "alone_short" | "not_allowed" | "udp_silent" | "udp_lossy" | "carries" | "other";
+        RungCause: "group_silent" | "group_lossy" | "alone_short" | "not_allowed" | "udp_silent" | "udp_lossy" | "other_address" | "carries" | "other";
         /** @description Who sits at one machine, in one class's seating. */
         Seat: {
             machine_id: components["schemas"]["MachineId"];

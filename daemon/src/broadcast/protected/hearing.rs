@@ -49,8 +49,10 @@ impl Protected {
                 let is_own = *from.peer.ip() == speaker.address;
                 speaker.way = Some(from);
                 if !is_own {
+                    self.elsewhere.insert(receiver);
                     return Err(ProtectError::Elsewhere(receiver));
                 }
+                self.elsewhere.remove(&receiver);
                 self.keep_alive(now, receiver, from, keep_alive);
                 return Ok(());
             }

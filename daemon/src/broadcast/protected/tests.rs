@@ -236,6 +236,7 @@ fn a_flow_goes_to_the_machine_alone_and_ends_when_it_says_so() {
     let elsewhere = protected.hear(ms(1), way(66), &wish(true));
     assert!(matches!(elsewhere, Err(ProtectError::Elsewhere(_))), "{elsewhere:?}");
     assert_eq!(protected.flows(), 0);
+    assert!(protected.elsewhere().contains(&ReceiverId(7)), "its teacher is told why");
 
     let answers = |protected: &mut Protected, at| {
         let out = std::iter::from_fn(|| protected.poll(at));
@@ -245,6 +246,7 @@ fn a_flow_goes_to_the_machine_alone_and_ends_when_it_says_so() {
     protected.hear(ms(3), way(21), &wish(false)).unwrap();
     assert_eq!(answers(&mut protected, ms(3)), 1, "one who floods is not answered more often");
     assert_eq!(protected.flows(), 0, "it only asks whether it would carry");
+    assert!(protected.elsewhere().is_empty(), "it comes from its own address now");
     protected.hear(ms(100), way(21), &wish(true)).unwrap();
     assert_eq!(protected.flows(), 1);
     protected.hear(ms(200), way(21), &wish(false)).unwrap();

@@ -374,6 +374,10 @@ impl Task {
         if let Some(outcast) = programme.transmitter.take_outcast() {
             self.told.outcast.send_replace(Some(outcast));
         }
+        let elsewhere = programme.transmitter.elsewhere();
+        if *self.told.elsewhere.borrow() != *elsewhere {
+            self.told.elsewhere.send_replace(elsewhere.clone());
+        }
     }
 
     /// Sends the sender reports that tie picture and sound together.

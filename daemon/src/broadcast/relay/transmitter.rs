@@ -4,7 +4,7 @@
 //! Both ways out are paced, each by itself: what one more machine wants alone makes nobody on
 //! multicast wait. Unpaced, a keyframe overflows a slow port, and all machines lose it together.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{collections::BTreeSet, net::Ipv4Addr, time::Duration};
 
 use alfarid_protocol::secret::Secret;
 use alfarid_stream::{
@@ -124,6 +124,11 @@ impl Transmitter {
     /// A machine that is to leave the group, once.
     pub(super) fn take_outcast(&mut self) -> Option<ReceiverId> {
         self.protected.take_outcast()
+    }
+
+    /// Machines whose UDP comes from another address than they have.
+    pub(super) fn elsewhere(&self) -> &BTreeSet<ReceiverId> {
+        self.protected.elsewhere()
     }
 
     /// Another publication goes on with the same streams.
