@@ -6,11 +6,15 @@ use std::{
 };
 
 use str0m::{
-    Input,
+    Event, Input,
     net::{Protocol, Receive, Transmit},
 };
 
-use super::{Ticks, port::Port};
+use super::{
+    Ticks,
+    peer::{Next, Peer},
+    port::Port,
+};
 
 /// How often sessions are looked at even if nothing comes and str0m wants nothing.
 const LOOK: Duration = Duration::from_millis(250);
@@ -20,7 +24,14 @@ const IDLE: Duration = Duration::from_secs(5);
 
 /// What a task keeps going. `false` from any of these: it is over.
 pub(in crate::broadcast) trait Session {
-    fn accepts(&self, input: &Input<'_>) -> bool;
+    fn peer(&self) -> &Peer;
+
+    fn peer_mut(&mut self) -> &mut Peer;
+
+    fn notice(&mut self, now: Duration, event: Event) -> bool;
+
+    /// Whether nothing has been heard of the other end for too long.
+    fn is_lost(&self, now: Duration) -> bool;
 
     /// Takes one input, and sends and passes on what follows from it.
     fn take(&mut self, now: Duration, input: Input<'_>, send: &mut dyn FnMut(Transmit)) -> bool;
@@ -28,10 +39,31 @@ pub(in crate::broadcast) trait Session {
     /// Notices what is not there. Called every so often.
     fn look(&mut self, now: Duration);
 
-    fn deadline(&self) -> Instant;
+    fn deadline(&self) -> Instant {
+        self.peer().deadline
+    }
+
+    /// Sends what is to be sent, and notices what has happened.
+    fn drain(&mut self, now: Duration, send: &mut dyn FnMut(Transmit)) -> bool {
+        loop {
+            match self.peer_mut().next(send) {
+                Next::Rest => return !self.is_lost(now),
+                Next::Over => return false,
+                Next::Event(event) => {
+                    if !self.notice(now, event) {
+                        return false;
+                    }
+                }
+            }
+        }
+    }
 
     /// Says goodbye.
-    fn close(&mut self, now: Duration, send: &mut dyn FnMut(Transmit));
+    fn close(&mut self, now: Duration, send: &mut dyn FnMut(Transmit)) {
+        if self.peer_mut().rtc.close().is_ok() {
+            self.drain(now, send);
+        }
+    }
 }
 
 pub(in crate::broadcast) struct Sessions<S> {
@@ -84,7 +116,8 @@ impl<S: Session> Sessions<S> {
         // What is neither STUN, DTLS nor RTP is nobody's, and not worth being handed on.
         let Ok(receive) = Receive::new(Protocol::Udp, from, to, bytes) else { return true };
         let input = Input::Receive(instant, receive);
-        let Some(index) = self.open.iter().position(|session| session.accepts(&input)) else {
+        let Some(index) = self.open.iter().position(|session| session.peer().accepts(&input))
+        else {
             return false;
         };
         let port = &self.port;

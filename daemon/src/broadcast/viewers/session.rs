@@ -32,8 +32,8 @@ use super::{
 use crate::broadcast::{
     rtc::{
         Ticks,
-        peer::{Next, OPENING, Peer, QUIET},
-        sessions,
+        peer::{OPENING, Peer, QUIET},
+        sessions::{self, Session as _},
     },
     tap::TrackKind,
 };
@@ -241,19 +241,15 @@ impl Session {
         let (now, instant) = self.ticks.both();
         self.peer.take(Input::Timeout(instant)) && self.drain(now, send)
     }
+}
 
-    fn drain(&mut self, now: Duration, send: &mut dyn FnMut(Transmit)) -> bool {
-        loop {
-            match self.peer.next(send) {
-                Next::Rest => return !self.is_lost(now),
-                Next::Over => return false,
-                Next::Event(event) => {
-                    if !self.notice(&event) {
-                        return false;
-                    }
-                }
-            }
-        }
+impl sessions::Session for Session {
+    fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    fn peer_mut(&mut self) -> &mut Peer {
+        &mut self.peer
     }
 
     fn is_lost(&self, now: Duration) -> bool {
@@ -264,8 +260,7 @@ impl Session {
         }
     }
 
-    /// `false`: the session is over.
-    fn notice(&mut self, event: &Event) -> bool {
+    fn notice(&mut self, _now: Duration, event: Event) -> bool {
         match event {
             Event::Connected => {
                 tracing::debug!(parent: &self.peer.span, "viewer connected");
@@ -277,16 +272,10 @@ impl Session {
                 self.wants = true;
                 true
             }
-            Event::IceConnectionStateChange(state) => *state != IceConnectionState::Disconnected,
+            Event::IceConnectionStateChange(state) => state != IceConnectionState::Disconnected,
             Event::Closed => false,
             _ => true,
         }
-    }
-}
-
-impl sessions::Session for Session {
-    fn accepts(&self, input: &Input<'_>) -> bool {
-        self.peer.accepts(input)
     }
 
     fn take(&mut self, now: Duration, input: Input<'_>, send: &mut dyn FnMut(Transmit)) -> bool {
@@ -304,12 +293,6 @@ impl sessions::Session for Session {
             self.peer.deadline
         } else {
             self.peer.deadline.min(self.ticks.instant(self.behind.at))
-        }
-    }
-
-    fn close(&mut self, now: Duration, send: &mut dyn FnMut(Transmit)) {
-        if self.peer.rtc.close().is_ok() {
-            self.drain(now, send);
         }
     }
 }

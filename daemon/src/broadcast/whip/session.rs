@@ -31,8 +31,8 @@ use super::{Stay, budget::Budget, reported::Reported, silence::Silence};
 use crate::broadcast::{
     feed::{Arrival, Feed, MAX_PAYLOAD, payload_type},
     rtc::{
-        peer::{Next, OPENING, Peer, QUIET},
-        sessions,
+        peer::{OPENING, Peer, QUIET},
+        sessions::{self, Session as _},
     },
 };
 
@@ -143,39 +143,6 @@ impl Session {
         self.drain(now, send)
     }
 
-    fn drain(&mut self, now: Duration, send: &mut dyn FnMut(Transmit)) -> bool {
-        loop {
-            match self.peer.next(send) {
-                Next::Rest => return !self.is_lost(now),
-                Next::Over => return false,
-                Next::Event(event) => {
-                    if !self.notice(now, event) {
-                        return false;
-                    }
-                }
-            }
-        }
-    }
-
-    fn is_lost(&self, now: Duration) -> bool {
-        if self.connected { self.silence.so_far(now) > QUIET } else { now > self.opened + OPENING }
-    }
-
-    /// `false`: the session is over.
-    fn notice(&mut self, now: Duration, event: Event) -> bool {
-        match event {
-            Event::Connected => {
-                tracing::debug!(parent: &self.peer.span, "publisher connected");
-                self.connected = true;
-                true
-            }
-            Event::IceConnectionStateChange(state) => state != IceConnectionState::Disconnected,
-            Event::Closed => false,
-            Event::RtpPacket(packet) => self.pass_on(now, &packet),
-            _ => true,
-        }
-    }
-
     fn pass_on(&mut self, now: Duration, packet: &RtpPacket) -> bool {
         let header = &packet.header;
         let (size, ssrc) = (packet.payload.len(), header.ssrc);
@@ -214,8 +181,30 @@ impl Session {
 }
 
 impl sessions::Session for Session {
-    fn accepts(&self, input: &Input<'_>) -> bool {
-        self.peer.accepts(input)
+    fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    fn peer_mut(&mut self) -> &mut Peer {
+        &mut self.peer
+    }
+
+    fn is_lost(&self, now: Duration) -> bool {
+        if self.connected { self.silence.so_far(now) > QUIET } else { now > self.opened + OPENING }
+    }
+
+    fn notice(&mut self, now: Duration, event: Event) -> bool {
+        match event {
+            Event::Connected => {
+                tracing::debug!(parent: &self.peer.span, "publisher connected");
+                self.connected = true;
+                true
+            }
+            Event::IceConnectionStateChange(state) => state != IceConnectionState::Disconnected,
+            Event::Closed => false,
+            Event::RtpPacket(packet) => self.pass_on(now, &packet),
+            _ => true,
+        }
     }
 
     fn take(&mut self, now: Duration, input: Input<'_>, send: &mut dyn FnMut(Transmit)) -> bool {
@@ -229,16 +218,6 @@ impl sessions::Session for Session {
         // Who sends only sound reports more seldom, and nobody sees whether they do.
         if self.connected && self.lines.video.is_some() && self.silence.has_begun(now) {
             self.tell_silence(true);
-        }
-    }
-
-    fn deadline(&self) -> Instant {
-        self.peer.deadline
-    }
-
-    fn close(&mut self, now: Duration, send: &mut dyn FnMut(Transmit)) {
-        if self.peer.rtc.close().is_ok() {
-            self.drain(now, send);
         }
     }
 }
