@@ -50,11 +50,14 @@ pub(super) struct Report {
 impl Report {
     /// `time`: since whenever the publisher's time begins.
     pub(super) fn new(medium: Medium, time: Duration, timestamp: u32) -> Self {
-        // Seconds above, their fraction below (RFC 3550 §4).
-        let fraction = (u64::from(time.subsec_nanos()) << 32) / 1_000_000_000;
-        let ntp = (time.as_secs() & 0xffff_ffff) << 32 | fraction;
-        Self { medium, ntp, timestamp }
+        Self { medium, ntp: ntp(time), timestamp }
     }
+}
+
+/// A time as NTP writes it: seconds above, their fraction below (RFC 3550 §4).
+pub(super) fn ntp(time: Duration) -> u64 {
+    let fraction = (u64::from(time.subsec_nanos()) << 32) / 1_000_000_000;
+    (time.as_secs() & 0xffff_ffff) << 32 | fraction
 }
 
 /// The source's end. Cheap to clone.

@@ -15,7 +15,7 @@ use super::{Figures, Job, OnAir, Order, Picture, Programme, Source, Told};
 use crate::{
     broadcast::{
         PublicationKind,
-        feed::{Arrival, Report, codec},
+        feed::{self, Arrival, Report, codec},
         pace::Pace,
         tap::{TappedPacket, TappedTrack, TrackId, TrackKind},
         taps::Taps,
@@ -383,7 +383,7 @@ impl Task {
     /// Sends the sender reports that tie picture and sound together.
     fn report(&mut self, now: Duration) {
         let Some(programme) = &mut self.job.programme else { return };
-        let ntp = ntp(self.job.clock.now());
+        let ntp = box_ntp(self.job.clock.now());
         let reports = [
             (Lane::VideoControl, self.video.report(now, ntp)),
             (Lane::SoundControl, self.audio.report(now, ntp)),
@@ -474,11 +474,10 @@ fn send_kept(kept: &[Sent], machine: MachineId, serial: u32, machines: &machines
     }
 }
 
-/// Box time as NTP writes it (RFC 3550 §4): seconds since 1900 above, their fraction below.
-fn ntp(now: Timestamp) -> u64 {
-    let seconds = now.0.div_euclid(1000) + NTP_EPOCH;
-    let fraction = (now.0.rem_euclid(1000).cast_unsigned() << 32) / 1000;
-    (seconds.cast_unsigned() << 32) | fraction
+/// Box time as NTP writes it, which counts from 1900.
+fn box_ntp(now: Timestamp) -> u64 {
+    let millis = now.0.saturating_add(NTP_EPOCH * 1_000).max(0);
+    feed::ntp(Duration::from_millis(millis.cast_unsigned()))
 }
 
 #[cfg(test)]
@@ -487,6 +486,6 @@ mod tests {
 
     #[test]
     fn half_a_second_is_half_of_the_fraction() {
-        assert_eq!(ntp(Timestamp(1_500)), ((2_208_988_801 << 32) | (1 << 31)));
+        assert_eq!(box_ntp(Timestamp(1_500)), ((2_208_988_801 << 32) | (1 << 31)));
     }
 }
