@@ -1,5 +1,6 @@
 //! Publishing and looking, over HTTP.
 
+mod answers;
 pub mod sdp;
 mod whip;
 
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use self::answers::OfOwnLesson;
 use super::{Error, Handle, OfferError, OwnSource, PipelineError, Shelf, StreamState, WatchError};
 use crate::{
     http::{Json, Path, Problem},
@@ -42,8 +44,7 @@ where
     params(("id" = LessonId, Path)),
     responses(
         (status = 200, body = StreamState),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 403, description = "`not_your_lesson`", body = Problem),
+        OfOwnLesson,
         (status = 409, description = "`lesson_not_active`", body = Problem),
     )
 )]
@@ -64,8 +65,7 @@ async fn get_stream(
     params(("id" = LessonId, Path)),
     responses(
         (status = 200, body = Vec<u8>, content_type = "image/jpeg"),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 403, description = "`not_your_lesson`", body = Problem),
+        OfOwnLesson,
         (status = 404, description = "`no_preview`", body = Problem),
         (status = 409, description = "`lesson_not_active`", body = Problem),
     )
@@ -123,8 +123,7 @@ enum SourceForm {
     request_body = SourceForm,
     responses(
         (status = 204, description = "It is on its way to the screens, or has ended"),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 403, description = "`not_your_lesson`", body = Problem),
+        OfOwnLesson,
         (status = 409, description = "`lesson_not_active`, `publication_taken`, `no_capture_device`, \
          `source_silent`", body = Problem),
         (status = 422, description = "`video_unknown`, `video_unreadable`", body = Problem),

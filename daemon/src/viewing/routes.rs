@@ -2,6 +2,8 @@
 //!
 //! As with WHIP all candidates are in the offer and the answer, so `PATCH` is not allowed.
 
+mod answers;
+
 use alfarid_protocol::{
     grant::{Codec, Picture},
     id::LessonId,
@@ -16,6 +18,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use self::answers::OfLesson;
 use super::{Error, Handle};
 use crate::{
     broadcast::{
@@ -58,9 +61,9 @@ where
         (status = 201, description = "The answer; `Location` is the viewer", body = String,
          content_type = SDP),
         (status = 400, description = "`sdp_malformed`", body = Problem),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 403, description = "`not_your_lesson`", body = Problem),
-        (status = 409, description = "`lesson_not_active`", body = Problem),
+        OfLesson,
+        (status = 409, description = "`lesson_not_active`, `open_on_too_many_pages`",
+         body = Problem),
         (status = 415, description = "`codec_unplayable`: another codec is on air; \
          `codec_unsupported`, `sdp_expected`", body = Problem),
         (status = 503, description = "`too_many_viewers`, `whep_unavailable`", body = Problem),
@@ -145,8 +148,7 @@ struct ShowingView {
     params(("id" = LessonId, Path)),
     responses(
         (status = 200, body = ShowingView),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 403, description = "`not_your_lesson`", body = Problem),
+        OfLesson,
         (status = 409, description = "`lesson_not_active`", body = Problem),
     )
 )]
@@ -168,8 +170,7 @@ async fn get_showing(
     params(("id" = LessonId, Path)),
     responses(
         (status = 200, body = Recent),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 403, description = "`not_your_lesson`", body = Problem),
+        OfLesson,
         (status = 409, description = "`lesson_not_active`, `not_recorded`", body = Problem),
     )
 )]
@@ -194,8 +195,7 @@ async fn get_recent(
     ),
     responses(
         (status = 200, description = "Whole", content_type = "video/mp4"),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 403, description = "`not_your_lesson`", body = Problem),
+        OfLesson,
         (status = 404, description = "`segment_unknown`: it is no more, or was not to be seen",
          body = Problem),
         (status = 409, description = "`lesson_not_active`", body = Problem),

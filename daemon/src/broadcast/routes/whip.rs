@@ -16,7 +16,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     broadcast::{
         Handle, PublicationKind,
-        routes::sdp::{MAX_OFFER, SDP, created, nothing_is_trickled, read_offer},
+        routes::{
+            answers::{OfOffer, OfOwnLesson},
+            sdp::{MAX_OFFER, SDP, created, nothing_is_trickled, read_offer},
+        },
     },
     http::{Body, Path, Peer, Problem},
     identity::{self, Person, Signed},
@@ -69,13 +72,9 @@ where
     responses(
         (status = 201, description = "The answer; `Location` is the publication", body = String,
          content_type = SDP),
-        (status = 400, description = "`sdp_malformed`", body = Problem),
-        (status = 401, description = "`not_signed_in`", body = Problem),
-        (status = 403, description = "`not_your_lesson`", body = Problem),
+        OfOffer,
+        OfOwnLesson,
         (status = 409, description = "`lesson_not_active`, `publication_taken`", body = Problem),
-        (status = 415, description = "`codec_unsupported`, `sdp_expected`", body = Problem),
-        (status = 503, description = "`too_many_publishers`, `whip_unavailable`",
-         body = Problem),
     )
 )]
 async fn publish(
@@ -102,12 +101,9 @@ async fn publish(
     responses(
         (status = 201, description = "The answer; `Location` is the publication", body = String,
          content_type = SDP),
-        (status = 400, description = "`sdp_malformed`", body = Problem),
+        OfOffer,
         (status = 401, description = "`stream_key_wrong`", body = Problem),
         (status = 409, description = "`no_active_lesson`, `publication_taken`", body = Problem),
-        (status = 415, description = "`codec_unsupported`, `sdp_expected`", body = Problem),
-        (status = 503, description = "`too_many_publishers`, `whip_unavailable`",
-         body = Problem),
     )
 )]
 async fn publish_by_key(
