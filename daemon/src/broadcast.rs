@@ -82,7 +82,7 @@ pub use self::{
     view::{
         EgressState, MachineReception, MulticastAddress, PublicationState, Showing, StreamState,
     },
-    viewers::{Gone, ViewerId, WatchError, Watcher},
+    viewers::{Coming, Gone, ViewerId, WatchError, Watcher},
     whip::OfferError,
 };
 
@@ -421,17 +421,16 @@ impl Handle {
         self.ask(|reply| Order::Unpublish(id, who, reply)).await?
     }
 
-    /// Lets a browser watch what a lesson has on air: `person` if it is theirs to see. `came_to`:
-    /// the box's address that the request came to, `address` where it came from.
+    /// Lets a browser watch what a lesson has on air: `person` if it is theirs to see.
     pub async fn watch(
         &self,
         lesson: LessonId,
         person: &Person,
         offer: &str,
-        (address, came_to): (IpAddr, IpAddr),
+        coming: Coming,
     ) -> Result<Watching, Error> {
         let who = Watcher::Person(person.id);
-        self.admit(lesson, who, Some(person.into()), offer, (address, came_to)).await
+        self.admit(lesson, who, Some(person.into()), offer, coming).await
     }
 
     /// The same for a student. Whoever asks knows that it is their lesson.
@@ -440,9 +439,9 @@ impl Handle {
         lesson: LessonId,
         student: StudentId,
         offer: &str,
-        (address, came_to): (IpAddr, IpAddr),
+        coming: Coming,
     ) -> Result<Watching, Error> {
-        self.admit(lesson, Watcher::Student(student), None, offer, (address, came_to)).await
+        self.admit(lesson, Watcher::Student(student), None, offer, coming).await
     }
 
     async fn admit(
@@ -451,16 +450,16 @@ impl Handle {
         who: Watcher,
         by: Option<Publisher>,
         offer: &str,
-        (address, came_to): (IpAddr, IpAddr),
+        Coming { address, came_to, former }: Coming,
     ) -> Result<Watching, Error> {
         if !self.viewers.is_open() {
             return Err(WatchError::NoPort.into());
         }
-        let on_air = self.ask(|reply| Order::Watch(lesson, by, reply)).await??;
+        let on_air = self.ask(|reply| Order::Watch { lesson, who, by, reply }).await??;
         let agreed = self.viewers.agree(offer, on_air, came_to)?;
         let answer = agreed.answer.clone();
         let id = self.clock.id();
-        let gone = self.viewers.open(Seat { id, lesson, who, address }, agreed).await?;
+        let gone = self.viewers.open(Seat { id, lesson, who, address, former }, agreed).await?;
         Ok(Watching { id, answer, gone })
     }
 

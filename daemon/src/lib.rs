@@ -6,6 +6,7 @@
 //! Reading order: [`floor`] and what it bundles ([`config`], [`clock`], [`db`], [`events`],
 //! [`health`]), [`http`], then the capabilities, then [`app`], which puts them together.
 
+pub mod bucket;
 pub mod clock;
 pub mod code;
 pub mod config;

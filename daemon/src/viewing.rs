@@ -15,7 +15,7 @@
 
 mod routes;
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use alfarid_protocol::id::{LessonId, StudentId};
 use thiserror::Error;
@@ -23,7 +23,7 @@ use thiserror::Error;
 pub use self::routes::routes;
 use crate::{
     attendance,
-    broadcast::{self, Showing, ViewerId, Watcher, Watching},
+    broadcast::{self, Coming, Showing, ViewerId, Watcher, Watching},
     clock::Clock,
     events::{Event, Events, Listener},
     identity::{SessionEnd, Who},
@@ -76,15 +76,15 @@ impl Handle {
         who: Who,
         session: SessionEnd,
         offer: &str,
-        addresses: (IpAddr, IpAddr),
+        coming: Coming,
     ) -> Result<(ViewerId, String), Error> {
         // From before it is looked up.
         let events = self.events.listen();
         let watching = match &who {
-            Who::Person(person) => self.broadcast.watch(lesson, person, offer, addresses).await?,
+            Who::Person(person) => self.broadcast.watch(lesson, person, offer, coming).await?,
             Who::Student(student) => {
                 self.check(lesson, student.id).await?;
-                self.broadcast.watch_as_student(lesson, student.id, offer, addresses).await?
+                self.broadcast.watch_as_student(lesson, student.id, offer, coming).await?
             }
         };
         let Watching { id, answer, gone } = watching;

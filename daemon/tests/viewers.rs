@@ -13,7 +13,10 @@ mod viewer;
 
 use std::net::Ipv4Addr;
 
-use alfarid_daemon::broadcast::tap::{Tap, Tapped, TrackKind};
+use alfarid_daemon::broadcast::{
+    Coming,
+    tap::{Tap, Tapped, TrackKind},
+};
 use alfarid_protocol::grant::Picture;
 use alfarid_stream::rtp;
 use axum::{
@@ -227,7 +230,10 @@ async fn who_deletes_it_ends_it_and_others_do_not_find_it() {
 async fn the_fifth_window_of_one_person_ends_their_first() {
     let stage = Stage::new().await;
     let _teacher = share(&stage, Spec::H264).await;
-    let mut first = watch(&stage, "teacher", ALL).await;
+    let wish = Offer::new(ALL).await;
+    let answer = stage.watch("teacher", &wish.sdp).await;
+    let id = answer.header(header::LOCATION).rsplit('/').next().unwrap().to_owned();
+    let mut first = wish.answered(&answer.text());
     let mut others = Vec::new();
     for _ in 0..4 {
         first.take(PICTURE, 1).await;
@@ -237,6 +243,34 @@ async fn the_fifth_window_of_one_person_ends_their_first() {
     for other in &mut others {
         other.take(PICTURE, 20).await;
     }
+    // The page of the first calls again by itself: it would end the second, and so for ever.
+    let again = Offer::new(ALL).await;
+    let refused = stage.watch_after("teacher", &again.sdp, &id).await;
+    assert_eq!(refused.problem(StatusCode::CONFLICT), "open_on_too_many_pages");
+    for other in &mut others {
+        other.take(PICTURE, 20).await;
+    }
+    // Somebody clicks.
+    watch(&stage, "teacher", ALL).await.take(PICTURE, 1).await;
+    others[0].until_over().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_to_watch_all_the_time_is_told_to_wait_and_others_are_not() {
+    let stage = Stage::new().await;
+    let sdp = Offer::new(ALL).await.sdp;
+    let mut asked = 0;
+    let refused = loop {
+        let answer = stage.watch("teacher", &sdp).await;
+        if answer.status != StatusCode::CREATED {
+            break answer;
+        }
+        asked += 1;
+        assert!(asked < 1_000, "nobody is told to wait");
+    };
+    assert!(asked >= 20, "{asked}");
+    assert_eq!(refused.problem(StatusCode::TOO_MANY_REQUESTS), "slow_down");
+    assert_eq!(offer(&stage, "admin", ALL).await.status, StatusCode::CREATED);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -332,8 +366,9 @@ async fn publish(stage: &Stage, kind: &str, show: Option<Spec>) -> Publisher {
 async fn watch_as_student(stage: &Stage) -> Viewer {
     let (offer, here) = (Offer::new(ALL).await, Ipv4Addr::LOCALHOST.into());
     let student = stage.floor.clock.id();
+    let coming = Coming { address: here, came_to: here, former: None };
     let watching =
-        stage.broadcast.watch_as_student(stage.lesson, student, &offer.sdp, (here, here)).await;
+        stage.broadcast.watch_as_student(stage.lesson, student, &offer.sdp, coming).await;
     offer.answered(&watching.unwrap().answer)
 }
 

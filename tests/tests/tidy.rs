@@ -23,6 +23,7 @@ const FLOOR: &[(&str, &[&str])] = &[
     ("db", &["files", "logging"]),
     ("clock", &[]),
     ("events", &[]),
+    ("bucket", &[]),
     ("health", &["clock", "events"]),
     ("http", &["health", "logging"]),
     ("field", &["http"]),

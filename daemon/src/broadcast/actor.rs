@@ -38,10 +38,11 @@ use super::{
     tap::{self, Tap},
     track::Random,
     view::{Showing, View},
-    viewers as browsers,
+    viewers::{self as browsers, OFFERS, Watcher},
     whip::{self, Agreed},
 };
 use crate::{
+    bucket::Buckets,
     events::Event,
     floor::Floor,
     logging,
@@ -83,7 +84,12 @@ pub(super) enum Order {
     View(LessonId, Option<Publisher>, Reply<Result<View, Error>>),
     /// Somebody is to watch, by this person's right or by the word of who orders it. Answered by
     /// the codec on air.
-    Watch(LessonId, Option<Publisher>, Reply<Result<Option<Codec>, Error>>),
+    Watch {
+        lesson: LessonId,
+        who: Watcher,
+        by: Option<Publisher>,
+        reply: Reply<Result<Option<Codec>, Error>>,
+    },
     /// What the class is shown, in the same way.
     Showing(LessonId, Option<Publisher>, Reply<Result<Showing, Error>>),
     /// The newest small picture.
@@ -103,7 +109,7 @@ impl Order {
             | Self::Play { lesson, .. }
             | Self::StopPlaying(lesson, ..)
             | Self::View(lesson, ..)
-            | Self::Watch(lesson, ..)
+            | Self::Watch { lesson, .. }
             | Self::Showing(lesson, ..)
             | Self::Preview(lesson, ..) => Some(*lesson),
             Self::LessonOf(..) | Self::Unpublish(..) => None,
@@ -131,6 +137,8 @@ pub(super) struct Actor {
     on_air: StreamMap<(LessonId, PublicationKind), WatchStream<OnAir>>,
     /// Machines that are to leave the group of a lesson.
     outcasts: StreamMap<LessonId, WatchStream<Option<ReceiverId>>>,
+    /// How often each person may ask to watch.
+    offers: Buckets<Watcher>,
     /// Sessions that are open; each ends once.
     sessions: FuturesUnordered<BoxFuture<'static, Place>>,
     /// What ends the publications that the box makes itself.
@@ -160,6 +168,7 @@ impl Actor {
             links: HashMap::new(),
             on_air: StreamMap::new(),
             outcasts: StreamMap::new(),
+            offers: Buckets::new(OFFERS),
             sessions: FuturesUnordered::new(),
             own: HashMap::new(),
             relays: JoinSet::new(),
@@ -247,8 +256,8 @@ impl Actor {
                 let now = self.floor.clock.monotonic();
                 let _ = reply.send(self.show(lesson, who).map(|stage| View::of(stage, now)));
             }
-            Order::Watch(lesson, who, reply) => {
-                let _ = reply.send(self.watch(lesson, who).await);
+            Order::Watch { lesson, who, by, reply } => {
+                let _ = reply.send(self.watch(lesson, who, by).await);
             }
             Order::Showing(lesson, who, reply) => {
                 let _ = reply.send(self.showing(lesson, who));

@@ -226,6 +226,15 @@ impl From<WatchError> for Problem {
                 "too_many_viewers",
                 "The box shows the lesson to no more browsers at once. Try again when one is closed.",
             ),
+            WatchError::Displaced => Self::conflict(
+                "open_on_too_many_pages",
+                "This lesson is open on too many pages of the same person. Close some of them.",
+            ),
+            WatchError::TooOften(wait) => Self::slow_down(
+                "slow_down",
+                "This lesson is asked for too often. Try again in a moment.",
+                wait.as_secs() + 1,
+            ),
             WatchError::NoPort => Self::unavailable(
                 "whep_unavailable",
                 "The box cannot show the lesson to browsers just now. Its health page says why.",

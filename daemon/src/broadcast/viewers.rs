@@ -28,7 +28,7 @@ mod programme;
 mod session;
 mod stream;
 
-use std::{convert::Infallible, fmt, net::IpAddr, sync::Arc};
+use std::{convert::Infallible, fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use alfarid_protocol::{
     grant::Picture,
@@ -42,6 +42,7 @@ use uuid::Uuid;
 
 use self::negotiate::Lines;
 use super::{rtc::Door, tap::Tap};
+use crate::bucket::Rate;
 
 pub(super) use self::{engine::Engine, programme::Source};
 
@@ -50,8 +51,20 @@ pub(super) use self::{engine::Engine, programme::Source};
 const ORDERS_WAITING: usize = 128;
 
 /// Sessions of one person or student: a page, one that is being reloaded, and another device with
-/// the same. Beyond it the oldest ends.
+/// the same. Beyond it the oldest gives way, and does not come back by itself: its page waits for a
+/// click, or pages would take each other's place for ever.
 const PER_PERSON: usize = 4;
+
+/// Offers of one person: a page that finds no way through tries again every three seconds at most,
+/// and there are [`PER_PERSON`] of them.
+pub(super) const OFFERS: Rate = Rate { at_once: 20.0, per_second: 2.0 };
+
+/// Kept pictures of one person, which are large: each of their sessions has them every five seconds
+/// at most, however often it begins anew.
+const KEPT: Rate = Rate { at_once: 8.0, per_second: 0.8 };
+
+/// Sessions that had to give way and are remembered. More: the oldest may come back by itself.
+const DISPLACED: usize = 128;
 
 /// Sessions from one address, which may be a router with a class behind it. Beyond it one more is
 /// refused.
@@ -102,6 +115,10 @@ pub enum WatchError {
     TooMany,
     #[error("there are too many viewers at one address")]
     TooManyHere,
+    #[error("this page gave way to a newer one of the same person")]
+    Displaced,
+    #[error("the same person asks too often: not before {0:?}")]
+    TooOften(Duration),
 }
 
 /// A session that has been agreed on, ready for the engine.
@@ -119,6 +136,17 @@ pub(super) struct Seat {
     pub(super) lesson: LessonId,
     pub(super) who: Watcher,
     pub(super) address: IpAddr,
+    pub(super) former: Option<ViewerId>,
+}
+
+/// How a viewer comes.
+#[derive(Clone, Copy, Debug)]
+pub struct Coming {
+    pub address: IpAddr,
+    /// The box's address that the request came to.
+    pub came_to: IpAddr,
+    /// The session that the same page had before and has lost.
+    pub former: Option<ViewerId>,
 }
 
 /// Ends when the session does.

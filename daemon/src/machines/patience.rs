@@ -20,6 +20,8 @@ use std::{collections::HashMap, time::Duration};
 
 use alfarid_protocol::id::MachineId;
 
+use crate::bucket::{Bucket, Rate};
+
 const ARRIVALS: Rate = Rate { at_once: 60.0, per_second: 1.0 };
 const KEPT: Rate = Rate { at_once: 60.0, per_second: 0.2 };
 const TUNNELS: Rate = Rate { at_once: 30.0, per_second: 0.5 };
@@ -134,53 +136,6 @@ impl Borne {
             (&mut self.marks, MARKS),
         ];
         self.rest <= now && buckets.into_iter().all(|(bucket, rate)| bucket.is_full(rate, now))
-    }
-}
-
-/// So many at once, and then so many a second.
-#[derive(Clone, Copy, Debug)]
-struct Rate {
-    at_once: f64,
-    per_second: f64,
-}
-
-#[derive(Debug)]
-struct Bucket {
-    left: f64,
-    at: Duration,
-}
-
-impl Bucket {
-    fn full(rate: Rate, now: Duration) -> Self {
-        Self { left: rate.at_once, at: now }
-    }
-
-    /// What is refused costs nothing: whoever keeps trying gets in at the rate.
-    fn take(&mut self, rate: Rate, now: Duration) -> bool {
-        self.fill(rate, now);
-        if self.left < 1.0 {
-            return false;
-        }
-        self.left -= 1.0;
-        true
-    }
-
-    /// How long until there is one, as of the last look.
-    fn until_one(&self, rate: Rate) -> Duration {
-        // A little more than it takes: the one must be there then.
-        Duration::from_secs_f64(((1.0 - self.left).max(0.0)) / rate.per_second)
-            + Duration::from_millis(1)
-    }
-
-    fn is_full(&mut self, rate: Rate, now: Duration) -> bool {
-        self.fill(rate, now);
-        self.left >= rate.at_once
-    }
-
-    fn fill(&mut self, rate: Rate, now: Duration) {
-        let since = now.saturating_sub(self.at).as_secs_f64();
-        self.left = (self.left + since * rate.per_second).min(rate.at_once);
-        self.at = now;
     }
 }
 

@@ -14,18 +14,18 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::answers::OfLesson;
 use super::{Error, Handle};
 use crate::{
     broadcast::{
-        Showing, ViewerId,
+        Coming, Showing, ViewerId,
         routes::sdp::{MAX_OFFER, SDP, created, nothing_is_trickled, read_offer},
     },
-    http::{Body, Json, Path, Peer, Problem},
+    http::{Body, Json, Path, Peer, Problem, Query},
     identity::{self, Anybody, Staying},
     recording::{Recent, SegmentId},
 };
@@ -48,6 +48,14 @@ where
         .routes(routes!(get_recent_piece))
 }
 
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct FormerQuery {
+    /// The viewer that the same page was before: if it had to give way to a newer page of the same
+    /// person, the box says so instead of letting them take turns.
+    former: Option<uuid::Uuid>,
+}
+
 /// Watches a lesson: its screen, the screen's sound, the teacher's voice, as far as they are asked
 /// for, in this order of lines.
 #[utoipa::path(
@@ -55,7 +63,7 @@ where
     path = "/api/v1/lessons/{id}/whep",
     operation_id = "watch_lesson",
     tag = "viewing",
-    params(("id" = LessonId, Path)),
+    params(("id" = LessonId, Path), FormerQuery),
     request_body(content = String, content_type = SDP, description = "The offer"),
     responses(
         (status = 201, description = "The answer; `Location` is the viewer", body = String,
@@ -66,6 +74,7 @@ where
          body = Problem),
         (status = 415, description = "`codec_unplayable`: another codec is on air; \
          `codec_unsupported`, `sdp_expected`", body = Problem),
+        (status = 429, description = "`slow_down`", body = Problem),
         (status = 503, description = "`too_many_viewers`, `whep_unavailable`", body = Problem),
     )
 )]
@@ -74,12 +83,14 @@ async fn watch(
     Staying { who, session }: Staying,
     Extension(peer): Extension<Peer>,
     Path(lesson): Path<LessonId>,
+    Query(FormerQuery { former }): Query<FormerQuery>,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Response, Problem> {
     let offer = read_offer(&headers, &body)?;
-    let addresses = (peer.ip(), peer.local.ip());
-    let (id, answer) = viewing.watch(lesson, who, session, offer, addresses).await?;
+    let former = former.map(ViewerId);
+    let coming = Coming { address: peer.ip(), came_to: peer.local.ip(), former };
+    let (id, answer) = viewing.watch(lesson, who, session, offer, coming).await?;
     Ok(created(PLACE, id, answer))
 }
 

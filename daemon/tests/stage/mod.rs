@@ -235,6 +235,14 @@ impl Stage {
         self.call(Method::POST, &path, &headers, sdp.to_owned()).await
     }
 
+    /// The same, by a page that was this viewer before.
+    pub(crate) async fn watch_after(&self, who: &str, sdp: &str, former: &str) -> Answer {
+        let cookie = format!("__Host-alfarid={who}");
+        let headers = [(header::COOKIE, &*cookie), (header::CONTENT_TYPE, "application/sdp")];
+        let path = format!("/lessons/{}/whep?former={former}", self.lesson);
+        self.call(Method::POST, &path, &headers, sdp.to_owned()).await
+    }
+
     /// Waits until the lesson's stream is as wanted.
     pub(crate) async fn until_stream(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;

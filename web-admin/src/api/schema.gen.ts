@@ -4821,7 +4821,13 @@ export interface operations {
     };
     watch_lesson: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description The viewer that the same page was before: if it had to give way to a newer page of the same
+                 *     person, the box says so instead of letting them take turns.
+                 */
+                former?: string;
+            };
             header?: never;
             path: {
                 id: components["schemas"]["LessonId"];
@@ -4871,7 +4877,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `lesson_not_active` */
+            /** @description `lesson_not_active`, `open_on_too_many_pages` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4882,6 +4888,15 @@ export interface operations {
             };
             /** @description `codec_unplayable`: another codec is on air; `codec_unsupported`, `sdp_expected` */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `slow_down` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -50,7 +50,9 @@ export const whipEndpoint = (lessonId: string, publication: 'screen' | 'person')
   `/api/v1/lessons/${lessonId}/whip/${publication}`;
 
 /** Where WHEP offers go. */
-export const whepEndpoint = (lessonId: string) => `/api/v1/lessons/${lessonId}/whep`;
+/** `former`: the session that this page has lost. */
+export const whepEndpoint = (lessonId: string, former: string | null) =>
+  `/api/v1/lessons/${lessonId}/whep${former === null ? '' : `?former=${former}`}`;
 
 /** Eastwards, as the box counts; the browser counts the other way. */
 function utcOffsetMinutes(at: number): number {

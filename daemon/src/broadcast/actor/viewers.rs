@@ -6,18 +6,22 @@ use tokio::sync::mpsc;
 
 use super::Actor;
 use crate::broadcast::{
-    Error, PublicationKind, Showing, relay, stage::codec, state::Publisher, tap, viewers::Source,
+    Error, PublicationKind, Showing, WatchError, Watcher, relay, stage::codec, state::Publisher,
+    tap, viewers::Source,
 };
 
 impl Actor {
-    /// Lets somebody watch: `who` if it is theirs to see, anybody else by the caller's word. Says
-    /// the codec of the picture on air.
+    /// Lets `who` watch, unless they ask all the time: `by` if it is theirs to see, anybody else by
+    /// the caller's word. Says the codec of the picture on air.
     pub(super) async fn watch(
         &mut self,
         lesson: LessonId,
-        who: Option<Publisher>,
+        who: Watcher,
+        by: Option<Publisher>,
     ) -> Result<Option<Codec>, Error> {
-        self.show(lesson, who)?;
+        self.show(lesson, by)?;
+        let offered = self.offers.take(who, self.floor.clock.monotonic());
+        offered.map_err(WatchError::TooOften)?;
         let stage = self.stages.get_mut(&lesson).ok_or(Error::NotActive(lesson))?;
         // From the first viewer on up to the lesson's end: who comes and goes causes nothing.
         if !std::mem::replace(&mut stage.is_watched, true) {

@@ -3,7 +3,10 @@
 //! It waits for nobody. What it sends goes straight to the port, and what the port cannot take just
 //! now is lost, as datagrams are: it comes back when the viewer asks for it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use alfarid_protocol::{grant::Picture, id::LessonId};
 use tokio::sync::{Semaphore, mpsc};
@@ -11,18 +14,22 @@ use tokio_stream::{StreamMap, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Handle, ORDERS_WAITING, Order, PER_ADDRESS, PER_PERSON, Seat, WatchError,
+    DISPLACED, Handle, KEPT, ORDERS_WAITING, Order, PER_ADDRESS, PER_PERSON, Seat, ViewerId,
+    WatchError, Watcher,
     programme::{Piece, Programme, Source},
     session::Session,
 };
-use crate::broadcast::{
-    rtc::{
-        Door, Stray,
-        port::Port,
-        sessions::{Session as _, Sessions},
+use crate::{
+    broadcast::{
+        rtc::{
+            Door, Stray,
+            port::Port,
+            sessions::{Session as _, Sessions},
+        },
+        tap::{Tapped, TrackKind},
+        track::{Joiner, Random},
     },
-    tap::{Tapped, TrackKind},
-    track::{Joiner, Random},
+    bucket::Buckets,
 };
 
 /// Packets taken in a row before timers and orders get their turn.
@@ -48,6 +55,9 @@ struct Hall {
     sessions: Sessions<Session>,
     door: Door,
     lessons: HashMap<LessonId, Watched>,
+    /// At most [`DISPLACED`], the oldest first.
+    displaced: VecDeque<ViewerId>,
+    kept: Buckets<Watcher>,
     random: Random,
 }
 
@@ -71,6 +81,8 @@ impl Engine {
             sessions: Sessions::new(port, self.door.ticks.clone()),
             door: self.door,
             lessons: HashMap::new(),
+            displaced: VecDeque::new(),
+            kept: Buckets::new(KEPT),
             random: self.random,
         };
         let mut taps = StreamMap::new();
@@ -159,6 +171,9 @@ impl Hall {
 
     /// Makes room for one more of the same person.
     fn admit(&mut self, seat: Seat) -> Result<(), WatchError> {
+        if seat.former.is_some_and(|former| self.displaced.contains(&former)) {
+            return Err(WatchError::Displaced);
+        }
         let seats: Vec<_> = self.sessions.iter().map(Session::seat).collect();
         if seats.iter().filter(|other| other.address == seat.address).count() >= PER_ADDRESS {
             return Err(WatchError::TooManyHere);
@@ -168,9 +183,18 @@ impl Hall {
         if let Some(oldest) = theirs.iter().map(|other| other.id.0).min()
             && theirs.len() >= PER_PERSON
         {
-            self.close(|other| other.id.0 == oldest);
+            self.displace(ViewerId(oldest));
         }
         Ok(())
+    }
+
+    /// Ends a session for a newer one of the same person.
+    fn displace(&mut self, oldest: ViewerId) {
+        self.close(|seat| seat.id == oldest);
+        if self.displaced.len() == DISPLACED {
+            self.displaced.pop_front();
+        }
+        self.displaced.push_back(oldest);
     }
 
     /// Ends the sessions at these seats, and says how many.
@@ -241,7 +265,7 @@ impl Hall {
 
     /// Gives the kept pictures to who lacks one, and asks for a keyframe on their behalf.
     fn serve_joiners(&mut self) {
-        let (now, lessons) = (self.sessions.now().0, &self.lessons);
+        let (now, lessons, measure) = (self.sessions.now().0, &self.lessons, &mut self.kept);
         self.sessions.each(|session, send| {
             let seat = session.seat();
             let Some(watched) = lessons.get(&seat.lesson) else { return true };
@@ -249,7 +273,10 @@ impl Hall {
                 return true;
             }
             watched.source.joins(Joiner::of(seat.who));
-            if !session.begin(now, watched.programme.kept.all()) {
+            // Who has had them too often begins with the next keyframe.
+            let may_have = measure.take(seat.who, now).is_ok();
+            let kept = if may_have { watched.programme.kept.all() } else { &[] };
+            if !session.begin(now, kept) {
                 session.close(now, send);
                 return false;
             }

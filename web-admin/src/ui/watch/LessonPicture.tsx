@@ -18,6 +18,7 @@ import { VideoSurface, VoiceSurface } from './MediaSurface';
 import { showingQuery } from './queries';
 import { RecentPicture } from './RecentPicture';
 import { useViewer } from './useViewer';
+import { isPutAway } from './viewer';
 import { isNote, needsRecording, wordOf } from './words';
 
 interface Props {
@@ -63,7 +64,16 @@ export function LessonPicture({ lessonId, title }: Props) {
             <VoiceSurface stream={watching.voice} isMuted={isMuted} />
           </>
         )}
-        {text !== null && <Words isNote={isOver}>{text}</Words>}
+        {text !== null && (
+          <Words isNote={isOver}>
+            {text}
+            {word === 'refused' && isPutAway(watching) && (
+              <Button size="md" onClick={watching.watchHere}>
+                {t('watch.here')}
+              </Button>
+            )}
+          </Words>
+        )}
       </div>
       <div className={classes.controls}>
         <Button
@@ -92,8 +102,8 @@ export function LessonPicture({ lessonId, title }: Props) {
 
 function Words({ isNote: isUnder, children }: { isNote: boolean; children: ReactNode }) {
   return (
-    <p className={isUnder ? classes.note : classes.words} role="status">
+    <div className={isUnder ? classes.note : classes.words} role="status">
       {children}
-    </p>
+    </div>
   );
 }

@@ -21,7 +21,11 @@ interface Wish {
   showing: LessonShowing | undefined;
 }
 
-export function useViewer({ lessonId, isWanted, hasSound, showing }: Wish): Watching {
+export interface Viewed extends Watching {
+  watchHere: () => void;
+}
+
+export function useViewer({ lessonId, isWanted, hasSound, showing }: Wish): Viewed {
   const [viewer, setViewer] = useState<Viewer | null>(null);
   const isInReach = useStore(linkState) === 'up';
 
@@ -46,5 +50,8 @@ export function useViewer({ lessonId, isWanted, hasSound, showing }: Wish): Watc
     if (isInReach) viewer?.again();
   }, [viewer, isInReach]);
 
-  return useStore(viewer?.state ?? NOTHING);
+  return {
+    ...useStore(viewer?.state ?? NOTHING),
+    watchHere: () => viewer?.watchHere(),
+  };
 }

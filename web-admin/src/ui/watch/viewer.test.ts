@@ -143,8 +143,34 @@ it('gives up on a codec that it does not play until another one is on air', asyn
   expect(viewer.state.get().phase).toBe('up');
 });
 
+it('waits for a click once it has given way to a newer page of the same person', async () => {
+  viewer.start();
+  await settle();
+  answers.push(refused(409, 'open_on_too_many_pages'));
+  Peer.all[0]?.become('new');
+  await settle();
+  expect(asked.at(-1)).toBe('POST /api/v1/lessons/l/whep?former=7');
+  expect(viewer.state.get()).toMatchObject({
+    phase: 'refused',
+    problem: { code: 'open_on_too_many_pages' },
+  });
+  // Neither a box that is back nor another codec brings it back by itself.
+  viewer.again();
+  viewer.follow({ playout_ms: 250, codec_video: 'vp8' });
+  await settle(60_000);
+  expect(Peer.all).toHaveLength(2);
+  viewer.watchHere();
+  await settle();
+  expect(asked.at(-1)).toBe('POST /api/v1/lessons/l/whep');
+  expect(viewer.state.get().phase).toBe('up');
+});
+
 it('tries again where a restarted box does not know the lesson yet', async () => {
-  answers.push(refused(409, 'lesson_not_active'), refused(503, 'whep_unavailable'));
+  answers.push(
+    refused(409, 'lesson_not_active'),
+    refused(503, 'whep_unavailable'),
+    refused(429, 'slow_down'),
+  );
   viewer.start();
   await settle(600);
   expect(viewer.state.get().phase).toBe('waiting');

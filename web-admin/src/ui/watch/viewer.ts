@@ -15,6 +15,9 @@ const PLAYOUT_MS = 250;
 /** So often may media find no way through before something else is tried. */
 const BLOCKED_TIMES = 2;
 
+/** A restarted box may not have taken the lesson up yet, and its page of the student neither. */
+const PASSING: ReadonlySet<string> = new Set(['lesson_not_active', 'not_your_lesson', 'slow_down']);
+
 export interface Watching {
   phase: Phase;
   problem: unknown;
@@ -39,6 +42,8 @@ export class Viewer {
     voice: null,
   });
   readonly #redial: Redial<WhepCall>;
+  /** The newest session of this page, as long as it comes back by itself. */
+  #former: string | null = null;
   #playoutMs = PLAYOUT_MS;
   #codec: LessonShowing['codec_video'] = null;
   #blocked = 0;
@@ -48,7 +53,7 @@ export class Viewer {
       dial: (signal) =>
         WhepCall.dial(
           {
-            endpoint: whepEndpoint(plan.lessonId),
+            endpoint: whepEndpoint(plan.lessonId, this.#former),
             sounds: plan.hasSound ? 2 : 0,
             playoutMs: this.#playoutMs,
             after: plan.after,
@@ -73,7 +78,15 @@ export class Viewer {
   again(): void {
     this.#blocked = 0;
     this.#redial.nudge();
-    if (this.#redial.phase === 'refused') this.#redial.start();
+    if (this.#redial.phase !== 'refused') return;
+    // Pages that take each other's place by themselves would do so for ever.
+    if (!isPutAway(this.state.get())) this.#redial.start();
+  }
+
+  /** Somebody wants to watch here, and not where else it is open. */
+  watchHere(): void {
+    this.#former = null;
+    this.#redial.start();
   }
 
   /** What the box says of what it shows. */
@@ -89,7 +102,10 @@ export class Viewer {
   #onPhase(phase: Phase, problem: unknown): void {
     const { screen, voice } = this.state.get();
     const call = phase === 'up' ? this.#redial.call : null;
-    if (call !== null) this.#blocked = 0;
+    if (call !== null) {
+      this.#blocked = 0;
+      this.#former = call.id;
+    }
     this.state.set({
       phase,
       problem,
@@ -105,7 +121,15 @@ export class Viewer {
       return this.#blocked >= BLOCKED_TIMES;
     }
     const isRefusal = error.status >= 400 && error.status < 500;
-    // A restarted box may not have taken the lesson up yet, and its page of the student neither.
-    return isRefusal && error.code !== 'lesson_not_active' && error.code !== 'not_your_lesson';
+    return isRefusal && !PASSING.has(error.code);
   }
+}
+
+/** It had to give way to a newer page of the same person, and waits for a click. */
+export function isPutAway({ phase, problem }: Pick<Watching, 'phase' | 'problem'>): boolean {
+  return (
+    phase === 'refused' &&
+    problem instanceof ApiProblem &&
+    problem.code === 'open_on_too_many_pages'
+  );
 }
