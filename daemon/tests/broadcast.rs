@@ -1,4 +1,4 @@
-//! Publishing by WHIP, and what reaches machines, taps and pages: a real publisher, a real UDP
+//! What a publisher shares, as it reaches machines, taps and pages: a real publisher, a real UDP
 //! port, real multicast on the loopback interface.
 
 #![expect(
@@ -9,25 +9,23 @@
 
 #[expect(dead_code, reason = "shared by several test files")]
 mod publisher;
+mod publishing;
 mod reception;
 mod rungs;
+mod sources;
 mod stage;
 
 use std::time::Duration;
 
 use alfarid_daemon::{
-    broadcast::{
-        Airing, Limits,
-        tap::{Tap, Tapped, TappedTrack, TrackId, TrackKind},
-    },
+    broadcast::tap::{Tap, Tapped, TappedTrack, TrackId, TrackKind},
     enrolment::MachineChange,
-    events::Event,
     machines,
 };
 use alfarid_protocol::{
     control::{FromBox, FromMachine, Report},
     grant::{Codec, Picture},
-    id::{LessonId, MachineId},
+    id::MachineId,
 };
 use alfarid_stream::{
     feedback::Sealer,
@@ -42,9 +40,9 @@ use axum::{
 use bytes::Bytes;
 use serde_json::json;
 
-use publisher::{ALL, Codecs, Offer, Publisher, encoder::Spec};
+use publisher::{ALL, Offer, Publisher, encoder::Spec};
 use reception::{Reception, join, own};
-use stage::{Answer, PATIENCE, Stage, machine::Machine};
+use stage::{PATIENCE, Stage, machine::Machine};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_teacher_shares_reaches_the_group_without_a_gap() {
@@ -77,114 +75,6 @@ async fn a_machine_that_joins_late_sees_the_picture_at_once() {
     while reception.frames(1).await[0].catch_up {}
     reception.frames(30).await;
     reception.assert_unbroken();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reload_takes_over_without_a_gap_and_the_old_page_is_told() {
-    let stage = Stage::new().await;
-    let mut machine = stage.machine().await;
-    let mut old = share(&stage, "teacher", Spec::H264).await;
-    let grant = machine.grant().await;
-    let mut reception = Reception::begin(&mut machine, &grant).await;
-    reception.frames(10).await;
-
-    let _new = share(&stage, "teacher", Spec::H264).await;
-    old.until("goodbye", |seen| seen.over).await;
-    reception.frames(60).await;
-    let gaps = reception.indices.windows(2).filter(|pair| pair[1] != pair[0] + 1).count();
-    assert_eq!(gaps, 0, "one codec is one unbroken stream");
-    stage
-        .until_stream("one publication", |stream| {
-            stream["publications"].as_array().unwrap().len() == 1 && stream["on_air"] == true
-        })
-        .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nobody_else_gets_in_until_the_lesson_is_handed_over() {
-    let stage = Stage::new().await;
-    let offer = Offer::new(ALL, true).await.sdp;
-    let refused = stage.offer("colleague", "screen", &offer).await;
-    assert_eq!(refused.problem(StatusCode::FORBIDDEN), "not_your_lesson");
-
-    let mut teacher = share(&stage, "teacher", Spec::H264).await;
-    let refused = stage.offer("colleague", "screen", &offer).await;
-    assert_eq!(refused.problem(StatusCode::CONFLICT), "publication_taken");
-
-    stage.broadcast.hand_over(stage.lesson, stage.colleague).await.unwrap();
-    let _colleague = share(&stage, "colleague", Spec::H264).await;
-    teacher.until("goodbye", |seen| seen.over).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_offer_that_cannot_be_taken_is_told_why() {
-    let stage = Stage::new().await;
-    let good = Offer::new(ALL, true).await.sdp;
-    for bad in ["", "v=0", "hello", &good.replace("a=fingerprint", "a=nothing"), &good[..300]] {
-        let refused = stage.offer("teacher", "screen", bad).await;
-        assert_eq!(refused.problem(StatusCode::BAD_REQUEST), "sdp_malformed", "{bad}");
-    }
-    let data = good.clone() + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:d\r\n";
-    let refused = stage.offer("teacher", "screen", &data).await;
-    assert_eq!(refused.problem(StatusCode::BAD_REQUEST), "sdp_malformed");
-    let refused = stage.offer("teacher", "person", &good).await;
-    assert_eq!(refused.problem(StatusCode::BAD_REQUEST), "sdp_malformed");
-
-    let codecs = Codecs { h264: false, vp8: false, vp9: true, opus: true };
-    let refused = stage.offer("teacher", "screen", &Offer::new(codecs, true).await.sdp).await;
-    assert_eq!(refused.problem(StatusCode::UNSUPPORTED_MEDIA_TYPE), "codec_unsupported");
-    for name in ["H264", "VP8", "Opus"] {
-        assert!(refused.text().contains(name), "{}", refused.text());
-    }
-
-    let cookie = (header::COOKIE, "__Host-alfarid=teacher");
-    let path = format!("/lessons/{}/whip/screen", stage.lesson);
-    let text = [cookie.clone(), (header::CONTENT_TYPE, "text/plain")];
-    let refused = stage.call(Method::POST, &path, &text, good.clone()).await;
-    assert_eq!(refused.problem(StatusCode::UNSUPPORTED_MEDIA_TYPE), "sdp_expected");
-    let sdp = [cookie, (header::CONTENT_TYPE, "application/sdp")];
-    let refused = stage.call(Method::POST, &path, &sdp, vec![b'a'; 70_000]).await;
-    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
-
-    stage.broadcast.close(stage.lesson).await.unwrap();
-    let refused = stage.offer("teacher", "screen", &good).await;
-    assert_eq!(refused.problem(StatusCode::CONFLICT), "lesson_not_active");
-}
-
-/// Who would be one too many is told so, and not left with an answer that nobody keeps.
-#[tokio::test(flavor = "multi_thread")]
-async fn too_many_publishers_are_refused_until_one_is_gone() {
-    const AT_ONCE: usize = 32;
-    let stage = Stage::without_lesson().await;
-    let offer = Offer::new(ALL, true).await;
-    let cookie = (header::COOKIE, "__Host-alfarid=teacher");
-    let headers = [cookie, (header::CONTENT_TYPE, "application/sdp")];
-    let publish = async |lesson: LessonId| {
-        let path = format!("/lessons/{lesson}/whip/screen");
-        stage.call(Method::POST, &path, &headers, offer.sdp.clone()).await
-    };
-    let mut lessons = Vec::new();
-    for _ in 0..=AT_ONCE {
-        let (lesson, room) = (stage.floor.clock.id(), stage.floor.clock.id());
-        stage.broadcast.open(Airing { lesson, room, ..stage.airing() }).await.unwrap();
-        lessons.push(lesson);
-    }
-    let (last, first) = lessons.split_last().unwrap();
-    for lesson in first {
-        publish(*lesson).await.expect(StatusCode::CREATED);
-    }
-    let refused = publish(*last).await;
-    assert_eq!(refused.problem(StatusCode::SERVICE_UNAVAILABLE), "too_many_publishers");
-
-    let mut events = stage.floor.events.listen();
-    stage.broadcast.close(first[0]).await.unwrap();
-    let taken = async {
-        while publish(*last).await.status != StatusCode::CREATED {
-            events.next().await;
-        }
-    };
-    let in_time = tokio::time::timeout(PATIENCE, taken).await;
-    assert!(in_time.is_ok(), "a place that is free is nobody's");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -389,57 +279,6 @@ async fn a_tap_begins_with_a_keyframe_and_misses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn obs_publishes_by_its_stream_key_into_its_teachers_lesson_only() {
-    let stage = Stage::new().await;
-    let offer = Offer::new(ALL, true).await;
-    let post = async |key: &str| {
-        let key = format!("Bearer {key}");
-        let headers = [(header::AUTHORIZATION, &*key), (header::CONTENT_TYPE, "application/sdp")];
-        stage.call(Method::POST, "/whip", &headers, offer.sdp.clone()).await
-    };
-    assert_eq!(post("nobody").await.problem(StatusCode::UNAUTHORIZED), "stream_key_wrong");
-    assert_eq!(post("colleague").await.problem(StatusCode::CONFLICT), "no_active_lesson");
-    let answer = post("teacher").await;
-    assert_eq!(answer.status, StatusCode::CREATED);
-    // Its teacher's pages must know: no browser says what such a program shows.
-    let by_key = |stream: &serde_json::Value| stream["publications"][0]["by_stream_key"] == true;
-    stage.until_stream("a publication by stream key", by_key).await;
-    let location = answer.header(header::LOCATION).strip_prefix("/api/v1").unwrap().to_owned();
-    let delete = async |key: &str| {
-        let key = format!("Bearer {key}");
-        let headers = [(header::AUTHORIZATION, &*key)];
-        stage.call(Method::DELETE, &location, &headers, Body::empty()).await
-    };
-    assert_eq!(delete("colleague").await.problem(StatusCode::NOT_FOUND), "publication_unknown");
-    assert_eq!(delete("teacher").await.status, StatusCode::OK);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_publication_is_a_resource_that_can_be_ended_and_not_trickled_to() {
-    let stage = Stage::new().await;
-    let mut machine = stage.machine().await;
-    let offer = Offer::new(ALL, true).await;
-    let answer = stage.offer("teacher", "screen", &offer.sdp).await;
-    assert_eq!(answer.status, StatusCode::CREATED);
-    assert_eq!(answer.header(header::CONTENT_TYPE), "application/sdp");
-    assert!(!answer.header(header::ETAG).is_empty());
-    let location = answer.header(header::LOCATION).strip_prefix("/api/v1").unwrap().to_owned();
-    let mut teacher = offer.answered(&answer.text(), Some(Spec::H264));
-    machine.grant().await;
-
-    let cookie = [(header::COOKIE, "__Host-alfarid=teacher")];
-    let patched = stage.call(Method::PATCH, &location, &cookie, Body::empty()).await;
-    assert_eq!(patched.header(header::ALLOW), "DELETE");
-    assert_eq!(patched.problem(StatusCode::METHOD_NOT_ALLOWED), "trickle_unsupported");
-    let ended = stage.call(Method::DELETE, &location, &cookie, Body::empty()).await;
-    assert_eq!(ended.status, StatusCode::OK);
-    teacher.until("goodbye", |seen| seen.over).await;
-    machine.until("the end", |message| scene(message).filter(|scene| !scene.on_air)).await;
-    let again = stage.call(Method::DELETE, &location, &cookie, Body::empty()).await;
-    assert_eq!(again.problem(StatusCode::NOT_FOUND), "publication_unknown");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn every_screen_is_told_what_it_shows() {
     let stage = Stage::new().await;
     let mut machine = stage.machine().await;
@@ -515,26 +354,6 @@ async fn a_class_waits_for_its_slowest_machine() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_has_a_small_picture_while_something_is_on_air() {
-    let stage = Stage::new().await;
-    let path = format!("/lessons/{}/preview.jpg", stage.lesson);
-    let cookie = [(header::COOKIE, "__Host-alfarid=teacher")];
-    let none = stage.call(Method::GET, &path, &cookie, Body::empty()).await;
-    assert_eq!(none.problem(StatusCode::NOT_FOUND), "no_preview");
-    for spec in [Spec::H264, Spec::VP8] {
-        let mut events = stage.floor.events.listen();
-        let _teacher = share(&stage, "teacher", spec).await;
-        let told =
-            async { while !matches!(events.next().await, Some(Event::PreviewChanged { .. })) {} };
-        tokio::time::timeout(PATIENCE, told).await.expect("no preview came");
-        let picture = stage.call(Method::GET, &path, &cookie, Body::empty()).await;
-        assert_eq!(picture.status, StatusCode::OK);
-        assert_eq!(picture.header(header::CONTENT_TYPE), "image/jpeg");
-        assert_eq!(jpeg_size(picture.bytes()), (320, 240));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn who_holds_the_lesson_sees_its_screen_and_no_other_teacher_does() {
     let stage = Stage::new().await;
     let look = async |who: &str, what: &str| {
@@ -556,100 +375,6 @@ async fn who_holds_the_lesson_sees_its_screen_and_no_other_teacher_does() {
     assert_eq!(refused.problem(StatusCode::FORBIDDEN), "not_your_lesson");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_publisher_is_told_how_much_it_may_send() {
-    let stage = Stage::new().await;
-    let mut teacher = share(&stage, "teacher", Spec::H264).await;
-    teacher.until("the limit", |seen| seen.limit_bps == Some(4_000_000)).await;
-    let limits = Limits { max_fps: 15, max_bitrate_bps: 2_000_000, max_audio_bitrate_bps: 64_000 };
-    stage.broadcast.set_limits(stage.lesson, limits).await.unwrap();
-    let told = json!(
-        {"max_fps": 15, "max_bitrate_bps": 2_000_000, "max_audio_bitrate_bps": 64_000}
-    );
-    stage.until_stream("the limits of its page", |stream| stream["limits"] == told).await;
-    teacher.until("the new limit", |seen| seen.limit_bps == Some(2_000_000)).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_box_plays_a_test_picture_and_a_video_of_its_own() {
-    let stage = Stage::new().await;
-    let mut machine = stage.machine().await;
-    let videos = stage.floor.state_dir().join("videos");
-    std::fs::create_dir(&videos).unwrap();
-    make_video(&videos.join("film.mkv")).await;
-    std::fs::write(videos.join("broken.mkv"), "this is no video").unwrap();
-
-    assert_eq!(source(&stage, json!({"kind": "test"})).await.status, StatusCode::NO_CONTENT);
-    let grant = machine.grant().await;
-    assert!(grant.audio.is_some());
-    let mut reception = Reception::begin(&mut machine, &grant).await;
-    reception.frames(15).await;
-
-    let film = source(&stage, json!({"kind": "file", "path": "film.mkv"})).await;
-    assert_eq!(film.status, StatusCode::NO_CONTENT, "{}", film.text());
-    reception.frames(30).await;
-    let small = |stream: &serde_json::Value| {
-        let publications = &stream["publications"];
-        publications[0]["width"] == json!(320) && publications[0]["source"] == "file"
-    };
-    stage.until_stream("the film", small).await;
-    reception.assert_no_gap();
-
-    assert_eq!(source(&stage, json!({"kind": "none"})).await.status, StatusCode::NO_CONTENT);
-    stage.until_stream("the end", |stream| stream["publications"] == json!([])).await;
-    for (path, code) in [
-        ("absent.mkv", "video_unknown"),
-        ("../alfarid.db", "video_unknown"),
-        ("/etc/passwd", "video_unknown"),
-        ("broken.mkv", "video_unreadable"),
-    ] {
-        let refused = source(&stage, json!({"kind": "file", "path": path})).await;
-        assert_eq!(refused.problem(StatusCode::UNPROCESSABLE_ENTITY), code, "{path}");
-    }
-}
-
-/// What was refused must not go on air behind its teacher's back, however late it begins.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_source_of_the_box_that_gives_nothing_is_ended_and_said_to_be_silent() {
-    let stage = Stage::new().await;
-    let videos = stage.floor.state_dir().join("videos");
-    std::fs::create_dir(&videos).unwrap();
-    make_late_video(&videos.join("late.mkv")).await;
-    let refused = source(&stage, json!({"kind": "file", "path": "late.mkv"})).await;
-    assert_eq!(refused.problem(StatusCode::CONFLICT), "source_silent");
-    let nothing = |stream: &serde_json::Value| stream["publications"] == json!([]);
-    stage.until_stream("without what was refused", nothing).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_publisher_that_vanishes_is_noticed() {
-    let stage = Stage::new().await;
-    let teacher = share(&stage, "teacher", Spec::H264).await;
-    stage.until_stream("on air", |stream| stream["on_air"] == true).await;
-    drop(teacher);
-    stage.until_stream("nothing on air", |stream| stream["on_air"] == false).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_screen_that_falls_silent_is_said_to_be_gone_and_comes_back_by_itself() {
-    let stage = Stage::new().await;
-    let mut machine = stage.machine().await;
-    let teacher = share(&stage, "teacher", Spec::H264).await;
-    let on_air = |is| move |message| scene(message).filter(|scene| scene.on_air == is);
-    machine.until("a screen", on_air(true)).await;
-    let path = format!("/lessons/{}/stream", stage.lesson);
-    let publication = stage.get(&path).await["publications"][0]["id"].clone();
-
-    teacher.hush(true);
-    machine.until("word that the screen is gone", on_air(false)).await;
-    let silent = stage.get(&path).await;
-    assert_eq!(silent["on_air"], false);
-    assert_eq!(silent["publications"][0]["id"], publication, "it may come back");
-    teacher.hush(false);
-    machine.until("the screen again", on_air(true)).await;
-    assert_eq!(stage.get(&path).await["publications"][0]["id"], publication);
-}
-
 /// Publishes a screen, and waits until it is connected.
 async fn share(stage: &Stage, who: &str, show: Spec) -> Publisher {
     publish(stage, who, "screen", Some(show)).await
@@ -662,37 +387,6 @@ async fn publish(stage: &Stage, who: &str, kind: &str, show: Option<Spec>) -> Pu
     let mut publisher = offer.answered(&answer.text(), show);
     publisher.until("a connection", |seen| seen.connected).await;
     publisher
-}
-
-async fn source(stage: &Stage, form: serde_json::Value) -> Answer {
-    let path = format!("/lessons/{}/source", stage.lesson);
-    let headers =
-        [(header::COOKIE, "__Host-alfarid=teacher"), (header::CONTENT_TYPE, "application/json")];
-    stage.call(Method::POST, &path, &headers, form.to_string()).await
-}
-
-/// Ten seconds of picture, without sound.
-async fn make_video(path: &std::path::Path) {
-    make_file(path, "videotestsrc num-buffers=150", "").await;
-}
-
-/// Its words begin at once, its picture after an hour.
-async fn make_late_video(path: &std::path::Path) {
-    let words = path.with_extension("srt");
-    std::fs::write(&words, "1\n00:00:00,000 --> 00:00:01,000\nSoon\n\n").unwrap();
-    let words = format!("filesrc location={} ! subparse ! queue ! mux.", words.display());
-    make_file(path, "videotestsrc num-buffers=15 timestamp-offset=3600000000000", &words).await;
-}
-
-async fn make_file(path: &std::path::Path, picture: &str, beside: &str) {
-    let pipeline = format!(
-        "{picture} ! video/x-raw,width=320,height=240,framerate=15/1 ! vp8enc deadline=1 ! queue \
-         ! matroskamux name=mux ! filesink location={} {beside}",
-        path.display(),
-    );
-    let mut gst = tokio::process::Command::new("gst-launch-1.0");
-    let made = gst.arg("-q").args(pipeline.split(' ')).status().await;
-    assert!(made.unwrap().success());
 }
 
 fn scene(message: FromBox) -> Option<alfarid_protocol::grant::Stage> {
@@ -730,11 +424,4 @@ async fn receive(socket: &tokio::net::UdpSocket) -> Bytes {
     let received = tokio::time::timeout(PATIENCE, socket.recv(&mut buffer)).await;
     buffer.truncate(received.expect("nothing is heard").unwrap());
     buffer.into()
-}
-
-/// Width and height by the start-of-frame segment (ITU-T T.81 B.2.2).
-fn jpeg_size(jpeg: &[u8]) -> (u16, u16) {
-    let start = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).expect("a JPEG");
-    let word = |at: usize| u16::from_be_bytes([jpeg[start + at], jpeg[start + at + 1]]);
-    (word(7), word(5))
 }
