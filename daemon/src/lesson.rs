@@ -21,6 +21,7 @@
 //! broadcast, the recording) is reported as a fault, and the lesson goes on without it.
 
 mod actor;
+mod bandwidth;
 mod command;
 mod effects;
 mod event;
@@ -42,7 +43,12 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use utoipa::ToSchema;
 
-use self::{actor::Request, command::Command, plan::substitute_for};
+use self::{
+    actor::Request,
+    bandwidth::{Allowance, Bandwidth, Room},
+    command::Command,
+    plan::substitute_for,
+};
 pub use self::{
     actor::{Actor, new},
     effects::Others,
@@ -234,6 +240,7 @@ pub struct Handle {
     end_after: watch::Sender<Duration>,
     others: Others,
     db: Db,
+    allowance: Allowance,
 }
 
 impl Handle {
@@ -311,6 +318,11 @@ impl Handle {
             return Ok(());
         }
         self.others.recording.has_room().await.map_err(Error::NotRecorded)
+    }
+
+    /// What a lesson in such a room would ask of the school's network.
+    fn bandwidth(&self, room: Room) -> Result<Bandwidth, Error> {
+        Ok(room.check()?.bandwidth(self.allowance))
     }
 
     /// The log of a lesson, in order, with what people changed of its attendance: for who holds

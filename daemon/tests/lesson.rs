@@ -495,3 +495,37 @@ async fn recording_is_switched_off_and_on_in_mid_lesson() {
     assert!(switch(true).await);
     assert_eq!(events(&school, id).await, ["started", "recording_off", "recording_on"]);
 }
+
+#[tokio::test]
+async fn what_a_lesson_would_ask_of_the_network_is_told_and_what_no_school_has_refused() {
+    let school = School::new(1).await;
+    let path = |machines: &str, on_wifi: &str, wifi: &str| {
+        format!(
+            "/bandwidth?machines={machines}&on_wifi={on_wifi}&profile=small&wire_mbps=1000\
+             &wifi={wifi}"
+        )
+    };
+    let told = school.get(&path("30", "10", "wifi5")).await.expect(StatusCode::OK);
+    assert_eq!(told["machines_by_multicast"], 20);
+    assert_eq!(told["machines_alone"], 10);
+    assert_eq!(told["budget"]["allowed_bps"], 60_000_000);
+    assert_eq!(told["max_bitrate_bps"], 4_000_000);
+    let totals: Vec<_> =
+        told["costs"].as_array().unwrap().iter().map(|cost| &cost["total_bps"]).collect();
+    assert!(totals[0].as_u64().unwrap() < totals[1].as_u64().unwrap(), "{totals:?}");
+
+    for (machines, on_wifi, field) in [("0", "0", "machines"), ("10", "11", "on_wifi")] {
+        let refused = school.get(&path(machines, on_wifi, "wifi5")).await;
+        let refused = refused.expect(StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(
+            (&refused["code"], &refused["fields"][0]["field"]),
+            (&json!("invalid_input"), &json!(field))
+        );
+    }
+    for (machines, wifi) in [("-1", "wifi5"), ("99999999999", "wifi5"), ("10", "wifi9")] {
+        let refused = school.get(&path(machines, "0", wifi)).await;
+        assert_eq!(refused.problem(StatusCode::BAD_REQUEST), "query_malformed");
+    }
+    let stranger = school.call("stranger", "GET", &path("30", "0", "wifi5"), Value::Null).await;
+    assert_eq!(stranger.problem(StatusCode::UNAUTHORIZED), "not_signed_in");
+}

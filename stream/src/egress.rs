@@ -21,7 +21,11 @@
 //! does not follow (OBS knows no such wish) goes on as it is, [`Egress::bears`] says that it is too
 //! much, and the teacher reads it.
 
+mod overhead;
+
 use std::time::Duration;
+
+pub use self::overhead::{Overhead, on_wire};
 
 /// What is allowed by default: two thirds of a 100 Mbit/s port, or of a good access point.
 pub const BUDGET_BPS: u64 = 60_000_000;
@@ -112,6 +116,13 @@ impl Egress {
             self.set(fitting);
         }
         self.weigh(now);
+    }
+
+    /// What is asked for in the end, were so many machines served from now on.
+    pub fn settle(&mut self, machines: u32) -> Ask {
+        self.machines = machines;
+        self.set(self.fitting());
+        self.ask
     }
 
     /// What to ask the publisher for, when it is not what was asked for last.

@@ -20,6 +20,7 @@ use tracing::Instrument;
 
 use super::{
     Colleague, Error, Handle, Lesson, Plan, Status,
+    bandwidth::Allowance,
     command::{Command, Effect},
     effects::Others,
     event::{Entry, EventKind},
@@ -82,7 +83,12 @@ pub fn new(
         state: State::new(floor.clock.read()),
         refused_at: None,
     };
-    (Handle { requests, end_after, others, db: floor.db.clone() }, actor)
+    let media = &floor.config.media;
+    let allowance = Allowance {
+        budget_bps: u64::from(media.unicast_mbps) * 1_000_000,
+        wifi_multicast: media.wifi_multicast,
+    };
+    (Handle { requests, end_after, others, db: floor.db.clone(), allowance }, actor)
 }
 
 #[derive(Debug)]

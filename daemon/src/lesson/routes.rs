@@ -13,9 +13,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::{
     answers::{OfLesson, OfOwnLesson, OfPlan},
-    form::{Extension, LessonChangeForm, ReplaceQuery, ScheduleForm, StartForm, WhichQuery},
+    form::{
+        Extension, LessonChangeForm, ReplaceQuery, RoomQuery, ScheduleForm, StartForm, WhichQuery,
+    },
 };
-use super::{Handle, Lesson, LessonEvent};
+use super::{Handle, Lesson, LessonEvent, bandwidth::Bandwidth};
 use crate::{
     http::{Json, List, Path, Problem, Query},
     identity::{self, Signed},
@@ -37,6 +39,7 @@ where
         .routes(routes!(take_over_lesson))
         .routes(routes!(extend_lesson))
         .routes(routes!(list_lesson_events))
+        .routes(routes!(estimate_bandwidth))
 }
 
 /// Lessons, the newest first, 500 at most.
@@ -244,4 +247,23 @@ async fn list_lesson_events(
     Path(id): Path<LessonId>,
 ) -> Result<List<LessonEvent>, Problem> {
     Ok(List { items: lessons.events(id, &by).await? })
+}
+
+/// What a lesson would ask of the network of a room like this.
+#[utoipa::path(
+    get, path = "/api/v1/bandwidth", tag = "lesson", operation_id = "estimate_bandwidth",
+    params(RoomQuery),
+    responses(
+        (status = 200, body = Bandwidth),
+        (status = 400, description = "`query_malformed`", body = Problem),
+        (status = 401, description = "`not_signed_in`", body = Problem),
+        (status = 422, description = "`invalid_input`", body = Problem),
+    )
+)]
+async fn estimate_bandwidth(
+    State(lessons): State<Handle>,
+    _signed: Signed,
+    Query(room): Query<RoomQuery>,
+) -> Result<Json<Bandwidth>, Problem> {
+    Ok(Json(lessons.bandwidth(room.into())?))
 }

@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/api/v1/bandwidth": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a lesson would ask of the network of a room like this. */
+        get: operations["estimate_bandwidth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/claim": {
         parameters: {
             query?: never;
@@ -674,8 +691,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What changes, as it changes. A student hears of their own lesson only, and is there while this is
-         *     open.
+         * What changes, as it changes. A student hears of their own lesson only, and is there while this
+         *     is open.
          */
         get: operations["open_live"];
         put?: never;
@@ -1321,6 +1338,53 @@ export interface components {
         };
         /** @description What is wrong with a line as such, or with one of its fields. */
         BadLineCode: components["schemas"]["LineCode"] | components["schemas"]["FieldCode"];
+        /** @description What a lesson in such a room costs. */
+        Bandwidth: {
+            budget: components["schemas"]["UnicastBudget"];
+            /** @description Without loss, then with one packet in twenty lost. */
+            costs: components["schemas"]["BandwidthCost"][];
+            /**
+             * Format: int32
+             * @description Each of them is sent a copy of its own.
+             */
+            machines_alone: number;
+            /** Format: int32 */
+            machines_by_multicast: number;
+            /** Format: int32 */
+            max_audio_bitrate_bps: number;
+            /**
+             * Format: int32
+             * @description What the publisher is asked for: picture, sound, frames.
+             */
+            max_bitrate_bps: number;
+            /** Format: int32 */
+            max_fps: number;
+            wifi: null | components["schemas"]["LinkLoad"];
+            /** @description The box's link and the access point's air, at the greatest of these costs. */
+            wire: components["schemas"]["LinkLoad"];
+        };
+        /** @description What the box sends, everything counted, in bits a second. */
+        BandwidthCost: {
+            /** Format: int32 */
+            loss_percent: number;
+            /**
+             * Format: int64
+             * @description To all that receive by multicast together.
+             */
+            multicast_bps: number;
+            /** Format: int64 */
+            total_bps: number;
+            /**
+             * Format: int64
+             * @description To all that receive alone.
+             */
+            unicast_bps: number;
+            /**
+             * Format: int64
+             * @description What it would be, with the same picture, were there no multicast.
+             */
+            without_multicast_bps: number;
+        };
         /**
          * Format: uuid
          * @description The appliance.
@@ -1336,6 +1400,8 @@ export interface components {
             student?: null | components["schemas"]["SignedStudent"];
             version: string;
         };
+        /** @enum {string} */
+        BudgetVerdict: "carries" | "lowers" | "too_small";
         /**
          * @description Why it is not as it should be; translated by the pages.
          * @enum {string}
@@ -1704,6 +1770,16 @@ export interface components {
          * @enum {string}
          */
         LineCode: "cell_unreadable" | "in_other_class" | "name_missing" | "number_missing" | "number_twice";
+        /** @description How much of a link it takes. */
+        LinkLoad: {
+            /** Format: int64 */
+            carries_bps: number;
+            /** Format: int64 */
+            load_bps: number;
+            verdict: components["schemas"]["LinkVerdict"];
+        };
+        /** @enum {string} */
+        LinkVerdict: "carries" | "tight" | "too_small";
         /** @description The body of every list. */
         List_AttendanceSummary: {
             items: {
@@ -2462,6 +2538,12 @@ export interface components {
         };
         /** @enum {string} */
         TrackKind: "screen_video" | "screen_audio" | "person_audio";
+        /** @description What becomes of the box's budget for machines that receive alone. */
+        UnicastBudget: {
+            /** Format: int64 */
+            allowed_bps: number;
+            verdict: components["schemas"]["BudgetVerdict"];
+        };
         /** @description A file that may be put on air. Whether it is a video shows when it is. */
         Video: {
             /** @description What a source takes as its `path`. */
@@ -2478,6 +2560,60 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    estimate_bandwidth: {
+        parameters: {
+            query: {
+                machines: number;
+                /** @description Of these, on Wi-Fi. */
+                on_wifi: number;
+                profile: components["schemas"]["Profile"];
+                /** @description The box's own link, in Mbit/s. */
+                wire_mbps: number;
+                wifi: "wifi4" | "wifi5" | "wifi6";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bandwidth"];
+                };
+            };
+            /** @description `query_malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     create_claim: {
         parameters: {
             query?: never;

@@ -4,13 +4,14 @@
  * `schema.gen.ts` is made from the daemon's own OpenAPI document; if a schema is renamed there,
  * this is the only file that notices.
  */
-import type { components } from './schema.gen';
+import type { components, operations } from './schema.gen';
 
 type Schemas = components['schemas'];
 
 export type AttendanceLesson = Schemas['AttendanceLesson'];
 export type AttendanceRecord = Schemas['AttendanceRecord'];
 export type AttendanceStatus = Schemas['AttendanceStatus'];
+export type Bandwidth = Schemas['Bandwidth'];
 export type BoxState = Schemas['BoxState'];
 export type Disk = Schemas['Disk'];
 export type Fragment = Schemas['Fragment'];
@@ -19,6 +20,7 @@ export type ImportResult = Schemas['Imported'];
 export type Language = Schemas['Language'];
 export type Lesson = Schemas['Lesson'];
 export type LessonEvent = Schemas['LessonEvent'];
+export type LinkVerdict = Schemas['LinkVerdict'];
 export type LiveEvent = Schemas['Event'];
 export type LessonShowing = Schemas['LessonShowing'];
 export type Machine = Schemas['Machine'];
@@ -34,6 +36,8 @@ export type RecentRecording = Schemas['RecentRecording'];
 export type Recording = Schemas['Recording'];
 export type Role = Schemas['Role'];
 export type Room = Schemas['Room'];
+/** A room as somebody plans it. */
+export type RoomPlan = operations['estimate_bandwidth']['parameters']['query'];
 export type SchoolClass = Schemas['Class'];
 export type Seat = Schemas['Seat'];
 export type SeatMode = Schemas['SeatMode'];

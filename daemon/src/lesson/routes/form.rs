@@ -10,7 +10,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     field::Change,
-    lesson::{Ends, LessonChange, Plan, Profile, Status, Which},
+    lesson::{
+        Ends, LessonChange, Plan, Profile, Status, Which,
+        bandwidth::{Room, Wifi},
+    },
 };
 
 #[derive(Deserialize, IntoParams)]
@@ -23,6 +26,21 @@ pub(super) struct WhichQuery {
     /// Starting before this time.
     to: Option<Timestamp>,
     limit: Option<u32>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RoomQuery {
+    #[param(minimum = 1, maximum = 500)]
+    machines: u32,
+    /// Of these, on Wi-Fi.
+    on_wifi: u32,
+    profile: Profile,
+    /// The box's own link, in Mbit/s.
+    #[param(minimum = 10, maximum = 100_000)]
+    wire_mbps: u32,
+    #[param(inline)]
+    wifi: Wifi,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -97,6 +115,13 @@ impl From<WhichQuery> for Which {
             to: query.to,
             limit: query.limit,
         }
+    }
+}
+
+impl From<RoomQuery> for Room {
+    fn from(query: RoomQuery) -> Self {
+        let RoomQuery { machines, on_wifi, profile, wire_mbps, wifi } = query;
+        Self { machines, on_wifi, profile, wire_mbps, wifi }
     }
 }
 

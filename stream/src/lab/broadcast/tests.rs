@@ -4,9 +4,10 @@ use std::{sync::OnceLock, time::Duration};
 
 use aws_lc_rs::signature::Ed25519KeyPair;
 
-use super::{Attack, Lesson, Plan};
+use super::{Attack, HEADERS, Lesson, Plan};
 use crate::{
     block::SigningKey,
+    egress::Overhead,
     lab::{Gilbert, Weather},
 };
 
@@ -20,6 +21,9 @@ pub(super) fn other_key() -> SigningKey {
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
+
+/// Of RTP, without extensions.
+const RTP_HEADER: usize = 12;
 
 /// The playout delay.
 const DEADLINE: Duration = Duration::from_millis(250);
@@ -69,6 +73,33 @@ fn what_is_lost_in_bursts_is_brought_back() {
 fn a_fifth_that_is_lost_is_brought_back() {
     let (broken, overhead) = hold(200, 0);
     assert!(broken <= 0.002 && overhead <= 0.65, "{broken} {overhead}");
+}
+
+/// Bytes on air, with the headers of every packet, over those of the payload, in percent more.
+fn over_payload(receivers: u32, loss: u64) -> u64 {
+    let lesson = Lesson::hold(Plan { receivers, length: secs(8), ..losing(loss, 0) });
+    let counts = |at: Duration| (secs(4)..secs(7)).contains(&at);
+    let on_air = lesson.on_air.iter().filter(|on_air| counts(on_air.at));
+    let bytes: usize = on_air.clone().map(|on_air| on_air.bytes).sum();
+    let plain: usize = on_air.clone().map(|on_air| on_air.plain).sum();
+    let packets = on_air.filter(|on_air| on_air.plain > 0).count();
+    let payload = plain - packets * (HEADERS + RTP_HEADER);
+    let percent = (bytes * 100).div_ceil(payload) - 100;
+    println!("{receivers} machines, {loss}/1000: {percent} % over the payload");
+    percent as u64
+}
+
+/// What the calculator of the pages says before anybody buys a switch: neither less than the truth
+/// nor a scare.
+#[test]
+fn what_is_reckoned_beforehand_is_what_is_sent() {
+    let Overhead { multicast, alone } = Overhead::CALM;
+    let close_to = |told: u64| told - 5..=told;
+    assert!(close_to(multicast).contains(&over_payload(50, 0)));
+    assert!(close_to(alone).contains(&over_payload(1, 0)));
+    let Overhead { multicast, alone } = Overhead::LOSSY;
+    assert!(close_to(multicast).contains(&over_payload(50, 50)));
+    assert!(close_to(alone).contains(&over_payload(1, 50)));
 }
 
 /// Whatever a machine with the group's key sends at twice the stream's rate: nothing of it leaves

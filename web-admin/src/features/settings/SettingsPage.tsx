@@ -6,6 +6,7 @@ import { Private } from '../../ui/Covered';
 import { Fence } from '../../ui/Fence';
 import { Page } from '../../ui/Page';
 import { BoxSettings } from './BoxSettings';
+import { NetworkCard } from './NetworkCard';
 import { OwnSettings } from './OwnSettings';
 import { SiteSettings } from './SiteSettings';
 import { StreamKeyCard } from './StreamKeyCard';
@@ -22,6 +23,7 @@ export function SettingsPage() {
           {isAdmin && (
             <Fence>
               <BoxSettings />
+              <NetworkCard />
             </Fence>
           )}
         </Stack>
