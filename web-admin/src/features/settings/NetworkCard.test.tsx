@@ -63,11 +63,11 @@ const type = (label: string, text: string) =>
 
 it('tells what the box sends to a wired class: one copy, whatever is lost', () => {
   renderPart(<NetworkCard />);
-  expect(screen.getByText(/link of 1000 Mbit\/s carries it: 1% of it/)).toBeTruthy();
+  expect(screen.getByText(/link of 1000\sMbit\/.s carries it: 1% of it/)).toBeTruthy();
   expect(cells(/by multicast, to 30 machines/)).toEqual(['4.0', '5.0']);
   expect(cells(/by unicast, to 0 machines/)).toEqual(['0.0', '0.0']);
   expect(cells(/all of it/)).toEqual(['4.0', '5.0']);
-  expect(screen.getByText(/no multicast it would be 120.0 Mbit\/s/)).toBeTruthy();
+  expect(screen.getByText(/no multicast it would be 120.0\sMbit\/.s/)).toBeTruthy();
   expect(screen.queryByText(/of about/)).toBeNull();
   expect(screen.queryByText(/unicast_mbps/)).toBeNull();
 });

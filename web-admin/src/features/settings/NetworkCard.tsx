@@ -64,6 +64,7 @@ export function NetworkCard() {
           />
           <NativeSelect
             label={t('network.wire')}
+            size="md"
             value={plan.wire_mbps}
             data={WIRES.map((mbps) => ({
               value: String(mbps),
@@ -111,6 +112,7 @@ function Count({ label, least, most, value, onChange }: CountProps) {
   return (
     <NumberInput
       label={label}
+      size="md"
       min={least}
       max={most}
       clampBehavior="strict"
@@ -135,6 +137,7 @@ function Choice<T extends string>({ label, value, words, onChange }: ChoiceProps
   return (
     <NativeSelect
       label={label}
+      size="md"
       value={value}
       data={known.map(([key, word]) => ({ value: key, label: word }))}
       onChange={({ currentTarget: { value: key } }) => isOneOf(words, key) && onChange(key)}

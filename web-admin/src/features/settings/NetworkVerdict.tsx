@@ -15,6 +15,7 @@ interface Props {
 export function NetworkVerdict({ bandwidth, wireMbps }: Props) {
   const { t, i18n } = useTranslation();
   const mbps = (bps: number) => t('network.mbps', { mbps: megabits(i18n.language, bps) });
+  const whole = (bps: number) => t('network.mbps', { mbps: Math.round(bps / 1_000_000) });
   const share = ({ load_bps, carries_bps }: { load_bps: number; carries_bps: number }) =>
     formatPercent(i18n.language, Math.round((load_bps / carries_bps) * 100) / 100);
   const { budget, costs, machines_alone: alone, wire, wifi } = bandwidth;
@@ -28,14 +29,14 @@ export function NetworkVerdict({ bandwidth, wireMbps }: Props) {
         {wifi !== null && (
           <Line verdict={wifi.verdict}>
             {t(`network.wifi_${wifi.verdict}`, {
-              link: mbps(wifi.carries_bps),
+              link: whole(wifi.carries_bps),
               share: share(wifi),
             })}
           </Line>
         )}
         {alone > 0 && (
           <Line verdict={BUDGET[budget.verdict]}>
-            {t(`network.budget_${budget.verdict}`, { allowed: mbps(budget.allowed_bps) })}
+            {t(`network.budget_${budget.verdict}`, { allowed: whole(budget.allowed_bps) })}
           </Line>
         )}
       </ul>

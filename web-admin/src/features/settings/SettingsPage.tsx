@@ -23,20 +23,26 @@ export function SettingsPage() {
           {isAdmin && (
             <Fence>
               <BoxSettings />
+            </Fence>
+          )}
+        </Stack>
+        <Stack>
+          <Private>
+            <Stack>
+              <StreamKeyCard />
+              {isAdmin && (
+                <Fence>
+                  <SiteSettings />
+                </Fence>
+              )}
+            </Stack>
+          </Private>
+          {isAdmin && (
+            <Fence>
               <NetworkCard />
             </Fence>
           )}
         </Stack>
-        <Private>
-          <Stack>
-            <StreamKeyCard />
-            {isAdmin && (
-              <Fence>
-                <SiteSettings />
-              </Fence>
-            )}
-          </Stack>
-        </Private>
       </SimpleGrid>
     </Page>
   );
