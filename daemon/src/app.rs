@@ -39,7 +39,7 @@ use crate::{
     health::{FaultCode, Health, Severity},
     http, identity, lesson,
     lifecycle::{Lifecycle, Phase},
-    live, machines, recording, roster, settings, system,
+    live, machines, open_air, recording, roster, settings, system,
     timekeeping::{doubt, keep},
     viewing,
 };
@@ -57,6 +57,7 @@ pub struct AppState {
     pub broadcast: broadcast::Handle,
     pub recording: recording::Handle,
     pub attendance: attendance::Handle,
+    pub open_air: open_air::Handle,
     pub viewing: viewing::Handle,
     pub lesson: lesson::Handle,
 }
@@ -179,6 +180,8 @@ fn start(opened: Opened, ports: Ports, lifecycle: &Lifecycle) -> anyhow::Result<
         attendance::new(&floor, settings.clone(), outlets.presence, pages.clone());
     let live = live::Live::new(floor.events.clone(), floor.clock.clone(), pages);
     let (clock, events) = (floor.clock.clone(), floor.events.clone());
+    let (open_air, opening) = open_air::new(&floor, broadcast.clone());
+    lifecycle.spawn(Phase::Lessons, "open air", |stopping| opening.run(stopping));
     let viewing = viewing::Handle::new(
         clock,
         events,
@@ -229,6 +232,7 @@ fn start(opened: Opened, ports: Ports, lifecycle: &Lifecycle) -> anyhow::Result<
         broadcast,
         recording,
         attendance,
+        open_air,
         viewing,
         lesson,
     };

@@ -22,7 +22,7 @@
 mod actor;
 mod feed;
 mod keys;
-mod multicast;
+pub(crate) mod multicast;
 mod own;
 mod pace;
 mod pipeline;
@@ -54,7 +54,7 @@ use alfarid_protocol::{
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
@@ -74,6 +74,7 @@ use crate::{
     machines::{self, MediaMessage},
 };
 
+pub(crate) use self::{feed::payload_type, relay::task::box_ntp};
 pub use self::{
     keys::KeysError,
     pipeline::PipelineError,
@@ -142,6 +143,16 @@ pub struct Airing {
     pub recording: bool,
     /// When it ends by itself, for want of a teacher: every screen says so.
     pub ends_by_itself_at: Option<Timestamp>,
+}
+
+/// A lesson that is on, whether or not anything is on air in it.
+#[derive(Clone, Debug)]
+pub struct OnStage {
+    pub lesson: LessonId,
+    pub room: RoomId,
+    /// Whether the class is shown what is on air; not while the teacher has it blank or frozen.
+    /// Ends with the lesson.
+    pub shown: watch::Receiver<bool>,
 }
 
 /// What a publisher is asked to keep to.
@@ -305,6 +316,11 @@ impl Handle {
     /// Another person holds the lesson now: they may publish, and take over what is on air.
     pub async fn hand_over(&self, lesson: LessonId, owner: TeacherId) -> Result<(), Error> {
         self.change(lesson, move |airing| airing.owner = owner).await
+    }
+
+    /// The lessons that are on.
+    pub async fn on_stage(&self) -> Result<Vec<OnStage>, Error> {
+        self.ask(Order::OnStage).await
     }
 
     /// Everything that the lesson puts on air from now on.

@@ -210,7 +210,7 @@ mod tests {
             ("http", "names = [\"https://box\"]", "a host name"),
             ("storage", "state_dir = \"alfarid\"", "begins with /"),
             ("storage", "min_free_mb = \"much\"", "a whole number"),
-            ("media", "multicast_port = 65531", "from 1 to 65530"),
+            ("media", "multicast_port = 65521", "from 1 to 65520"),
             ("media", "multicast_ttl = 0", "from 1 to 255"),
             ("media", "multicast_ttl = -1", "a whole number"),
             ("media", "pacing = 1", "true or false"),

@@ -47,6 +47,10 @@ pub enum Event {
         machine_id: MachineId,
         room_id: RoomId,
     },
+    /// Whether its lessons go out in the clear.
+    RoomChanged {
+        room_id: RoomId,
+    },
     RosterChanged {
         class_id: ClassId,
     },

@@ -29,6 +29,7 @@ pub mod identity;
 pub mod lesson;
 pub mod live;
 pub mod machines;
+pub mod open_air;
 pub mod recording;
 pub mod roster;
 pub mod settings;

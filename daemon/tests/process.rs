@@ -415,7 +415,7 @@ const FOR_STUDENTS: [&str; 7] = [
 
 /// What anybody may do who has come to the page, whoever they are or are not; and what asks for a
 /// key of its own in place of a session.
-const FOR_ANYBODY: [&str; 9] = [
+const FOR_ANYBODY: [&str; 10] = [
     "create_claim",
     "create_session",
     "create_student_session",
@@ -424,6 +424,7 @@ const FOR_ANYBODY: [&str; 9] = [
     "patch_publication",
     "patch_watching",
     "publish_by_key",
+    "show_open_session",
     "show_state",
 ];
 

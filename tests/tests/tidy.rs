@@ -40,6 +40,7 @@ const CAPABILITIES: &[(&str, &[&str])] = &[
     ("roster", &["identity"]),
     ("machines", &["enrolment", "identity"]),
     ("broadcast", &["identity", "machines"]),
+    ("open_air", &["broadcast", "identity"]),
     ("recording", &["broadcast", "identity"]),
     ("attendance", &["identity", "machines", "roster", "settings"]),
     ("viewing", &["attendance", "broadcast", "identity", "recording"]),

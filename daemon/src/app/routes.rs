@@ -27,7 +27,7 @@ use crate::{
         guard::{self, Names},
         trace::trace,
     },
-    identity, lesson, live, machines, recording, roster, settings, system, viewing,
+    identity, lesson, live, machines, open_air, recording, roster, settings, system, viewing,
 };
 
 /// The largest body a route takes unless it says otherwise: a class list of two thousand rows.
@@ -87,6 +87,7 @@ fn api() -> OpenApiRouter<AppState> {
         .merge(broadcast::routes::routes())
         .merge(recording::routes::routes())
         .merge(attendance::routes())
+        .merge(open_air::routes::routes())
         .merge(viewing::routes())
         .merge(lesson::routes())
         .merge(settings::routes())

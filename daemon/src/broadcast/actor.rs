@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
 use super::{
-    Airing, Error, Limits, PublicationKind,
+    Airing, Error, Limits, OnStage, PublicationKind,
     keys::Keys,
     multicast::Group,
     pipeline::{Input, PipelineError},
@@ -63,6 +63,7 @@ pub(super) enum Order {
     Change(LessonId, Box<dyn FnOnce(&mut Airing) + Send>, Reply<Result<(), Error>>),
     Tap(LessonId, Reply<Result<Tap, Error>>),
     LessonOf(TeacherId, Reply<Option<LessonId>>),
+    OnStage(Reply<Vec<OnStage>>),
     Admit(LessonId, PublicationKind, Publisher, Reply<Result<Limits, Error>>),
     Publish {
         lesson: LessonId,
@@ -112,7 +113,7 @@ impl Order {
             | Self::Watch { lesson, .. }
             | Self::Showing(lesson, ..)
             | Self::Preview(lesson, ..) => Some(*lesson),
-            Self::LessonOf(..) | Self::Unpublish(..) => None,
+            Self::LessonOf(..) | Self::OnStage(..) | Self::Unpublish(..) => None,
         })
     }
 }
@@ -231,6 +232,14 @@ impl Actor {
             }
             Order::Tap(lesson, reply) => {
                 let _ = reply.send(self.tap(lesson).await);
+            }
+            Order::OnStage(reply) => {
+                let of = |stage: &Stage| OnStage {
+                    lesson: stage.airing.lesson,
+                    room: stage.airing.room,
+                    shown: stage.shown.subscribe(),
+                };
+                let _ = reply.send(self.stages.values().map(of).collect());
             }
             Order::LessonOf(teacher, reply) => {
                 let theirs = |stage: &&Stage| stage.airing.owner == teacher;

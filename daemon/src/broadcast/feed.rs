@@ -77,7 +77,7 @@ impl Feed {
 }
 
 /// The payload type of a codec, the same on the way in and on air (RFC 3551 §6: dynamic).
-pub(super) const fn payload_type(codec: Codec) -> u8 {
+pub(crate) const fn payload_type(codec: Codec) -> u8 {
     match codec {
         Codec::H264 => 96,
         Codec::Vp8 => 97,

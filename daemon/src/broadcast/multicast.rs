@@ -15,7 +15,7 @@
 //! from there. A socket that cannot send loses packets of its own interface alone.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::poll_fn,
     io,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
@@ -40,10 +40,10 @@ const AT_ONE_GO: usize = 64;
 
 /// Where a lesson's packets go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Group {
-    pub(super) address: Ipv4Addr,
-    pub(super) port: u16,
-    pub(super) ttl: u8,
+pub(crate) struct Group {
+    pub(crate) address: Ipv4Addr,
+    pub(crate) port: u16,
+    pub(crate) ttl: u8,
 }
 
 /// From which of the box's addresses to where: the way to one machine.
@@ -61,12 +61,12 @@ pub(super) struct Heard {
 }
 
 /// The port that each of the box's addresses sends from.
-pub(super) type Ports = BTreeMap<Ipv4Addr, u16>;
+pub(crate) type Ports = BTreeMap<Ipv4Addr, u16>;
 
 impl Group {
     /// The group of a lesson, from 239.255.0.0/16 (RFC 2365 §6.1: stays at the site). `salt` makes
     /// another one where the first is taken.
-    pub(super) fn of(own_box: BoxId, lesson: LessonId, salt: u32, port: u16, ttl: u8) -> Self {
+    pub(crate) fn of(own_box: BoxId, lesson: LessonId, salt: u32, port: u16, ttl: u8) -> Self {
         let mut hash = Sha256::new();
         hash.update(own_box.0.as_bytes());
         hash.update(lesson.0.as_bytes());
@@ -75,15 +75,11 @@ impl Group {
         // 239.255.255.0/24 belongs to service discovery (SSDP, SLP).
         Self { address: Ipv4Addr::new(239, 255, hash[0] % 255, hash[1]), port, ttl }
     }
-
-    fn at(self, lane: Lane) -> SocketAddrV4 {
-        SocketAddrV4::new(self.address, self.port.wrapping_add(lane.offset()))
-    }
 }
 
 /// The sockets of one lesson.
 #[derive(Debug)]
-pub(super) struct Sender {
+pub(crate) struct Sender {
     group: Group,
     interfaces: Vec<Interface>,
 }
@@ -97,13 +93,13 @@ struct Interface {
 }
 
 impl Sender {
-    pub(super) fn new(group: Group) -> Self {
+    pub(crate) fn new(group: Group) -> Self {
         Self { group, interfaces: Vec::new() }
     }
 
     /// Sends on the interfaces with these addresses from now on, and on no others. Returns those
     /// where that is possible. To be called in a runtime.
-    pub(super) fn set_interfaces(&mut self, wanted: &[Ipv4Addr]) -> Ports {
+    pub(crate) fn set_interfaces(&mut self, wanted: &[Ipv4Addr]) -> Ports {
         self.interfaces.retain(|interface| wanted.contains(&interface.local));
         for local in wanted {
             if self.interfaces.iter().any(|interface| interface.local == *local) {
@@ -125,7 +121,12 @@ impl Sender {
 
     /// Sends once on each interface.
     pub(super) fn send(&mut self, lane: Lane, packet: &[u8]) {
-        let to = self.group.at(lane);
+        self.send_on(lane.offset(), packet);
+    }
+
+    /// The same, so far from the group's port.
+    pub(crate) fn send_on(&mut self, offset: u16, packet: &[u8]) {
+        let to = SocketAddrV4::new(self.group.address, self.group.port.wrapping_add(offset));
         for interface in &mut self.interfaces {
             interface.send(to, packet);
         }
@@ -203,11 +204,11 @@ impl Interface {
 /// Which of the box's addresses stand for which interface. Two networks on one interface are one
 /// interface: what is sent twice there is received twice by everybody.
 #[derive(Debug, Default)]
-pub(super) struct Interfaces(Vec<(String, Ipv4Addr)>);
+pub(crate) struct Interfaces(Vec<(String, Ipv4Addr)>);
 
 impl Interfaces {
     /// Asks the kernel.
-    pub(super) fn of_this_box() -> Self {
+    pub(crate) fn of_this_box() -> Self {
         let Ok(addresses) = getifaddrs() else { return Self::default() };
         let found = addresses.filter_map(|interface| {
             let address = interface.address?.as_sockaddr_in()?.ip();
@@ -216,6 +217,18 @@ impl Interfaces {
             Some((name, address))
         });
         Self(found.collect())
+    }
+
+    /// One address of each interface that the box may send on: those that are `allowed`, or all
+    /// that lead somewhere.
+    pub(crate) fn sources(&self, allowed: &[String]) -> Vec<Ipv4Addr> {
+        let mut names = BTreeSet::new();
+        let may = |(name, address): &&(String, Ipv4Addr)| match allowed {
+            [] => !address.is_loopback(),
+            _ => allowed.contains(name),
+        };
+        let sources = self.0.iter().filter(may).filter(|(name, _)| names.insert(name));
+        sources.map(|(_, address)| *address).collect()
     }
 
     /// The address that packets for a machine which sees the box as `local` come from; `None` where
@@ -262,5 +275,7 @@ mod tests {
         assert_eq!(interfaces.source(address(2), &[]), Some(address(2)));
         assert_eq!(interfaces.source(address(2), &["eth0".into()]), None);
         assert_eq!(interfaces.source(address(9), &[]), None);
+        assert_eq!(interfaces.sources(&[]), [address(0), address(2)]);
+        assert_eq!(interfaces.sources(&["wlan0".into()]), [address(2)]);
     }
 }

@@ -15,7 +15,7 @@
 //! A screen's sound goes on air only while its picture does: a new publication takes both over at
 //! its first keyframe.
 
-mod task;
+pub(super) mod task;
 mod transmitter;
 
 use std::{

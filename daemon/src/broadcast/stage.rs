@@ -55,6 +55,8 @@ pub(super) struct Stage {
     fps: VecDeque<f32>,
     /// Since when the class is shown everything; `None` while it is not.
     shown_since: Option<Duration>,
+    /// Whether it is, for who sends it elsewhere.
+    pub(super) shown: watch::Sender<bool>,
     /// Whether viewers' packets are tapped.
     pub(super) is_watched: bool,
     /// Something changed that pages show and have not been told.
@@ -112,6 +114,7 @@ impl Stage {
             told: relay::OnAir::default(),
             fps: VecDeque::with_capacity(FIGURES),
             shown_since: None,
+            shown: watch::Sender::new(false),
             is_watched: false,
             is_news: true,
         }
@@ -204,6 +207,7 @@ impl Stage {
     pub(super) fn note_shown(&mut self, now: Duration) {
         let is_shown = self.airing.picture == Picture::Live;
         self.shown_since = is_shown.then(|| self.shown_since.unwrap_or(now));
+        self.shown.send_if_modified(|told| std::mem::replace(told, is_shown) != is_shown);
     }
 
     /// How long the class has been shown everything.

@@ -6,8 +6,9 @@ use serde::{Deserialize, Deserializer, de::Error};
 
 use crate::logging;
 
-/// A lesson takes six ports in a row, from the first one on.
-const FIRST_PORTS: RangeInclusive<u64> = 1..=65_530;
+/// A lesson takes six ports in a row, from the first one on, and in an open room six more, ten ports
+/// further.
+const FIRST_PORTS: RangeInclusive<u64> = 1..=65_520;
 
 /// With 0 no packet would leave the box.
 const TTLS: RangeInclusive<u64> = 1..=255;

@@ -28,6 +28,7 @@ const STEPS: &[(&str, &str)] = steps![
     "0006_attendance",
     "0007_recording",
     "0008_student_sign_in",
+    "0009_open_rooms",
 ];
 
 /// Brings the database up to this build. Returns (from, to) if anything was to be done.

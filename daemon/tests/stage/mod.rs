@@ -26,7 +26,7 @@ use alfarid_daemon::{
     http::Peer,
     identity,
     machines::{self, PresenceMessage},
-    recording, settings, viewing,
+    open_air, recording, settings, viewing,
 };
 use alfarid_protocol::{
     grant::Picture,
@@ -55,6 +55,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 struct Routed {
     broadcast: broadcast::Handle,
     machines: machines::Handle,
+    open_air: open_air::Handle,
     people: identity::Handle,
     viewing: viewing::Handle,
 }
@@ -115,14 +116,18 @@ impl Stage {
         let (broadcast, running) = broadcast::new(&floor, machines.clone(), outlets.media);
         let stopping = CancellationToken::new();
         tokio::spawn(running.run(stopping.clone()));
+        let (open_air, opening) = open_air::new(&floor, broadcast.clone());
+        tokio::spawn(opening.run(stopping.clone()));
         let state = Routed {
             broadcast: broadcast.clone(),
             machines: machines.clone(),
+            open_air,
             people,
             viewing: viewing(&floor, &broadcast, &stopping).await,
         };
         let router: Router = broadcast::routes::routes::<Routed>()
             .merge(machines::routes::routes())
+            .merge(open_air::routes::routes())
             .merge(viewing::routes())
             .with_state(state)
             .into();

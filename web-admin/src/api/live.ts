@@ -148,6 +148,7 @@ const EVENT_TYPES: Record<LiveEvent['type'], true> = {
   recording_changed: true,
   recording_grew: true,
   resync: true,
+  room_changed: true,
   roster_changed: true,
   stream_changed: true,
 };

@@ -46,6 +46,7 @@ const TABLE: { [T in LiveEvent['type']]: (event: EventOf<T>) => Staleness } = {
     ['get', '/api/v1/rooms'],
     ['get', '/api/v1/site_tokens'],
   ],
+  room_changed: ({ room_id: id }) => [of('/api/v1/rooms/{id}/open_air', { id })],
   roster_changed: ({ class_id: id }) => [
     ['get', '/api/v1/classes'],
     of('/api/v1/classes/{id}', { id }),

@@ -475,7 +475,7 @@ fn send_kept(kept: &[Sent], machine: MachineId, serial: u32, machines: &machines
 }
 
 /// Box time as NTP writes it, which counts from 1900.
-fn box_ntp(now: Timestamp) -> u64 {
+pub(crate) fn box_ntp(now: Timestamp) -> u64 {
     let millis = now.0.saturating_add(NTP_EPOCH * 1_000).max(0);
     feed::ntp(Duration::from_millis(millis.cast_unsigned()))
 }
