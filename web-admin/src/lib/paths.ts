@@ -43,6 +43,7 @@ export const files = {
   importPreview: (classId: string) => `/api/v1/classes/${classId}/import/preview`,
   importStudents: (classId: string) => `/api/v1/classes/${classId}/import`,
   siteRoot: '/api/v1/site/root.pem',
+  openSession: (roomId: string) => `/api/v1/rooms/${roomId}/broadcast.sdp`,
 };
 
 /** Where WHIP offers go. */

@@ -10,6 +10,7 @@ import { VerdictButton } from '../../ui/VerdictButton';
 import classes from './DeskBar.module.css';
 import { Elapsed } from './Elapsed';
 import { EndDialog } from './EndDialog';
+import { OpenRoomMark } from './OpenRoomMark';
 import type { DeskState } from './useDesk';
 
 const EXTEND_MINUTES = 15;
@@ -50,6 +51,7 @@ export function DeskBar({ desk }: { desk: DeskState }) {
           </VerdictButton>
         </div>
       )}
+      <OpenRoomMark roomId={lesson.room_id} />
       {lesson.recording_fault !== null && !lesson.is_recording && (
         <div className={classes.endsItself} role="alert">
           <IconAlertTriangle size={20} aria-hidden />

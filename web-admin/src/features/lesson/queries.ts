@@ -42,6 +42,10 @@ export const classesQuery = $api.queryOptions('get', '/api/v1/classes');
 
 export const roomsQuery = $api.queryOptions('get', '/api/v1/rooms');
 
+/** Whether the room's lessons go out in the clear. */
+export const openAirQuery = (roomId: string) =>
+  $api.queryOptions('get', '/api/v1/rooms/{id}/open_air', of(roomId));
+
 export const machinesQuery = (roomId: string) =>
   $api.queryOptions('get', '/api/v1/machines', { params: { query: { room_id: roomId } } });
 

@@ -21,6 +21,7 @@ import { RowMenu } from '../../ui/RowMenu';
 import { AddMachinesDialog } from './AddMachinesDialog';
 import { machinesOn } from './machinesOn';
 import { MachineTable } from './MachineTable';
+import { OpenRoom } from './OpenRoom';
 import { machinesQuery, roomsQuery } from './queries';
 import { TokenList } from './TokenList';
 
@@ -76,6 +77,11 @@ export function RoomPage() {
             <TokenList roomId={id} />
           </Fence>
         </Private>
+      )}
+      {isAdmin && (
+        <Fence>
+          <OpenRoom id={id} name={roomTitle(t, room.name)} />
+        </Fence>
       )}
       {isAdding && <AddMachinesDialog room={room} onClose={() => setIsAdding(false)} />}
     </Page>
