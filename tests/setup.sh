@@ -13,6 +13,8 @@ packages=(
 	# to play, record and make pictures
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 	gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-tools gstreamer1.0-x
+	# to watch an open room with a player that is not ours
+	ffmpeg
 	# to make a classroom: hosts, switches, a teacher's browser and screen
 	iproute2 nftables tcpdump util-linux chromium xvfb xauth x11-utils x11-apps imagemagick xdotool
 	libnss3-tools fonts-dejavu-core pulseaudio libasound2-plugins
