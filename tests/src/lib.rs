@@ -19,7 +19,7 @@
 //! - [`journal`]: what a box under systemd says.
 //! - [`marker`], [`trace`]: what a machine showed, read back from its pictures.
 //! - [`school`]: the product put to use in a classroom; [`air`], [`playback`]: what it sent and
-//!   what it recorded.
+//!   what it recorded; [`together`], [`rungs`]: how machines show it.
 //! - [`until`]: the only place that asks again and again.
 //!
 //! Rules that hold here:
@@ -47,6 +47,7 @@ pub mod marker;
 pub mod network;
 pub mod playback;
 pub mod process;
+pub mod rungs;
 pub mod school;
 pub mod scratch;
 pub mod sound;

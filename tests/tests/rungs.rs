@@ -14,11 +14,11 @@ use anyhow::{Context, Result, ensure};
 use classroom::{
     Classroom,
     air::OnAir,
+    rungs,
     school::{Options, School, Seat},
     trace::{Shown, Trace},
-    until::eventually,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
@@ -43,7 +43,7 @@ async fn one_machine_goes_through_all_rungs_and_back_and_nobody_else_notices() -
     }
     let begun = traces[0].read()?.last().context("a picture")?.at;
     let stands = async |seat: &Seat, rung, cause: Option<&str>| {
-        stands(&school, &lesson, seat, rung, cause).await
+        rungs::stands(&school, &lesson, seat, rung, cause).await
     };
     stands(moved, "multicast", None).await?;
 
@@ -68,27 +68,6 @@ async fn one_machine_goes_through_all_rungs_and_back_and_nobody_else_notices() -
     school.classroom.close()
 }
 
-/// Waits until the page's own source of truth says so.
-async fn stands(
-    school: &School,
-    lesson: &str,
-    seat: &Seat,
-    rung: &str,
-    cause: Option<&str>,
-) -> Result<()> {
-    let path = format!("/api/v1/lessons/{lesson}/stream");
-    eventually(&format!("{} on {rung}", seat.host.name()), SECONDS(75), async || {
-        let stream = school.object(&path).await?;
-        let machines = stream["machines"].as_array().context("machines")?;
-        let of = |machine: &&Value| machine["machine_id"] == seat.machine_id.as_str();
-        let machine = machines.iter().find(of).context("the machine")?;
-        let is_it = machine["rung"] == rung && machine["rung_cause"] == json!(cause);
-        ensure!(is_it && machine["state"] == "receiving", "{machine}");
-        Ok(())
-    })
-    .await
-}
-
 /// The picture never stood still for longer than that, nothing was shown that was not sent, and
 /// no more is missing than may be.
 fn judge(
@@ -99,10 +78,7 @@ fn judge(
     (longest, most): (Duration, usize),
 ) -> Result<()> {
     let shown: Vec<Shown> = trace.read()?.into_iter().filter(|shown| shown.at >= begun).collect();
-    let pauses = shown.windows(2).map(|pair| pair[1].at.saturating_sub(pair[0].at));
-    let pause = pauses.max().context("pictures")?;
-    #[expect(clippy::cast_possible_truncation, reason = "RTP's own 32 bits")]
-    let times: BTreeSet<u32> = shown.iter().map(|frame| frame.rtp_time as u32).collect();
+    let (pause, times) = (rungs::longest_pause(&shown)?, rungs::times(&shown));
     let (first, last) = (times.first().context("a first")?, times.last().context("a last")?);
     let missing = sent.range(first..=last).filter(|time| !times.contains(time)).count();
     println!("{name}: {} pictures, {missing} missing, still for {pause:?} at most", shown.len());

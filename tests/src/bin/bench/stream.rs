@@ -18,6 +18,7 @@ mod machine;
 mod peers;
 mod playout;
 mod run;
+mod rungs;
 mod weather;
 mod witness;
 
@@ -39,8 +40,28 @@ const MACHINES: usize = 50;
 /// Measures all of it, or only the run of this name.
 pub(crate) async fn measure(report: &mut Report, part: Option<&str>) -> Result<()> {
     let wanted = |name: &str| part.is_none_or(|part| part == name);
-    let known = ["calm", "changes", "iid5", "burst5", "iid20", "wifi", "ways", "playout"];
+    let of_class = ["calm", "changes", "iid5", "burst5", "iid20", "wifi"];
+    let of_real_machines = ["ways", "playout", "rungs"];
+    let known = [&of_class[..], &of_real_machines].concat();
     ensure!(part.is_none_or(|part| known.contains(&part)), "one of {}", known.join(", "));
+    if of_class.into_iter().any(wanted) {
+        with_class(report, part).await?;
+    }
+    if wanted("ways") {
+        ways(report).await?;
+    }
+    if wanted("playout") {
+        playout::measure(report).await?;
+    }
+    if wanted("rungs") {
+        rungs::measure(report).await?;
+    }
+    Ok(())
+}
+
+/// What is measured by a class of the harness's own machines.
+async fn with_class(report: &mut Report, part: Option<&str>) -> Result<()> {
+    let wanted = |name: &str| part.is_none_or(|part| part == name);
     let options = Options { without_players: true, without_agents: true, ..Options::default() };
     let classroom = Classroom::new().students(1).teacher().switch(Switch::Snooping);
     let school = School::open(classroom, &options).await?;
@@ -86,14 +107,7 @@ pub(crate) async fn measure(report: &mut Report, part: Option<&str>) -> Result<(
         report.figure("undecodable_wifi", run.undecodable(), Worst::AtMost(0.002), about);
         report.figure("overhead_wifi", run.overhead(), Worst::Print, run.bytes());
     }
-    school.classroom.close()?;
-    if wanted("ways") {
-        ways(report).await?;
-    }
-    if wanted("playout") {
-        playout::measure(report).await?;
-    }
-    Ok(())
+    school.classroom.close()
 }
 
 /// What a packet and a machine's joining take: as in the bench `lesson`, by what is asked of the
