@@ -21,7 +21,7 @@ mod ears;
 mod group;
 mod lesson;
 mod playout;
-mod rungs;
+pub mod rungs;
 pub mod track;
 mod tunnel;
 
@@ -40,6 +40,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
+pub use self::lesson::Heard;
 use self::{lesson::Lesson, rungs::Rungs, tunnel::Tunnel};
 use crate::{
     channel::Dial,

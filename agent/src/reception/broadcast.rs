@@ -119,7 +119,7 @@ impl Broadcast {
 
     /// What keeps the flow alive. `goes_on`: the machine has what came before, and wants what lacks
     /// since.
-    pub(super) fn keep_alive(&mut self, is_wanted: bool, goes_on: bool) -> Option<Bytes> {
+    pub fn keep_alive(&mut self, is_wanted: bool, goes_on: bool) -> Option<Bytes> {
         let from = self.restore.lacks_from().filter(|_| goes_on);
         match self.sealer.seal_keep_alive(KeepAlive { is_wanted, from }) {
             Ok(sealed) => Some(sealed),

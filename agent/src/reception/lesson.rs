@@ -58,15 +58,15 @@ pub(super) struct Lesson {
 
 /// What was heard since it was last asked.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Heard {
+pub struct Heard {
     /// Of the box, by the group.
-    pub(super) group: bool,
+    pub group: bool,
     /// To this machine alone.
-    pub(super) flow: bool,
+    pub flow: bool,
     /// To a keep-alive that wants nothing more.
-    pub(super) answer: bool,
+    pub answer: bool,
     /// Packets and heartbeats that came by the group, before any repair.
-    pub(super) by_group: u64,
+    pub by_group: u64,
 }
 
 impl Lesson {

@@ -15,14 +15,14 @@ const COUNT: Duration = Duration::from_secs(1);
 const SILENT: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
-pub(super) struct Rungs {
-    pub(super) ladder: Ladder,
+pub struct Rungs {
+    pub ladder: Ladder,
     /// What it is for: another lesson, or another link, has another.
-    pub(super) lesson: LessonId,
+    pub lesson: LessonId,
     pub(super) on: Ipv4Addr,
     link: Link,
     /// Why it is where it is.
-    pub(super) cause: Option<Cause>,
+    pub cause: Option<Cause>,
     /// When the stream was last heard by any UDP.
     heard_at: Duration,
     next_count: Duration,
@@ -33,7 +33,7 @@ pub(super) struct Rungs {
 }
 
 impl Rungs {
-    pub(super) fn new(
+    pub fn new(
         now: Duration,
         (lesson, on): (LessonId, Ipv4Addr),
         link: Link,
@@ -53,11 +53,11 @@ impl Rungs {
     }
 
     /// Another grant of the same lesson.
-    pub(super) fn granted_again(&mut self, now: Duration, wifi_multicast: bool) {
+    pub fn granted_again(&mut self, now: Duration, wifi_multicast: bool) {
         self.ladder.allowed(now, is_allowed(self.link, wifi_multicast));
     }
 
-    pub(super) fn heard(&mut self, now: Duration, heard: Heard) {
+    pub fn heard(&mut self, now: Duration, heard: Heard) {
         self.by_group += heard.by_group;
         if heard.group {
             self.ladder.group_heard(now);
@@ -74,7 +74,7 @@ impl Rungs {
     }
 
     /// Takes in how many packets came by UDP in all, and were lost for good, since the grant.
-    pub(super) fn count(&mut self, now: Duration, (received, lost): (u64, u64)) {
+    pub fn count(&mut self, now: Duration, (received, lost): (u64, u64)) {
         if now < self.next_count {
             return;
         }
@@ -99,11 +99,11 @@ impl Rungs {
 
     /// Whether the machine goes on with what it has, and wants what it lacks since: after a
     /// silence, and where nothing else brings that.
-    pub(super) fn goes_on(&self, now: Duration) -> bool {
+    pub fn goes_on(&self, now: Duration) -> bool {
         self.ladder.rung() != Rung::Tunnel && now >= self.heard_at + SILENT
     }
 
-    pub(super) fn next_timeout(&self) -> Duration {
+    pub fn next_timeout(&self) -> Duration {
         self.ladder.next_timeout().min(self.next_count)
     }
 }
@@ -113,7 +113,7 @@ fn is_allowed(link: Link, wifi_multicast: bool) -> bool {
 }
 
 /// A rung as the box is told.
-pub(super) fn said(rung: Rung) -> rung::Rung {
+pub fn said(rung: Rung) -> rung::Rung {
     match rung {
         Rung::Tunnel => rung::Rung::Tunnel,
         Rung::Unicast => rung::Rung::Unicast,
@@ -122,7 +122,7 @@ pub(super) fn said(rung: Rung) -> rung::Rung {
 }
 
 /// A cause as the box is told.
-pub(super) fn because(cause: Cause) -> rung::RungCause {
+pub fn because(cause: Cause) -> rung::RungCause {
     match cause {
         Cause::GroupSilent => rung::RungCause::GroupSilent,
         Cause::GroupLossy => rung::RungCause::GroupLossy,

@@ -103,9 +103,13 @@ async fn with_class(report: &mut Report, part: Option<&str>) -> Result<()> {
     if wanted("wifi") {
         let run = Run::hold(&school, &class, MACHINES, Climate::WIFI).await?;
         run.tell(report);
-        let about = format!("{}, all of them by multicast", run.about());
+        let about = format!("{}, {}", run.about(), run.ways());
         report.figure("undecodable_wifi", run.undecodable(), Worst::AtMost(0.002), about);
         report.figure("overhead_wifi", run.overhead(), Worst::Print, run.bytes());
+        let one = Run::hold(&school, &class, 1, Climate::WIFI).await?;
+        one.tell(report);
+        let about = format!("the same with one machine: {}, {}", one.about(), one.ways());
+        report.figure("undecodable_wifi_1", one.undecodable(), Worst::Print, about);
     }
     school.classroom.close()
 }

@@ -4,7 +4,10 @@ use std::{fs, time::Duration};
 
 use anyhow::{Context, Result};
 use classroom::process::Process;
-use nix::unistd::{SysconfVar, sysconf};
+use nix::{
+    sys::resource::{UsageWho, getrusage},
+    unistd::{SysconfVar, sysconf},
+};
 
 /// Resident memory in MB (10^6 bytes).
 pub(crate) fn rss_mb(process: &Process) -> Result<f64> {
@@ -25,4 +28,14 @@ pub(crate) fn cpu(process: &Process) -> Result<Duration> {
     let sum = ticks(11)? + ticks(12)?;
     let per_second = sysconf(SysconfVar::CLK_TCK)?.context("clock ticks")?;
     Ok(Duration::from_secs_f64(f64::from(sum) / f64::from(u32::try_from(per_second)?)))
+}
+
+/// Processor time of this process so far.
+pub(crate) fn own_cpu() -> Result<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    let of = |time: nix::sys::time::TimeVal| {
+        let (seconds, micros) = (time.tv_sec(), time.tv_usec());
+        Duration::from_secs(seconds.unsigned_abs()) + Duration::from_micros(micros.unsigned_abs())
+    };
+    Ok(of(usage.user_time()) + of(usage.system_time()))
 }

@@ -29,7 +29,7 @@ pub(super) async fn measure(report: &mut Report, school: &School, class: &Class)
     let the_box = school.classroom.the_box();
     let lesson = small_lesson(school).await?;
     let _first = source::on_air(school, &lesson, SIZE).await?;
-    let crowd = Crowd::gather(class, MACHINES + 1, Climate::CALM).await?;
+    let crowd = Crowd::gather(class, &Climate::CALM.places(MACHINES + 1)).await?;
     OnAir::watch(the_box)?.wait_for(Duration::from_secs(1), LIMIT).await?;
 
     let rekeyed = now();

@@ -30,8 +30,8 @@ use super::{
     class::Class,
     ears::{Ears, Heard},
     line::{self, Told},
-    machine::{Machine, Seen},
-    weather::Climate,
+    machine::{By, Machine, Seen},
+    weather::Place,
     witness::Witness,
 };
 
@@ -65,9 +65,10 @@ pub(super) struct Outcome {
 }
 
 impl Crowd {
-    /// Lets the first `count` machines of the class join the lesson that is on air. Returns when
-    /// each has its first picture.
-    pub(super) async fn gather(class: &Class, count: usize, climate: Climate) -> Result<Self> {
+    /// Lets as many machines of the class join the lesson that is on air. Returns when each has its
+    /// first picture.
+    pub(super) async fn gather(class: &Class, places: &[Place]) -> Result<Self> {
+        let count = places.len();
         let (hears, mut told) = mpsc::channel(HEARS);
         let mut lines = Vec::new();
         let mut says = Vec::new();
@@ -85,7 +86,7 @@ impl Crowd {
         let ears = class.host.enter(async move { Ears::open(&of, on, count) }).await??;
         let (stop, watching) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let mut hall = Hall {
-            machines: (0..count).map(|number| Machine::new(&climate.place(number))).collect(),
+            machines: places.iter().map(|place| Machine::new(place, on)).collect(),
             witness: Witness::new(&grant)?,
             ears,
             told,
@@ -144,7 +145,7 @@ async fn first_grant(
 
 #[derive(Debug)]
 enum Event {
-    Arrive(usize, Bytes),
+    Arrive(usize, By, Bytes),
     /// A machine's word is at the box.
     Reach(usize, Bytes),
     Look(usize),
@@ -197,13 +198,13 @@ impl Hall {
                 let source = self.witness.see(now, lane, &datagram)?;
                 for number in 0..self.machines.len() {
                     for at in self.machine(number)?.carry(now, source) {
-                        self.plan(at, Event::Arrive(number, datagram.clone()));
+                        self.plan(at, Event::Arrive(number, By::Group, datagram.clone()));
                     }
                 }
             }
             Heard::ToOne { number, datagram } => {
                 for at in self.machine(number)?.carry_alone(now) {
-                    self.plan(at, Event::Arrive(number, datagram.clone()));
+                    self.plan(at, Event::Arrive(number, By::Flow, datagram.clone()));
                 }
             }
         }
@@ -224,8 +225,8 @@ impl Hall {
                 break;
             }
             match entry.remove() {
-                Event::Arrive(number, datagram) => {
-                    self.machine(number)?.push(now, datagram);
+                Event::Arrive(number, by, datagram) => {
+                    self.machine(number)?.push(now, by, datagram);
                     awake.insert(number);
                 }
                 Event::Reach(number, datagram) => self.ears.speak(number, &datagram)?,

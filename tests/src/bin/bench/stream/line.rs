@@ -31,6 +31,8 @@ pub(super) enum Told {
     Epoch(LessonId, EpochKey),
     /// A message of kept pictures, as it came.
     Kept(Bytes),
+    /// By the box: the machine of this grant alone makes all others pay for what it loses.
+    LeaveGroup(u32),
 }
 
 /// Holds machine `number`'s connection until nobody has anything to say by it any more.
@@ -68,6 +70,7 @@ pub(super) async fn hold(
                 Received::Message(FromBox::Refused { code, detail }) => {
                     bail!("the box refuses machine {number} ({code:?}): {detail}");
                 }
+                Received::Message(FromBox::LeaveGroup { serial }) => Told::LeaveGroup(serial),
                 Received::Kept(message) => Told::Kept(message),
                 Received::Message(_) | Received::Unknown => continue,
             },

@@ -3,25 +3,36 @@
 //!
 //! ```text
 //!   from the air ─▶ downlink ─▶ Broadcast ─▶ TrackReceiver ─▶ whole pictures, and when
-//!      to the box ◀─ uplink ◀──────┘ what is lacking
+//!      to the box ◀─ uplink ◀──────┤ what is lacking
+//!                                  └ Rungs: by the group, or by a flow of its own
 //! ```
 //!
-//! Broadcast and track receivers are those of `alfarid-agent`; here is only what its sockets, its
-//! timer and its player would do. The round trip to the box is that of its networks: no exchange of
+//! Broadcast, track receivers and rungs are those of `alfarid-agent`; here is only what its sockets,
+//! its timer and its player would do. There is no tunnel, for TCP has no weather here: a machine that
+//! would fall to it stays where it is, and is counted. The round trip to the box is that of its networks: no exchange of
 //! clocks goes through them that could measure it.
 
 use std::{
     collections::{HashMap, VecDeque},
+    net::Ipv4Addr,
     time::Duration,
 };
 
-use alfarid_agent::reception::{broadcast::Broadcast, track::TrackReceiver};
+use alfarid_agent::reception::{
+    Heard,
+    broadcast::Broadcast,
+    rungs::{Rungs, because, said},
+    track::TrackReceiver,
+};
 use alfarid_protocol::{
     control::{FIRST_PACKET_WAIT_MS, FromMachine, Report},
     grant::{Grant, Track},
     kept::Kept,
 };
-use alfarid_stream::lab::Network;
+use alfarid_stream::{
+    lab::Network,
+    rung::{Action, Link},
+};
 use anyhow::Result;
 use bytes::Bytes;
 
@@ -34,8 +45,20 @@ const FIRST_PACKET_WAIT: Duration = Duration::from_millis(FIRST_PACKET_WAIT_MS);
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 const MAX_LATE_MS: u16 = 250;
 
+/// By which way something came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    Group,
+    /// To this machine alone.
+    Flow,
+}
+
 #[derive(Debug)]
 pub(super) struct Machine {
+    /// Its address.
+    on: Ipv4Addr,
+    /// `None`: it has no rungs.
+    link: Option<Link>,
     clock: OwnClock,
     downlink: Network,
     /// What is sent to all is held until the next of these.
@@ -60,6 +83,12 @@ pub(super) struct Seen {
     pub(super) repairs: Vec<(Duration, Duration)>,
     /// Datagrams to the box.
     pub(super) feedback: u64,
+    /// How often the box sent it away from the group, obeyed or not.
+    pub(super) sent_away: usize,
+    /// How often its rung became another one.
+    pub(super) changes: usize,
+    /// It would have fallen to TLS.
+    pub(super) wanted_tunnel: bool,
 }
 
 #[derive(Debug)]
@@ -68,6 +97,8 @@ struct Receiving {
     broadcast: Broadcast,
     video: TrackReceiver,
     audio: Option<TrackReceiver>,
+    /// `None`: it stays in the group.
+    rungs: Option<Rungs>,
     /// When to ask for the kept pictures at the latest; `None` once asked.
     ask_at: Option<Duration>,
     next_report: Duration,
@@ -75,8 +106,10 @@ struct Receiving {
 }
 
 impl Machine {
-    pub(super) fn new(place: &Place) -> Self {
+    pub(super) fn new(place: &Place, on: Ipv4Addr) -> Self {
         Self {
+            on,
+            link: place.link,
             clock: place.clock,
             downlink: Network::new(place.downlink, place.seed),
             batch: place.batch,
@@ -91,6 +124,9 @@ impl Machine {
     /// When a datagram for all that is on air now arrives: never, or then. `source` names it if it
     /// is one of the streams' own.
     pub(super) fn carry(&mut self, now: Duration, source: Option<(u32, u64)>) -> Vec<Duration> {
+        if !self.is_member() {
+            return Vec::new();
+        }
         let mut arrivals = self.downlink.carry(now);
         for at in &mut arrivals {
             *at = held(*at, self.batch);
@@ -101,7 +137,12 @@ impl Machine {
         arrivals
     }
 
-    /// The same of one for this machine alone.
+    fn is_member(&self) -> bool {
+        let rungs = self.receiving.as_ref().and_then(|receiving| receiving.rungs.as_ref());
+        rungs.is_none_or(|rungs| rungs.ladder.wants().group)
+    }
+
+    /// The same of one for this machine alone: that is held for nobody who is awake.
     pub(super) fn carry_alone(&mut self, now: Duration) -> Vec<Duration> {
         self.downlink.carry(now)
     }
@@ -129,6 +170,15 @@ impl Machine {
                     receiving.take_kept(own, &kept);
                 }
             }
+            Told::LeaveGroup(serial) => {
+                let receiving = self.receiving.as_mut();
+                if let Some(receiving) = receiving.filter(|own| own.grant.serial == serial) {
+                    self.seen.sent_away += 1;
+                    if let Some(rungs) = &mut receiving.rungs {
+                        rungs.ladder.ordered();
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -145,17 +195,29 @@ impl Machine {
                 receiving.broadcast.granted_again(&grant)?;
                 receiving.grant = grant;
             }
-            receiving => *receiving = Receiving::new(own, grant)?,
+            receiving => {
+                let rungs = receiving.take().and_then(|receiving| receiving.rungs);
+                let rungs = rungs.filter(|rungs| rungs.lesson == lesson);
+                let (on, wifi) = (self.on, grant.wifi_multicast);
+                let new = self.link.map(|link| Rungs::new(own, (lesson, on), link, wifi));
+                *receiving = Receiving::new(own, grant, rungs.or(new))?;
+            }
         }
+        let standing = self.receiving.as_mut().and_then(|receiving| receiving.stand_again(own));
+        self.says.extend(standing);
         let has = |number| FromMachine::HasEpoch { lesson, number };
         self.says.extend(epochs.into_iter().map(has));
         Ok(())
     }
 
     /// Takes in what arrived.
-    pub(super) fn push(&mut self, now: Duration, datagram: Bytes) {
-        if let Some(receiving) = &mut self.receiving {
-            receiving.broadcast.push(self.clock.shows(now), datagram);
+    pub(super) fn push(&mut self, now: Duration, by: By, datagram: Bytes) {
+        let own = self.clock.shows(now);
+        let Some(receiving) = &mut self.receiving else { return };
+        let is_heard = receiving.broadcast.push(own, datagram);
+        if let Some(rungs) = &mut receiving.rungs {
+            let (group, flow) = (is_heard && by == By::Group, is_heard && by == By::Flow);
+            rungs.heard(own, Heard { group, flow, by_group: group.into(), ..Heard::default() });
         }
     }
 
@@ -181,7 +243,9 @@ impl Machine {
         while receiving.audio.as_mut().and_then(|audio| audio.poll(own)).is_some() {}
         self.says.extend(receiving.want_kept(own));
         self.says.extend(receiving.report(own, self.seen.pictures.len()));
-        std::iter::from_fn(|| receiving.broadcast.feedback(own)).collect()
+        let mut words = receiving.climb(own, &mut self.says, &mut self.seen);
+        words.extend(std::iter::from_fn(|| receiving.broadcast.feedback(own)));
+        words
     }
 
     /// When to look again, by the true clock.
@@ -192,7 +256,7 @@ impl Machine {
 
 impl Receiving {
     /// `None` before a picture is on air.
-    fn new(own: Duration, grant: Grant) -> Result<Option<Self>> {
+    fn new(own: Duration, grant: Grant, rungs: Option<Rungs>) -> Result<Option<Self>> {
         let Some(video) = grant.video.clone() else { return Ok(None) };
         let playout = Duration::from_millis(grant.protection.playout_ms.into());
         let track = |track| TrackReceiver::new(track, playout, own);
@@ -200,11 +264,49 @@ impl Receiving {
             broadcast: Broadcast::new(&grant, own)?,
             video: track(video),
             audio: grant.audio.clone().map(track),
+            rungs,
             grant,
             ask_at: Some(own + FIRST_PACKET_WAIT),
             next_report: own + REPORT_EVERY,
             wished: false,
         }))
+    }
+
+    /// What the box is told of the rung by a new grant.
+    fn stand_again(&mut self, own: Duration) -> Option<FromMachine> {
+        let rungs = self.rungs.as_mut()?;
+        rungs.granted_again(own, self.grant.wifi_multicast);
+        Some(standing(&self.grant, rungs))
+    }
+
+    /// Does what the ladder says; gives what is to be said to the box.
+    fn climb(
+        &mut self,
+        own: Duration,
+        says: &mut VecDeque<FromMachine>,
+        seen: &mut Seen,
+    ) -> Vec<Bytes> {
+        let Some(rungs) = &mut self.rungs else { return Vec::new() };
+        let stats = self.broadcast.stats();
+        rungs.count(own, (stats.received + stats.restored, stats.lost));
+        let mut words = Vec::new();
+        while let Some(action) = rungs.ladder.poll(own) {
+            match action {
+                Action::KeepAlive => {
+                    let (is_wanted, goes_on) = (rungs.ladder.wants().flow, rungs.goes_on(own));
+                    words.extend(self.broadcast.keep_alive(is_wanted, goes_on));
+                }
+                // No switch of the harness forgets a member.
+                Action::Rejoin => {}
+                Action::Changed(change) => {
+                    rungs.cause = Some(change.cause);
+                    seen.changes += 1;
+                    says.push_back(standing(&self.grant, rungs));
+                }
+            }
+        }
+        seen.wanted_tunnel |= rungs.ladder.wants().tunnel;
+        words
     }
 
     fn take_kept(&mut self, own: Duration, kept: &Kept<'_>) {
@@ -247,7 +349,7 @@ impl Receiving {
             // As much as a class may wait for its slowest machine: how D comes about is judged by
             // `playout`, what it is enough for is judged here.
             late_ms: Some(MAX_LATE_MS),
-            rung: None,
+            rung: self.rungs.as_ref().map(|rungs| said(rungs.ladder.rung())),
         }))
     }
 
@@ -257,6 +359,12 @@ impl Receiving {
             .filter_map(TrackReceiver::next_timeout)
             .chain(self.broadcast.next_timeout())
             .chain(self.ask_at)
+            .chain(self.rungs.as_ref().map(Rungs::next_timeout))
             .fold(self.next_report, Duration::min)
     }
+}
+
+fn standing(grant: &Grant, rungs: &Rungs) -> FromMachine {
+    let (rung, cause) = (said(rungs.ladder.rung()), rungs.cause.map(because));
+    FromMachine::Rung { serial: grant.serial, rung, cause }
 }

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use alfarid_stream::block::Kind;
-use anyhow::Result;
-use classroom::{air::OnAir, school::School};
-use nix::sys::resource::{UsageWho, getrusage};
+use anyhow::{Context, Result};
+use classroom::{
+    air::{OnAir, Rate},
+    school::School,
+};
 
 use super::{
     class::Class,
@@ -32,10 +34,14 @@ const SETTLING: Duration = Duration::from_secs(10);
 const ENDING: Duration = Duration::from_secs(1);
 const LIMIT: Duration = Duration::from_secs(90);
 const SIZE: (u32, u32) = (1280, 720);
+/// Where machines receive alone, the source begins small: all of it fifty times is more than is ever
+/// asked for.
+const BEFORE_ASKED_KBPS: u32 = 1_000;
 
 #[derive(Debug)]
 pub(super) struct Run {
     climate: Climate,
+    rate: Rate,
     pub(super) outcome: Outcome,
     pub(super) pictures: Vec<Picture>,
     pub(super) shown: Shown,
@@ -63,26 +69,35 @@ impl Run {
     ) -> Result<Self> {
         let the_box = school.classroom.the_box();
         let lesson = small_lesson(school).await?;
-        let publisher = source::on_air(school, &lesson, SIZE).await?;
-        let crowd = Crowd::gather(class, machines, climate).await?;
+        let kbps = if climate.has_rungs() { BEFORE_ASKED_KBPS } else { source::KBPS };
+        let publisher = source::of(school, &lesson, SIZE, kbps).await?;
+        let crowd = Crowd::gather(class, &climate.places(machines)).await?;
+        if climate.has_rungs() {
+            source::follow(school, &lesson, &publisher, SIZE, machines).await?;
+        }
         OnAir::watch(the_box)?.wait_for(SETTLING, LIMIT).await?;
         let wire = Wire::watch(the_box, school.classroom.teacher()?.address())?;
-        let (from, cpu, harness) = (now(), usage::cpu(&school.daemon)?, own_cpu()?);
+        let (from, cpu, harness) = (now(), usage::cpu(&school.daemon)?, usage::own_cpu()?);
         let on_air = OnAir::watch(the_box)?;
         on_air.wait_for(LENGTH.saturating_sub(SETTLING + ENDING), LIMIT).await?;
         let sent = wire.so_far();
         let until = now();
         let cpu = usage::cpu(&school.daemon)?.saturating_sub(cpu);
-        let harness = own_cpu()?.saturating_sub(harness);
-        Rates::default().judge(climate.name, &on_air)?;
+        let harness = usage::own_cpu()?.saturating_sub(harness);
+        let rate = Rate::of(&on_air.frames()).context("pictures on the air")?;
+        if !climate.has_rungs() {
+            Rates::default().judge(climate.name, &on_air)?;
+        }
         OnAir::watch(the_box)?.wait_for(ENDING, LIMIT).await?;
-        let outcome = crowd.leave().await?;
+        let mut outcome = crowd.leave().await?;
+        outcome.machines.truncate(machines);
         drop(publisher);
         school.end_lesson(&lesson).await?;
         drop(wire);
         let pictures = outcome.witness.pictures(from, until);
         Ok(Self {
             climate,
+            rate,
             shown: Shown::of(&outcome, &pictures),
             plain: outcome.witness.plain_bytes(from, until),
             packets: sent.to_groups.len(),
@@ -102,7 +117,13 @@ impl Run {
     }
 
     pub(super) fn overhead(&self) -> f64 {
-        as_f64(self.sent) / as_f64(self.plain as u64) - 1.0
+        as_f64(self.sent) / as_f64((self.plain * self.copies()) as u64) - 1.0
+    }
+
+    /// How often the stream leaves the box: for the group, and for each machine that receives alone.
+    fn copies(&self) -> usize {
+        let alone = if self.climate.has_rungs() { self.outcome.machines.len() } else { 0 };
+        1 + alone
     }
 
     pub(super) fn repair_p95_ms(&self) -> f64 {
@@ -131,8 +152,24 @@ impl Run {
 
     /// Of what the overhead is.
     pub(super) fn bytes(&self) -> String {
-        let (sent, plain) = (self.sent, self.plain);
-        format!("{sent} B left the box over {plain} B of the same streams as plain RTP, less 1")
+        let (sent, plain, copies) = (self.sent, self.plain, self.copies());
+        format!(
+            "{sent} B left the box over {plain} B of the same streams as plain RTP, {copies} times, \
+             less 1"
+        )
+    }
+
+    /// By which way the machines received, and of what.
+    pub(super) fn ways(&self) -> String {
+        let machines = &self.outcome.machines;
+        let changes: usize = machines.iter().map(|machine| machine.changes).sum();
+        let tunnels = machines.iter().filter(|machine| machine.wanted_tunnel).count();
+        let mbps = as_f64(self.sent) * 8e-6 / self.seconds();
+        format!(
+            "each by a flow of its own, of {}, as the box asks for within its budget, {mbps:.1} \
+             Mbit/s in all; {changes} changes of rung, {tunnels} machines wanted the tunnel",
+            self.rate
+        )
     }
 
     /// Tells what the run itself was like.
@@ -149,12 +186,20 @@ impl Run {
             self.core(self.outcome.cpu) * 50.0,
             self.core(self.harness) * 50.0,
         ));
+        let sent_away: usize = self.outcome.machines.iter().map(|machine| machine.sent_away).sum();
+        if sent_away > 0 && !self.climate.has_rungs() {
+            report.note(format!(
+                "{}: without rungs: {sent_away} times the box sent a machine away from the group, \
+                 and it stayed; the box answers it alone then",
+                self.climate.name
+            ));
+        }
     }
 
     /// What the overhead consists of, in percent of the plain bytes.
     fn parts(&self) -> String {
         let witness = &self.outcome.witness;
-        let mut rest = self.sent.saturating_sub(self.plain as u64);
+        let mut rest = self.sent.saturating_sub((self.plain * self.copies()) as u64);
         let mut part = |name: &str, kind| {
             let (bytes, count) = witness.repair_bytes(kind, self.from, self.until);
             rest = rest.saturating_sub(bytes as u64);
@@ -165,23 +210,13 @@ impl Run {
             part("manifests", Kind::Manifest),
             part("heartbeats", Kind::Heartbeat),
         ];
-        let rest = as_f64(rest) / as_f64(self.plain as u64) * 100.0;
+        let rest = as_f64(rest) / as_f64((self.plain * self.copies()) as u64) * 100.0;
         format!("{}, seals, answers to one machine and control {rest:.1} %", parts.join(", "))
     }
 
     fn seconds(&self) -> f64 {
         self.until.saturating_sub(self.from).as_secs_f64()
     }
-}
-
-/// Processor time of this process so far.
-fn own_cpu() -> Result<Duration> {
-    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
-    let of = |time: nix::sys::time::TimeVal| {
-        let (seconds, micros) = (time.tv_sec(), time.tv_usec());
-        Duration::from_secs(seconds.unsigned_abs()) + Duration::from_micros(micros.unsigned_abs())
-    };
-    Ok(of(usage.user_time()) + of(usage.system_time()))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of one run")]

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use alfarid_stream::lab::{Gilbert, Outages, Random, Weather};
+use alfarid_stream::{
+    lab::{Gilbert, Outages, Random, Weather},
+    rung::Link,
+};
 
-/// Each way, every machine has its own delay within these.
+/// Of an ordinary network.
 const DELAY: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(20));
-/// Packets one after the other take a little longer, or less.
 const JITTER: Duration = Duration::from_millis(1);
 /// How wrong clocks are: so much at most, either way, and so many millionths.
 const CLOCK_OFF: Duration = Duration::from_hours(1);
@@ -22,6 +24,10 @@ pub(super) struct Climate {
     mean: u64,
     /// An access point: see [`Radio`].
     radio: Option<Radio>,
+    /// Each way, every machine has its own delay within these; one packet after the other takes a
+    /// little longer, or less.
+    delay: (Duration, Duration),
+    jitter: Duration,
 }
 
 /// What all machines on one access point have in common.
@@ -42,26 +48,26 @@ pub(super) struct Place {
     /// What is sent to all is held until the next of these.
     pub(super) batch: Option<Duration>,
     pub(super) uplink: Weather,
+    /// What its ladder begins from. `None`: without rungs, in the group whatever happens and whatever
+    /// the box says of it.
+    pub(super) link: Option<Link>,
     pub(super) clock: OwnClock,
     /// Where the losses of this machine begin.
     pub(super) seed: u64,
 }
 
 impl Climate {
-    pub(super) const CALM: Self = Self { name: "no loss", loss: 0, mean: 0, radio: None };
-    pub(super) const IID5: Self =
-        Self { name: "5 % independent loss", loss: 50, mean: 0, radio: None };
+    pub(super) const CALM: Self =
+        Self { name: "no loss", loss: 0, mean: 0, radio: None, delay: DELAY, jitter: JITTER };
+    pub(super) const IID5: Self = Self { name: "5 % independent loss", loss: 50, ..Self::CALM };
     pub(super) const BURST5: Self =
-        Self { name: "5 % loss in bursts of 5", loss: 50, mean: 5, radio: None };
-    pub(super) const IID20: Self =
-        Self { name: "20 % independent loss", loss: 200, mean: 0, radio: None };
+        Self { name: "5 % loss in bursts of 5", loss: 50, mean: 5, ..Self::CALM };
+    pub(super) const IID20: Self = Self { name: "20 % independent loss", loss: 200, ..Self::CALM };
 
     /// Bursts of 20 ms every half second on average, the same for all; a beacon every 100 ms; 30 ms
     /// there and back.
     pub(super) const WIFI: Self = Self {
         name: "Wi-Fi",
-        loss: 0,
-        mean: 0,
         radio: Some(Radio {
             outages: Outages {
                 seed: 77,
@@ -71,19 +77,32 @@ impl Climate {
             batch: Duration::from_millis(100),
             delay: Duration::from_millis(15),
         }),
+        ..Self::CALM
     };
+
+    /// Of so many machines. Those on Wi-Fi receive alone: one more, on a perfect wire, is in the group
+    /// and keeps it on the air.
+    pub(super) fn places(self, machines: usize) -> Vec<Place> {
+        let one_more = self.radio.map(|_| Self::CALM.place(machines));
+        (0..machines).map(|number| self.place(number)).chain(one_more).collect()
+    }
+
+    /// Whether machines go by their rungs here.
+    pub(super) fn has_rungs(self) -> bool {
+        self.radio.is_some()
+    }
 
     /// Of machine `number`: the same in every run.
     pub(super) fn place(self, number: usize) -> Place {
         let mut random = Random::new(1_000 + number as u64);
-        let (least, most) = DELAY;
+        let (least, most) = self.delay;
         let mut delay = || least + random.duration(most.saturating_sub(least));
         let (down, up) = (delay(), delay());
         let (down, up) = self.radio.map_or((down, up), |radio| (radio.delay, radio.delay));
         let outages = self.radio.map(|radio| radio.outages);
         let weather = |delay, mean| Weather {
             gilbert: Gilbert { loss: self.loss, mean },
-            jitter: JITTER,
+            jitter: self.jitter,
             delay,
             in_order: true,
             outages,
@@ -92,7 +111,15 @@ impl Climate {
         // What a machine says is so far apart that no burst takes two of it.
         let (downlink, uplink) = (weather(down, self.mean), weather(up, 0));
         let batch = self.radio.map(|radio| radio.batch);
-        Place { downlink, batch, uplink, clock: OwnClock::any(&mut random), seed: random.next() }
+        let link = self.radio.map(|_| Link::Wireless);
+        Place {
+            downlink,
+            batch,
+            uplink,
+            link,
+            clock: OwnClock::any(&mut random),
+            seed: random.next(),
+        }
     }
 }
 

@@ -97,7 +97,7 @@ impl Witness {
                 &grant.protection.epochs[..]
             }
             Told::Epoch(_, epoch) => std::slice::from_ref(epoch),
-            Told::Kept(_) => &[],
+            Told::Kept(_) | Told::LeaveGroup(_) => &[],
         };
         for epoch in epochs {
             let (key, salt) = (*epoch.key.bytes(), *epoch.salt.bytes());
