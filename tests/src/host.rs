@@ -186,6 +186,16 @@ impl Host {
         self.change_faults(|faults| faults.is_udp_cut = true)
     }
 
+    /// Lets no more than so much come in.
+    pub fn throttle(&self, kbps: u32) -> Result<()> {
+        network::set_rate(&self.0.lab, self.name(), Some(kbps))
+    }
+
+    /// Takes [`Self::throttle`] back.
+    pub fn unthrottle(&self) -> Result<()> {
+        network::set_rate(&self.0.lab, self.name(), None)
+    }
+
     /// Sets the clocks that count from the start of the machine ahead by whole seconds, for
     /// processes started from now on: each computer has its own, and the lab's have one kernel.
     pub fn set_clock_ahead(&self, by: Duration) {

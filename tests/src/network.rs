@@ -115,6 +115,22 @@ pub(crate) fn set_carrier(lab: &Lab, name: &str, is_plugged: bool) -> Result<()>
     ip(lab, &["-n", SWITCH, "link", "set", "dev", name, state], "")
 }
 
+/// Lets no more than so much through to the host, as a worn cable or a far Wi-Fi does; or all again.
+pub(crate) fn set_rate(lab: &Lab, name: &str, kbps: Option<u32>) -> Result<()> {
+    let mut command = Command::new("tc");
+    command.args(["-n", SWITCH, "qdisc"]);
+    match kbps {
+        Some(kbps) => {
+            command.args(["replace", "dev", name, "root", "tbf", "rate", &format!("{kbps}kbit")]);
+            command.args(["burst", "4kb", "latency", "400ms"]);
+        }
+        None => {
+            command.args(["delete", "dev", name, "root"]);
+        }
+    }
+    lab.command(command, "").map(drop)
+}
+
 /// Returns when the switch keeps a group that nobody asked for from `bystander`.
 pub(crate) async fn wait_until_pruning(sender: &Host, bystander: &Host) -> Result<()> {
     // A group and a port (discard, RFC 863) that nothing else uses. One probe at a time is under

@@ -15,7 +15,6 @@ use axum::{
 use serde_json::json;
 
 use crate::{
-    publish,
     publisher::{ALL, Codecs, Offer, encoder::Spec},
     reception::Reception,
     scene, share,

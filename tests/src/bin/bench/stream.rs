@@ -15,6 +15,7 @@ mod ears;
 mod judge;
 mod line;
 mod machine;
+mod neighbour;
 mod peers;
 mod playout;
 mod run;
@@ -41,7 +42,7 @@ const MACHINES: usize = 50;
 pub(crate) async fn measure(report: &mut Report, part: Option<&str>) -> Result<()> {
     let wanted = |name: &str| part.is_none_or(|part| part == name);
     let of_class = ["calm", "changes", "iid5", "burst5", "iid20", "wifi"];
-    let of_real_machines = ["ways", "playout", "rungs"];
+    let of_real_machines = ["ways", "playout", "rungs", "neighbour"];
     let known = [&of_class[..], &of_real_machines].concat();
     ensure!(part.is_none_or(|part| known.contains(&part)), "one of {}", known.join(", "));
     if of_class.into_iter().any(wanted) {
@@ -55,6 +56,9 @@ pub(crate) async fn measure(report: &mut Report, part: Option<&str>) -> Result<(
     }
     if wanted("rungs") {
         rungs::measure(report).await?;
+    }
+    if wanted("neighbour") {
+        neighbour::measure(report).await?;
     }
     Ok(())
 }

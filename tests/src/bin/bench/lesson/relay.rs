@@ -70,19 +70,29 @@ struct Seen {
 }
 
 #[derive(Debug)]
-struct Delay {
+pub(crate) struct Delay {
     seen: Arc<Mutex<Seen>>,
     _watch: Watch,
 }
 
 impl Delay {
-    fn watch(the_box: &Host, publisher: Ipv4Addr) -> Result<Self> {
+    pub(crate) fn watch(the_box: &Host, publisher: Ipv4Addr) -> Result<Self> {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let noting = Arc::clone(&seen);
         let watch = the_box.watch_packets(move |packet| {
             note(&mut noting.lock().unwrap_or_else(PoisonError::into_inner), packet, publisher);
         })?;
         Ok(Self { seen, _watch: watch })
+    }
+
+    /// When the last packet of each picture came, by the RTP time that it left with.
+    pub(crate) fn came(&self) -> BTreeMap<u32, Duration> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let incoming = seen.incoming.values().max_by_key(|frames| packets(frames));
+        let Some(incoming) = incoming else { return BTreeMap::new() };
+        let shift = shift(incoming, &seen.outgoing);
+        let last = incoming.iter().filter_map(|(time, into)| Some((time, into.last()?)));
+        last.map(|(time, at)| (time.wrapping_add(shift), *at)).collect()
     }
 
     /// Milliseconds from in to out, packet by packet.

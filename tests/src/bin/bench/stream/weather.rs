@@ -59,6 +59,9 @@ pub(super) struct Place {
 impl Climate {
     pub(super) const CALM: Self =
         Self { name: "no loss", loss: 0, mean: 0, radio: None, delay: DELAY, jitter: JITTER };
+    /// Nothing but what the box and its wire take themselves.
+    pub(super) const NONE: Self =
+        Self { delay: (Duration::ZERO, Duration::ZERO), jitter: Duration::ZERO, ..Self::CALM };
     pub(super) const IID5: Self = Self { name: "5 % independent loss", loss: 50, ..Self::CALM };
     pub(super) const BURST5: Self =
         Self { name: "5 % loss in bursts of 5", loss: 50, mean: 5, ..Self::CALM };
