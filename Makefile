@@ -45,7 +45,8 @@ test: check quick ## Everything CI runs, the classroom in its namespaces among i
 	$(CARGO) build --workspace --bins
 	$(CARGO) test -p classroom --tests -- --test-threads=1
 
-bench: setup pages ## Measure, beside the peers: all, or BENCH=lesson, stream, stream.iid5, ...
+bench: setup pages ## Measure, beside the peers: all, or BENCH=lesson, viewers, stream.iid5, ...
+	@tests/setup.sh bench
 	$(CARGO) build --release --workspace --bins
 	$(CARGO) run -q --release -p classroom --bin bench -- $(BENCH)
 

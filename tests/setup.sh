@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what a fresh Debian 12 or newer lacks to build and test Alfarid. It lists what is
-# missing and asks first when a person is there; CI=true means yes.
+# Installs what a fresh Debian 12 or newer lacks to build and test Alfarid; with the argument
+# `bench`, what the benches measure beside as well. It lists what is missing and asks first when a
+# person is there; CI=true means yes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,6 +22,11 @@ packages=(
 	# to run the box as a service: the programs of systemd, which need not be running
 	systemd
 )
+
+if [[ ${1:-} == bench ]]; then
+	# a peer for browsers that watch, and a reader of small text
+	packages+=(janus tesseract-ocr)
+fi
 
 # What the pages' tools ask for (web-admin/package.json), and what is installed when it is not
 # there: Debian 12 has Node.js 18. From npm's registry, which is needed anyway, into /usr/local.
@@ -83,6 +89,10 @@ if ((${#missing[@]} + ${#from_npm[@]})); then
 fi
 
 if ((${#missing[@]})); then
+	# The bench starts a Janus of its own: the service that Debian would start is not wanted.
+	if [[ " ${missing[*]} " == *' janus '* && -d /run/systemd/system ]]; then
+		"${as_root[@]}" systemctl mask janus.service
+	fi
 	"${as_root[@]}" apt-get update -q
 	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
 		apt-get install -qy --no-install-recommends "${missing[@]}"

@@ -301,8 +301,9 @@ fn ok(status: StatusCode, what: &str) -> Result<()> {
     Ok(())
 }
 
+/// What a browser says of the time.
 #[expect(clippy::disallowed_methods, reason = "a browser tells the box its time")]
-fn now_ms() -> i64 {
+pub fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(0))
 }

@@ -9,6 +9,7 @@ mod lesson;
 mod report;
 mod stream;
 mod usage;
+mod viewers;
 
 use std::process::ExitCode;
 
@@ -19,7 +20,7 @@ use report::Report;
 /// Measures the product.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Which bench, or one run of `stream`, as `stream.iid5`; all of them without it.
+    /// Which bench, or one part of `stream`, as `stream.iid5`; all of them without it.
     name: Option<String>,
 }
 
@@ -46,6 +47,12 @@ async fn run(wanted: Option<&str>) -> Result<()> {
     if wanted.is_none_or(|name| name == "stream") {
         let mut report = Report::new("stream");
         let outcome = stream::measure(&mut report, None).await;
+        report.end(outcome);
+        reports.push(report);
+    }
+    if wanted.is_none_or(|name| name == "viewers") {
+        let mut report = Report::new("viewers");
+        let outcome = viewers::measure(&mut report).await;
         report.end(outcome);
         reports.push(report);
     }

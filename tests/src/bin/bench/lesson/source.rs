@@ -1,17 +1,24 @@
 //! The synthetic teacher: a real WHIP session with a real encoder behind it, and whether it gave
 //! what every figure says it was measured with.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    ops::RangeInclusive,
+    time::Duration,
+};
 
+use alfarid_stream::rtp::Header;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use classroom::{
     air::{OnAir, Rate},
     eventually,
+    host::Host,
     school::School,
 };
 use http::{Request, StatusCode, header::CONTENT_TYPE};
 use str0m::format::Codec;
+use tokio::{net::UdpSocket, sync::mpsc, task::JoinHandle};
 
 use crate::report::{Report, Worst};
 
@@ -20,7 +27,10 @@ use crate::report::{Report, Worst};
 mod publisher;
 
 pub(crate) use publisher::Publisher;
-use publisher::{ALL, Offer, encoder::Spec};
+use publisher::{
+    ALL, Offer,
+    encoder::{Encoded, Encoder, Spec},
+};
 
 /// 4 Mbit/s at 30 frames a second.
 pub(crate) const KBPS: u32 = 4_000;
@@ -28,6 +38,8 @@ const FPS: u32 = 30;
 /// What a figure may have been measured with.
 const MBPS: RangeInclusive<f64> = 3.6..=4.4;
 const PER_SECOND: RangeInclusive<f64> = 29.0..=31.0;
+/// Packets that wait to be sent. Full: the encoder drops, as a browser that cannot send does.
+const ENCODED: usize = 1_024;
 /// In a second the box knows what machines cost.
 const WEIGHED: Duration = Duration::from_secs(2);
 const ASKED: Duration = Duration::from_secs(30);
@@ -58,7 +70,7 @@ pub(crate) async fn of(
 }
 
 /// Another picture from now on.
-pub(crate) fn show(publisher: &Publisher, (width, height): (u32, u32), fps: u32, kbps: u32) {
+fn show(publisher: &Publisher, (width, height): (u32, u32), fps: u32, kbps: u32) {
     publisher.show(Spec { codec: Codec::H264, width, height, fps, kbps });
 }
 
@@ -86,6 +98,58 @@ pub(crate) async fn follow(
         anyhow::Ok(u32::try_from(limit)?)
     };
     show(publisher, size, limit("max_fps")?, limit("max_bitrate_bps")? / 1_000);
+    Ok(())
+}
+
+/// The same picture and sound as bare RTP, for peers that take nothing else. Ends when it is dropped.
+pub(crate) struct Feed {
+    _picture: Encoder,
+    _sound: Encoder,
+    task: JoinHandle<Result<()>>,
+}
+
+/// Where a medium of a [`Feed`] goes, and its payload type.
+pub(crate) type Line = (SocketAddr, u8);
+
+impl Feed {
+    pub(crate) async fn start(
+        host: &Host,
+        picture: Line,
+        sound: Line,
+        (width, height): (u32, u32),
+    ) -> Result<Self> {
+        let (packets, encoded) = mpsc::channel(ENCODED);
+        let socket = host.enter(UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))).await??;
+        let task = host.runtime().spawn(send(socket, encoded, picture, sound));
+        let spec = Spec { codec: Codec::H264, width, height, fps: FPS, kbps: KBPS };
+        let picture = Encoder::video(spec, packets.clone());
+        Ok(Self { _picture: picture, _sound: Encoder::sound(packets), task })
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn send(
+    socket: UdpSocket,
+    mut encoded: mpsc::Receiver<Encoded>,
+    picture: Line,
+    sound: Line,
+) -> Result<()> {
+    let mut sequences = [0_u16; 2];
+    while let Some(Encoded { codec, marker, timestamp, payload }) = encoded.recv().await {
+        let is_sound = codec == Codec::Opus;
+        let (to, payload_type) = if is_sound { sound } else { picture };
+        let sequence = &mut sequences[usize::from(is_sound)];
+        *sequence = sequence.wrapping_add(1);
+        let (sequence, ssrc) = (*sequence, u32::from(is_sound) + 1);
+        let header = Header { marker, payload_type, sequence, timestamp, ssrc };
+        let packet = [&header.to_bytes()[..], &payload].concat();
+        socket.send_to(&packet, to).await?;
+    }
     Ok(())
 }
 
