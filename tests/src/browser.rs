@@ -163,7 +163,12 @@ impl Browser {
     /// window in front of the others, as a film or a programme would.
     pub async fn show_moving_picture(&self) -> Result<Page<'_>> {
         let url = format!("file://{}", browser_file("moving.html").display());
-        let page = self.open("moving", &url, true).await?;
+        self.show_whole("moving", &url).await
+    }
+
+    /// Covers the whole screen with a page of its own.
+    pub async fn show_whole(&self, name: &str, url: &str) -> Result<Page<'_>> {
+        let page = self.open(name, url, true).await?;
         page.ask("fullscreen", json!({})).await?;
         Ok(page)
     }

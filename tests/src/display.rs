@@ -1,10 +1,15 @@
-//! A screen that nobody sees: an X server for one host, 1280x720.
+//! A screen that nobody sees: an X server for one host, 1280x720 unless told otherwise.
+//!
+//! Its memory is a file too ([`Pixels`]): what stands on it can be read at any moment, without asking
+//! the server and waiting for its answer.
 //!
 //! It leaves nothing behind: its socket lies in the lab's own /tmp/.X11-unix, and it takes no lock
 //! file, since display numbers are counted here.
 
+mod pixels;
+
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -12,6 +17,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 
+pub use self::pixels::Pixels;
 use crate::{host::Host, process::Process};
 
 pub const WIDTH: usize = 1280;
@@ -28,24 +34,43 @@ pub struct Display {
     host: Host,
     name: String,
     server: Process,
+    size: (usize, usize),
 }
 
 impl Display {
     /// Returns when the server takes clients.
     pub async fn start(host: &Host) -> Result<Self> {
+        Self::sized(host, (WIDTH, HEIGHT)).await
+    }
+
+    /// One of another size.
+    pub async fn sized(host: &Host, (width, height): (usize, usize)) -> Result<Self> {
         let name = format!(":{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let mut command = Command::new("Xvfb");
-        command.arg(&name).args(["-screen", "0", &format!("{WIDTH}x{HEIGHT}x24")]);
+        command.arg(&name).args(["-screen", "0", &format!("{width}x{height}x24")]);
+        let memory = memory_dir(host, &name);
+        std::fs::create_dir_all(&memory)?;
+        command.arg("-fbdir").arg(&memory);
         command.args(["-nolisten", "tcp", "-nolock", "-noreset", "-displayfd", "1"]);
         let server = host.spawn("screen", command)?;
         // It writes its number to the descriptor once it is up.
         server.wait_for_line(|line| line == &name[1..], LIMIT).await?;
-        Ok(Self { host: host.clone(), name, server })
+        Ok(Self { host: host.clone(), name, server, size: (width, height) })
     }
 
     /// What a client's `DISPLAY` is.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Width and height in pixels.
+    pub fn size(&self) -> (usize, usize) {
+        self.size
+    }
+
+    /// The memory of the screen.
+    pub fn pixels(&self) -> Result<Pixels> {
+        Pixels::open(&memory_dir(&self.host, &self.name).join("Xvfb_screen0"))
     }
 
     pub fn server(&self) -> &Process {
@@ -75,4 +100,8 @@ impl Display {
         command.args(["-silent", "-window", "root"]).env("DISPLAY", &self.name);
         command
     }
+}
+
+fn memory_dir(host: &Host, name: &str) -> PathBuf {
+    host.dir().join(format!("screen{}", name.replace(':', "-")))
 }

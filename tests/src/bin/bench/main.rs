@@ -5,6 +5,7 @@
 //! worst; a bench that falls short says so and fails at the end, after all figures are printed.
 //! One that breaks off writes what it has, and that it broke off.
 
+mod glass;
 mod lesson;
 mod report;
 mod stream;
@@ -20,7 +21,7 @@ use report::Report;
 /// Measures the product.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Which bench, or one part of `stream`, as `stream.iid5`; all of them without it.
+    /// Which bench, or one part of `glass` or `stream`, as `stream.iid5`; all of them without it.
     name: Option<String>,
 }
 
@@ -50,9 +51,21 @@ async fn run(wanted: Option<&str>) -> Result<()> {
         report.end(outcome);
         reports.push(report);
     }
+    if wanted.is_none_or(|name| name == "glass") {
+        let mut report = Report::new("glass");
+        let outcome = glass::measure(&mut report, None).await;
+        report.end(outcome);
+        reports.push(report);
+    }
     if wanted.is_none_or(|name| name == "viewers") {
         let mut report = Report::new("viewers");
         let outcome = viewers::measure(&mut report).await;
+        report.end(outcome);
+        reports.push(report);
+    }
+    if let Some(part) = wanted.and_then(|name| name.strip_prefix("glass.")) {
+        let mut report = Report::new("glass-part");
+        let outcome = glass::measure(&mut report, Some(part)).await;
         report.end(outcome);
         reports.push(report);
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 /// What a figure may be at worst.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Worst {
+    AtLeast(f64),
     AtMost(f64),
     /// Printed, for people to judge.
     Print,
@@ -90,6 +91,7 @@ impl Report {
 impl Figure {
     fn is_well(&self) -> bool {
         match self.worst {
+            Worst::AtLeast(least) => self.value >= least,
             Worst::AtMost(most) => self.value <= most,
             Worst::Print => true,
         }
@@ -99,6 +101,7 @@ impl Figure {
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let worst = match self.worst {
+            Worst::AtLeast(least) => format!(">= {least}"),
             Worst::AtMost(most) => format!("<= {most}"),
             Worst::Print => String::new(),
         };
