@@ -81,7 +81,8 @@ pub use self::{
     protected::ProtectError,
     videos::{Shelf, Video},
     view::{
-        EgressState, MachineReception, MulticastAddress, PublicationState, Showing, StreamState,
+        EgressState, MachineReception, MulticastAddress, PublicationState, RefusedState, Showing,
+        StreamState,
     },
     viewers::{Coming, Gone, ViewerId, WatchError, Watcher},
     whip::OfferError,

@@ -11,6 +11,7 @@
 mod publisher;
 mod publishing;
 mod reception;
+mod refused;
 mod rungs;
 mod sources;
 mod stage;

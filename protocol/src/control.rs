@@ -119,6 +119,14 @@ pub struct Report {
     /// By which way it receives; `None`: an older machine, which knows multicast alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rung: Option<Rung>,
+    /// Datagrams in the box's name that the box had not sent: somebody with the group's key forges.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refused: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's own signature")]
+fn is_zero(of: &u64) -> bool {
+    *of == 0
 }
 
 /// What the box says.

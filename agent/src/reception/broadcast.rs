@@ -178,6 +178,12 @@ impl Broadcast {
         }
     }
 
+    /// Datagrams that said that they were the box's, and were not.
+    pub(super) fn refused(&self) -> u64 {
+        let Stats { forged, failed_decodes, bad_signature, .. } = self.restore.stats();
+        forged + failed_decodes + bad_signature
+    }
+
     /// Says what came that the box had not sent, if it is time for that. Whoever sends such a thing
     /// may send very much of it, so nothing is said of a single one.
     pub fn tell_refused(&mut self, now: Duration) {

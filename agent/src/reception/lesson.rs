@@ -247,6 +247,7 @@ impl Lesson {
             // Who lags in the tunnel goes on at what is kept.
             wants_keyframe: self.wants_keyframe() && rung != Some(Rung::Tunnel),
             rung: rung.map(said),
+            refused: self.broadcast.refused(),
             // How late TCP is says nothing of what the others need.
             late_ms: if rung == Some(Rung::Tunnel) { None } else { self.playout.late_ms(now) },
         }

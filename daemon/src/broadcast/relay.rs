@@ -41,7 +41,7 @@ use super::{
     PublicationKind,
     feed::{Asker, Feed, feed},
     multicast::{Group, Ports},
-    protected::Protected,
+    protected::{Protected, Unheard},
     tap::Tapped,
     track::{Joiner, Live, Random},
     tunnels::Tunnels,
@@ -138,6 +138,8 @@ pub(super) struct Figures {
     pub(super) served_alone: u32,
     /// How long after it is due everything is shown; `None` before that was said.
     pub(super) playout: Option<Duration>,
+    /// What came where machines are heard and was none of their words.
+    pub(super) unheard: Unheard,
 }
 
 /// Which packets go on air next: what a grant says.

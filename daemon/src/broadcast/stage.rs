@@ -57,6 +57,8 @@ pub(super) struct Stage {
     shown_since: Option<Duration>,
     /// Whether it is, for who sends it elsewhere.
     pub(super) shown: watch::Sender<bool>,
+    /// Datagrams in the box's name that machines refused, as they say.
+    pub(super) refused: u64,
     /// Whether viewers' packets are tapped.
     pub(super) is_watched: bool,
     /// Something changed that pages show and have not been told.
@@ -79,6 +81,8 @@ pub(super) struct Receiver {
     /// The grant that it has.
     pub(super) serial: Option<u32>,
     pub(super) reports: Reports,
+    /// Datagrams of others that it refused, as it said last.
+    refused: u64,
     pub(super) standing: Standing,
     /// How many of its changes were said in the log, since when.
     pub(super) logged: (Duration, u8),
@@ -115,6 +119,7 @@ impl Stage {
             fps: VecDeque::with_capacity(FIGURES),
             shown_since: None,
             shown: watch::Sender::new(false),
+            refused: 0,
             is_watched: false,
             is_news: true,
         }
@@ -170,6 +175,7 @@ impl Stage {
             source: interfaces.source(link.local, allowed),
             serial: None,
             reports: Reports::new(now),
+            refused: 0,
             standing: Standing::FIRST,
             logged: (now, 0),
             is_warned_of: false,
@@ -300,6 +306,10 @@ impl Stage {
             self.stands(now, machine, report.serial, Standing { rung, cause: None });
         }
         if let Some(receiver) = self.receivers.get_mut(&machine) {
+            // An agent that began anew counts from nothing. Its own word may be any number.
+            let grown = report.refused.checked_sub(receiver.refused).unwrap_or(report.refused);
+            receiver.refused = report.refused;
+            self.refused = self.refused.saturating_add(grown);
             receiver.reports.note(now, report);
         }
         wants_keyframe

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::{
     Limits, PublicationKind, SourceKind,
+    protected::Unheard,
     receivers::{Cause, Reception, Verdict},
     relay,
     stage::{Stage, codec},
@@ -32,6 +33,22 @@ pub struct StreamState {
     pub multicast: Option<MulticastAddress>,
     #[schema(required = false)]
     pub egress: EgressState,
+    #[schema(required = false)]
+    pub refused: RefusedState,
+}
+
+/// What somebody sent in the lesson who is not the box, or not the machine that it said it was. All
+/// of it was dropped: nothing of it was shown or heard.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct RefusedState {
+    /// In the box's name, by what machines say that receive it: each counts what reached it.
+    pub by_machines: u64,
+    /// To the box, in a machine's name without that machine's key.
+    pub forged: u64,
+    /// To the box, once more.
+    pub replayed: u64,
+    /// To the box, by nobody that is in the lesson, or without sense.
+    pub strange: u64,
 }
 
 /// What machines cost that receive alone, by unicast or through TLS: each of them the stream once
@@ -140,6 +157,7 @@ impl View {
                 machines: receptions.collect(),
                 multicast: stage.is_on_air().then_some(address),
                 egress: egress(stage),
+                refused: refused(stage),
             },
             room: stage.airing.room,
             named: stage.airing.machines.clone(),
@@ -178,6 +196,13 @@ fn egress(stage: &Stage) -> EgressState {
         is_lowered: stage.egress.is_lowered(),
         is_over: !stage.egress.bears(figures.bitrate_bps),
     }
+}
+
+fn refused(stage: &Stage) -> RefusedState {
+    let Unheard { forged, replayed, strangers, malformed } =
+        stage.screen_relay.figures.borrow().unheard;
+    let strange = strangers + malformed;
+    RefusedState { by_machines: stage.refused, forged, replayed, strange }
 }
 
 fn describe(

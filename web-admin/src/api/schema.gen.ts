@@ -2300,6 +2300,32 @@ export interface components {
         RecordingId: string;
         /** @enum {string} */
         RecordingStatus: "starting" | "recording" | "processing" | "ready" | "failed";
+        /**
+         * @description What somebody sent in the lesson who is not the box, or not the machine that it said it was. All
+         *     of it was dropped: nothing of it was shown or heard.
+         */
+        RefusedState: {
+            /**
+             * Format: int64
+             * @description In the box's name, by what machines say that receive it: each counts what reached it.
+             */
+            by_machines: number;
+            /**
+             * Format: int64
+             * @description To the box, in a machine's name without that machine's key.
+             */
+            forged: number;
+            /**
+             * Format: int64
+             * @description To the box, once more.
+             */
+            replayed: number;
+            /**
+             * Format: int64
+             * @description To the box, by nobody that is in the lesson, or without sense.
+             */
+            strange: number;
+        };
         /** @enum {string} */
         Role: "teacher" | "admin";
         Room: {
@@ -2498,6 +2524,7 @@ export interface components {
             /** @description Whether a screen is on air, and its publisher can be heard. */
             on_air: boolean;
             publications: components["schemas"]["PublicationState"][];
+            refused?: components["schemas"]["RefusedState"];
         };
         Student: {
             class_id?: null | components["schemas"]["ClassId"];

@@ -34,9 +34,9 @@ impl Protected {
         heard
     }
 
-    /// What was not heard since this was asked last.
-    pub(in crate::broadcast) fn take_unheard(&mut self) -> Unheard {
-        std::mem::take(&mut self.unheard)
+    /// What was not heard so far.
+    pub(in crate::broadcast) fn unheard(&self) -> Unheard {
+        self.unheard
     }
 
     fn take_in(&mut self, now: Duration, from: Way, datagram: &[u8]) -> Result<(), ProtectError> {

@@ -20,6 +20,16 @@ pub(in crate::broadcast) struct Unheard {
 }
 
 impl Unheard {
+    /// What came since it was `earlier`.
+    pub(in crate::broadcast) fn since(self, earlier: Self) -> Self {
+        Self {
+            forged: self.forged - earlier.forged,
+            replayed: self.replayed - earlier.replayed,
+            strangers: self.strangers - earlier.strangers,
+            malformed: self.malformed - earlier.malformed,
+        }
+    }
+
     pub(super) fn count(&mut self, error: &ProtectError) {
         let ProtectError::Feedback(error) = error else {
             // The only other reasons not to hear somebody.

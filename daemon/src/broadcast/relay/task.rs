@@ -407,6 +407,7 @@ impl Task {
             packets_lost: self.video.lost() + self.audio.lost(),
             served_alone: u32::try_from(alone.unwrap_or_default()).unwrap_or(u32::MAX),
             playout: programme.map(|to| to.transmitter.playout()),
+            unheard: programme.map(|to| to.transmitter.unheard()).unwrap_or_default(),
         });
     }
 

@@ -46,8 +46,9 @@ pub(super) struct Transmitter {
     heard: Vec<Heard>,
     /// Said once per trouble, not per packet.
     is_failing: bool,
-    /// When it may be said again that something was not heard.
+    /// When it may be said again that something was not heard, and what was said so far.
     next_word: Duration,
+    told_unheard: Unheard,
 }
 
 /// The two ways out. What they hold is bounded in [`pace`](alfarid_stream::pace).
@@ -69,6 +70,7 @@ impl Transmitter {
             heard: Vec::new(),
             is_failing: false,
             next_word: Duration::ZERO,
+            told_unheard: Unheard::default(),
         }
     }
 
@@ -165,16 +167,22 @@ impl Transmitter {
         }
     }
 
+    /// What came and was nothing that a machine says, so far.
+    pub(super) fn unheard(&self) -> Unheard {
+        self.protected.unheard()
+    }
+
     /// Says what was not heard, if it is time for that.
     pub(super) fn tell_unheard(&mut self, now: Duration) {
         if now < self.next_word {
             return;
         }
-        let unheard = self.protected.take_unheard();
+        let all = self.protected.unheard();
+        let unheard = all.since(self.told_unheard);
         if unheard == Unheard::default() {
             return;
         }
-        self.next_word = now + WORD;
+        (self.next_word, self.told_unheard) = (now + WORD, all);
         let Unheard { forged, replayed, strangers, malformed } = unheard;
         if forged > 0 {
             tracing::warn!(

@@ -6,6 +6,7 @@ import type { MachineStream, PublicationState } from '../../api/types';
 import { byName, megabits } from '../../lib/units';
 import classes from './Cards.module.css';
 import { needsLook, summarize } from './machineWords';
+import { RefusedNote } from './RefusedNote';
 import { RungList } from './RungList';
 import type { DeskState } from './useDesk';
 
@@ -38,6 +39,7 @@ export function PictureCard({ desk }: { desk: DeskState }) {
         </ul>
       )}
       {isRunning && <RungList stream={stream} />}
+      {isRunning && <RefusedNote stream={stream} />}
       {summary.machines.length > 0 && (
         <details className={classes.all}>
           <summary>{t('lesson.machines_all')}</summary>

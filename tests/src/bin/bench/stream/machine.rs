@@ -348,6 +348,7 @@ impl Receiving {
             wants_keyframe: wishes,
             // As much as a class may wait for its slowest machine: how D comes about is judged by
             // `playout`, what it is enough for is judged here.
+            refused: stats.forged + stats.failed_decodes + stats.bad_signature,
             late_ms: Some(MAX_LATE_MS),
             rung: self.rungs.as_ref().map(|rungs| said(rungs.ladder.rung())),
         }))
