@@ -33,6 +33,7 @@ mod relay;
 pub mod routes;
 mod rtc;
 mod rungs;
+mod snooping;
 mod stage;
 mod state;
 pub mod tap;
@@ -61,6 +62,7 @@ use utoipa::ToSchema;
 use self::{
     actor::{Order, Started},
     pipeline::Input,
+    snooping::{Carried, Snooping},
     state::Publisher,
     tap::Tap,
     videos::Videos,
@@ -235,6 +237,7 @@ pub struct Broadcast {
     actor: actor::Actor,
     engine: whip::Engine,
     hall: viewers::Engine,
+    snooping: Snooping,
 }
 
 /// Builds the capability; nothing runs before [`Broadcast::run`].
@@ -250,12 +253,15 @@ pub fn new(
     let most = config.max_viewers.into();
     let (viewers, hall) = viewers::Engine::new(door, strays, most, actor::random());
     let (orders, waiting) = mpsc::channel(ORDERS_WAITING);
-    let actor =
-        actor::Actor::new(floor, machines.clone(), whip.clone(), viewers.clone(), waiting, media);
+    let (carries, carried) = watch::channel(Carried::default());
+    let snooping = Snooping::new(floor, carried);
+    let (machines_too, whip_too, viewers_too) = (machines.clone(), whip.clone(), viewers.clone());
+    let others = actor::Others { machines: machines_too, whip: whip_too, viewers: viewers_too };
+    let actor = actor::Actor::new(floor, others, waiting, media, carries);
     let videos = Videos::new(floor.state_dir().join("videos"));
     let clock = floor.clock.clone();
     let handle = Handle { clock, orders, whip, viewers, machines, videos };
-    (handle, Broadcast { actor, engine, hall })
+    (handle, Broadcast { actor, engine, hall, snooping })
 }
 
 impl Broadcast {
@@ -275,6 +281,8 @@ impl Broadcast {
                 self.hall.run(ending.clone()).await;
                 ending.cancel();
             },
+            // It ends with the others, whose lessons it is for.
+            self.snooping.run(ending.clone()),
         );
     }
 }

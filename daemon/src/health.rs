@@ -38,9 +38,13 @@ pub enum FaultCode {
     DatabaseRestored,
     /// Little room is left, or something was not written for want of it.
     DiskFull,
+    /// Members of groups cannot be asked for.
+    IgmpUnavailable,
     /// The disk does not take what happens in lessons.
     LessonsNotWritten,
     MdnsDown,
+    /// A switch sends other rooms' streams to the box.
+    MulticastFlooded,
     RecordingFailed,
     RedirectPort,
     StateDiskFull,

@@ -19,6 +19,7 @@ pub mod health;
 pub mod http;
 pub mod lifecycle;
 pub mod logging;
+mod socket;
 pub mod timekeeping;
 
 pub mod attendance;

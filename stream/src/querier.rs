@@ -6,8 +6,8 @@
 //! stops. So the box asks, on each interface where nobody else is heard to.
 //!
 //! ```text
-//!             nobody heard for OTHER_PRESENT
-//!   HUSHED ────────────────────────────────────▶ ASKING ── general query every INTERVAL
+//!             nobody heard for two intervals
+//!   HUSHED ────────────────────────────────────▶ ASKING ── general query every interval
 //!     ▲  ◀──────────────────────────────────────    │
 //!     │     a query from a lower address            └─ a higher address: it yields, by the RFC
 //!     └── any query: the time begins anew
@@ -48,23 +48,38 @@ pub const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
 /// into it.
 pub const ROUTER_ALERT: [u8; 4] = [0x94, 0x04, 0x00, 0x00];
 
-/// How often is asked (RFC 3376 §8.2).
+/// How often is asked, unless somebody wants it otherwise (RFC 3376 §8.2).
 pub const INTERVAL: Duration = Duration::from_secs(125);
 
-/// Hosts spread their answers over this time (RFC 3376 §8.3).
-pub const RESPONSE: Duration = Duration::from_secs(10);
+/// Hosts spread their answers over this time (RFC 3376 §8.3), or over half of a shorter interval:
+/// they must have answered when they are asked again.
+const RESPONSE: Duration = Duration::from_secs(10);
 
-/// Another querier is gone when nothing is heard of it for two intervals and half a response
-/// (RFC 3376 §8.5).
-pub const OTHER_PRESENT: Duration = Duration::from_secs(255);
-
-/// The first queries are closer, in case one is lost (RFC 3376 §8.6, §8.7) ...
-const STARTUP_INTERVAL: Duration = Duration::from_millis(31_250);
+/// The first queries are closer, in case one is lost (RFC 3376 §8.6, §8.7).
 const STARTUP_COUNT: u8 = 2;
 
-/// ... and the very first wants its answers at once: members that said so when the box began to
-/// listen age out 5 s later.
+/// The very first wants its answers at once: members that said so when the box began to listen age
+/// out 5 s later.
 const FIRST_RESPONSE: Duration = Duration::from_secs(1);
+
+/// What follows from how often is asked.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    interval: Duration,
+    startup: Duration,
+    response: Duration,
+    /// Another querier is gone when nothing is heard of it for two intervals and half a response
+    /// (RFC 3376 §8.5).
+    other_present: Duration,
+}
+
+impl Times {
+    fn of(interval: Duration) -> Self {
+        let response = RESPONSE.min(interval / 2);
+        let other_present = 2 * interval + response / 2;
+        Self { interval, startup: interval / 4, response, other_present }
+    }
+}
 
 /// Who asks on this interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +96,7 @@ pub enum Role {
 #[derive(Clone, Debug)]
 pub struct Querier {
     own: Ipv4Addr,
+    times: Times,
     state: State,
 }
 
@@ -91,10 +107,12 @@ enum State {
 }
 
 impl Querier {
-    /// Begins to listen on an interface with the address `own`. A new address or a link that came
-    /// back is a new beginning too: other switches may be behind it.
-    pub fn new(now: Duration, own: Ipv4Addr) -> Self {
-        Self { own, state: State::Hushed { by: None, until: now + OTHER_PRESENT } }
+    /// Begins to listen on an interface with the address `own`, to ask so often should nobody else.
+    /// A new address or a link that came back is a new beginning too: other switches may be behind
+    /// it.
+    pub fn new(now: Duration, own: Ipv4Addr, interval: Duration) -> Self {
+        let times = Times::of(interval);
+        Self { own, times, state: State::Hushed { by: None, until: now + times.other_present } }
     }
 
     /// A message came from `from`, who may be the box itself.
@@ -108,7 +126,7 @@ impl Querier {
             State::Asking { .. } => from < self.own,
         };
         if yields {
-            self.state = State::Hushed { by: Some(from), until: now + OTHER_PRESENT };
+            self.state = State::Hushed { by: Some(from), until: now + self.times.other_present };
         }
     }
 
@@ -122,9 +140,11 @@ impl Querier {
             State::Asking { asked, .. } => asked,
         };
         let asked_now = asked.saturating_add(1).min(STARTUP_COUNT);
-        let pause = if asked_now < STARTUP_COUNT { STARTUP_INTERVAL } else { INTERVAL };
+        let pause =
+            if asked_now < STARTUP_COUNT { self.times.startup } else { self.times.interval };
         self.state = State::Asking { next: now + pause, asked: asked_now };
-        let max_response = if asked == 0 { FIRST_RESPONSE } else { RESPONSE };
+        let response = self.times.response;
+        let max_response = if asked == 0 { FIRST_RESPONSE.min(response) } else { response };
         Some(Query { group: None, max_response, form: Form::V2 })
     }
 
@@ -152,6 +172,7 @@ mod tests {
     const BOX: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 20);
     const LOWER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
     const HIGHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
+    const OTHER_PRESENT: Duration = Duration::from_secs(255);
 
     fn secs(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -173,7 +194,7 @@ mod tests {
 
     #[test]
     fn where_nobody_asks_the_box_does() {
-        let mut querier = Querier::new(secs(0), BOX);
+        let mut querier = Querier::new(secs(0), BOX, INTERVAL);
         assert_eq!(querier.role(), Role::Listening);
         assert_eq!(querier.poll(secs(254)), None);
         let times = asked(&mut querier, secs(600));
@@ -183,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_first_answers_come_before_members_age_out() {
-        let mut querier = Querier::new(secs(0), BOX);
+        let mut querier = Querier::new(secs(0), BOX, INTERVAL);
         let first = querier.poll(OTHER_PRESENT).unwrap();
         // 260 s: RFC 3376 §8.4, and what switches have for it.
         assert!(OTHER_PRESENT + first.max_response < secs(260));
@@ -192,9 +213,17 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_more_often_leaves_hosts_less_time() {
+        let mut querier = Querier::new(secs(0), BOX, secs(4));
+        assert_eq!(asked(&mut querier, secs(19)), [9_000, 10_000, 14_000, 18_000]);
+        let next = querier.poll(querier.next_timeout()).unwrap();
+        assert_eq!(next.max_response, secs(2));
+    }
+
+    #[test]
     fn where_somebody_asks_the_box_never_does() {
         for other in [LOWER, HIGHER] {
-            let mut querier = Querier::new(secs(0), BOX);
+            let mut querier = Querier::new(secs(0), BOX, INTERVAL);
             for n in 0..10 {
                 assert!(asked(&mut querier, secs(125 * n)).is_empty());
                 querier.heard(secs(125 * n), other, &query());
@@ -205,14 +234,14 @@ mod tests {
 
     #[test]
     fn the_box_takes_over_when_the_other_is_gone() {
-        let mut querier = Querier::new(secs(0), BOX);
+        let mut querier = Querier::new(secs(0), BOX, INTERVAL);
         querier.heard(secs(100), HIGHER, &query());
         assert_eq!(asked(&mut querier, secs(360)), [355_000]);
     }
 
     #[test]
     fn two_queriers_are_settled_by_the_lower_address() {
-        let mut querier = Querier::new(secs(0), BOX);
+        let mut querier = Querier::new(secs(0), BOX, INTERVAL);
         asked(&mut querier, secs(300));
         querier.heard(secs(300), HIGHER, &query());
         assert_eq!(querier.role(), Role::Asking, "the higher one will yield");
@@ -223,7 +252,7 @@ mod tests {
 
     #[test]
     fn only_queries_of_real_hosts_hush_the_box() {
-        let mut querier = Querier::new(secs(0), BOX);
+        let mut querier = Querier::new(secs(0), BOX, INTERVAL);
         let report = Message::ReportV2(Ipv4Addr::new(239, 255, 0, 1));
         querier.heard(secs(1), LOWER, &report);
         querier.heard(secs(1), BOX, &query());

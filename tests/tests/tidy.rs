@@ -22,6 +22,7 @@ const FLOOR: &[(&str, &[&str])] = &[
     ("config", &["logging"]),
     ("db", &["files", "logging"]),
     ("clock", &[]),
+    ("socket", &[]),
     ("events", &[]),
     ("bucket", &[]),
     ("health", &["clock", "events"]),
@@ -279,13 +280,14 @@ fn protocol_and_stream_know_no_world() {
 }
 
 #[test]
-fn there_is_no_unsafe_code() {
+fn there_is_unsafe_code_in_the_one_socket_module_alone() {
     let sources = sources();
     let found = places(&sources, |source, line| {
         (line.contains("unsafe {") || line.contains("unsafe fn") || line.contains("unsafe impl"))
             && !source.path.ends_with("tidy.rs")
+            && source.path != Path::new("daemon/src/socket.rs")
     });
-    offenders("no unsafe outside a socket module (there is none yet)", found);
+    offenders("no unsafe outside the one socket module", found);
 }
 
 #[test]

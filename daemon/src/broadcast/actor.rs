@@ -33,6 +33,7 @@ use super::{
     pipeline::{Input, PipelineError},
     preview,
     relay::{self, Job, OnAir, Programme},
+    snooping::Carried,
     stage::{Place, Stage},
     state::Publisher,
     tap::{self, Tap},
@@ -125,6 +126,13 @@ pub(super) struct Started {
     pub(super) begun: oneshot::Receiver<Result<(), PipelineError>>,
 }
 
+/// The capabilities and tasks that it orders about.
+pub(super) struct Others {
+    pub(super) machines: machines::Handle,
+    pub(super) whip: whip::Handle,
+    pub(super) viewers: browsers::Handle,
+}
+
 pub(super) struct Actor {
     floor: Floor,
     machines: machines::Handle,
@@ -147,17 +155,19 @@ pub(super) struct Actor {
     relays: JoinSet<()>,
     previews: JoinSet<()>,
     last_serial: u32,
+    /// For whoever keeps switches informed.
+    carries: watch::Sender<Carried>,
 }
 
 impl Actor {
     pub(super) fn new(
         floor: &Floor,
-        machines: machines::Handle,
-        whip: whip::Handle,
-        viewers: browsers::Handle,
+        others: Others,
         orders: mpsc::Receiver<Order>,
         media: mpsc::Receiver<MediaMessage>,
+        carries: watch::Sender<Carried>,
     ) -> Self {
+        let Others { machines, whip, viewers } = others;
         Self {
             floor: floor.clone(),
             machines,
@@ -175,6 +185,7 @@ impl Actor {
             relays: JoinSet::new(),
             previews: JoinSet::new(),
             last_serial: 0,
+            carries,
         }
     }
 
@@ -346,7 +357,22 @@ impl Actor {
             self.machines.say(*machine, FromBox::Withdraw { lesson });
         }
         self.floor.events.tell(Event::StreamChanged { lesson_id: lesson });
+        self.note_carried();
         Ok(())
+    }
+
+    /// Notes what is on air where. To be called when a lesson or a machine has come or gone.
+    fn note_carried(&self) {
+        let stages = || self.stages.values();
+        let now = Carried {
+            interfaces: stages().flat_map(Stage::sources).collect(),
+            groups: stages().map(|stage| stage.group.address).collect(),
+        };
+        self.carries.send_if_modified(|carried| {
+            let is_new = *carried != now;
+            *carried = now;
+            is_new
+        });
     }
 
     async fn change(

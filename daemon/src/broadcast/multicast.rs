@@ -231,6 +231,11 @@ impl Interfaces {
         sources.map(|(_, address)| *address).collect()
     }
 
+    /// What the interface with this address is called.
+    pub(super) fn name_of(&self, local: Ipv4Addr) -> Option<&str> {
+        self.0.iter().find(|(_, address)| *address == local).map(|(name, _)| &name[..])
+    }
+
     /// The address that packets for a machine which sees the box as `local` come from; `None` where
     /// the box does not send: `allowed` names other interfaces only, or the address is gone.
     pub(super) fn source(&self, local: Ipv4Addr, allowed: &[String]) -> Option<Ipv4Addr> {

@@ -18,6 +18,9 @@ const MEGABITS: RangeInclusive<u64> = 1..=100_000;
 /// A thousand streams of a lesson fill a network of 4 Gbit/s.
 const VIEWERS: RangeInclusive<u64> = 0..=1_000;
 
+/// Hosts need a second to answer; beyond an hour no switch waits.
+const QUERY_SECONDS: RangeInclusive<u64> = 2..=3_600;
+
 const DAY: RangeInclusive<u64> = 0..=1_440;
 
 /// As many as can be reckoned in bytes, with room for sums.
@@ -81,6 +84,10 @@ pub(super) fn megabits<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Err
 
 pub(super) fn viewers<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
     within(from, VIEWERS)
+}
+
+pub(super) fn query_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
+    within(from, QUERY_SECONDS)
 }
 
 pub(super) fn minutes_of_a_day<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {

@@ -4,10 +4,14 @@ use std::net::Ipv4Addr;
 
 use thiserror::Error;
 
-use super::message;
+use super::{ROUTER_ALERT, message};
 
 /// IGMP's number in the IP header.
 const PROTOCOL: u8 = 2;
+/// Of a header with the router alert.
+const HEADER: usize = 24;
+/// What routers say to each other goes first where networks are busy (RFC 791 §3.1).
+const INTERNETWORK_CONTROL: u8 = 0xc0;
 
 /// Why bytes are not an IP packet with IGMP in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -58,6 +62,21 @@ impl Packet {
             message: message::Message::parse(message)?,
         })
     }
+
+    /// The packet for a raw socket that includes the header, with router alert and TTL 1. Its
+    /// checksum and its number are left to the kernel (raw(7)).
+    pub fn encode(&self) -> Vec<u8> {
+        let message = self.message.encode();
+        let length = u16::try_from(HEADER + message.len()).unwrap_or(u16::MAX);
+        let mut out = vec![0x46, INTERNETWORK_CONTROL];
+        out.extend(length.to_be_bytes());
+        out.extend([0, 0, 0, 0, 1, PROTOCOL, 0, 0]);
+        out.extend(self.from.octets());
+        out.extend(self.to.octets());
+        out.extend(ROUTER_ALERT);
+        out.extend(message);
+        out
+    }
 }
 
 #[cfg(test)]
@@ -85,6 +104,14 @@ mod tests {
     fn a_report_is_read_behind_options_and_before_padding() {
         let expected = Packet { from: HOST, to: GROUP, message: Message::ReportV2(GROUP) };
         assert_eq!(Packet::parse(&packet()), Ok(expected));
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_goes_no_further_than_one_network() {
+        let packet = Packet { from: HOST, to: GROUP, message: Message::ReportV2(GROUP) };
+        let bytes = packet.encode();
+        assert_eq!(Packet::parse(&bytes), Ok(packet));
+        assert_eq!((bytes[8], &bytes[20..24]), (1, &crate::querier::ROUTER_ALERT[..]));
     }
 
     #[test]

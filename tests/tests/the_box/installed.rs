@@ -13,7 +13,7 @@ use std::{
 use classroom::binaries;
 
 /// What systemd's own tool may find open at most, in tenths of its points: its "OK" ends at 50.
-const EXPOSURE: &str = "18";
+const EXPOSURE: &str = "19";
 
 struct Installed(tempfile::TempDir);
 

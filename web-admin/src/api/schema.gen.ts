@@ -1606,7 +1606,7 @@ export interface components {
          * @description Stable; the pages have words for each.
          * @enum {string}
          */
-        FaultCode: "browser_time_refused" | "certificate_not_renewed" | "clock_unsure" | "database_restored" | "disk_full" | "lessons_not_written" | "mdns_down" | "recording_failed" | "redirect_port" | "state_disk_full" | "trust_damaged" | "whip_port";
+        FaultCode: "browser_time_refused" | "certificate_not_renewed" | "clock_unsure" | "database_restored" | "disk_full" | "igmp_unavailable" | "lessons_not_written" | "mdns_down" | "multicast_flooded" | "recording_failed" | "redirect_port" | "state_disk_full" | "trust_damaged" | "whip_port";
         FaultState: {
             code: components["schemas"]["FaultCode"];
             detail: string;

@@ -121,6 +121,8 @@ impl Actor {
         let scene = stage.enter(now, link, &Interfaces::of_this_box(), allowed);
         self.machines.say(machine, scene);
         set_interfaces(stage).await;
+        self.note_carried();
+        let Some(stage) = self.stages.get_mut(&lesson) else { return };
         // Asked for now, a fresh keyframe is there by the time the machine has joined the group.
         let _ = stage.screen_relay.orders.send(relay::Order::Joins(Joiner::Machine(machine))).await;
         // Others too, that an interface was missing for.
@@ -141,6 +143,7 @@ impl Actor {
             }
             set_interfaces(stage).await;
         }
+        self.note_carried();
     }
 
     /// Grants a machine what is on air. The relay knows its new key before the machine does.
