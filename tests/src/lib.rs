@@ -19,7 +19,9 @@
 //! - [`journal`]: what a box under systemd says.
 //! - [`marker`], [`trace`]: what a machine showed, read back from its pictures.
 //! - [`school`]: the product put to use in a classroom; [`air`], [`playback`]: what it sent and
-//!   what it recorded; [`together`], [`rungs`]: how machines show it.
+//!   what it recorded; [`together`], [`rungs`]: how machines show it; [`film`]: a video with the
+//!   counter, for it to show.
+//! - [`ears`], [`line`]: a machine of a test's own, which is no agent.
 //! - [`until`]: the only place that asks again and again.
 //!
 //! Rules that hold here:
@@ -38,11 +40,14 @@ pub mod browser;
 pub mod classroom;
 pub mod client;
 pub mod display;
+pub mod ears;
 pub mod faults;
+pub mod film;
 pub mod host;
 pub mod journal;
 pub mod lab;
 pub mod leg;
+pub mod line;
 pub mod marker;
 pub mod network;
 pub mod playback;

@@ -53,6 +53,29 @@ pub fn read(grey: &[u8], width: usize, height: usize) -> Option<u32> {
     is_whole.then(|| u32::try_from(counter).ok()).flatten()
 }
 
+/// A grey picture that shows the counter, as the page draws it.
+pub fn draw(counter: u32, width: usize, height: usize) -> Vec<u8> {
+    let word = u64::from(counter) << CRC_BITS | crc(u64::from(counter));
+    let mut grey = vec![128; width * height];
+    for row in 0..ROWS {
+        for column in 0..COLUMNS {
+            let is_white = match column {
+                0 | 1 => column == row,
+                _ => {
+                    let bit = row * (COLUMNS - SYNC) + column - SYNC;
+                    word >> (COUNTER_BITS as usize + CRC_BITS as usize - 1 - bit) & 1 == 1
+                }
+            };
+            for y in row * height / ROWS_IN_HEIGHT..(row + 1) * height / ROWS_IN_HEIGHT {
+                for x in column * width / COLUMNS..(column + 1) * width / COLUMNS {
+                    grey[y * width + x] = if is_white { 255 } else { 0 };
+                }
+            }
+        }
+    }
+    grey
+}
+
 /// The mean over the inner half of a square; an axis is (pixels, squares in them, which of them).
 fn brightness(
     grey: &[u8],
@@ -86,29 +109,6 @@ fn crc(counter: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// As the page draws it, on a grey screen.
-    fn draw(counter: u32, width: usize, height: usize) -> Vec<u8> {
-        let word = u64::from(counter) << CRC_BITS | crc(u64::from(counter));
-        let mut grey = vec![128; width * height];
-        for row in 0..ROWS {
-            for column in 0..COLUMNS {
-                let is_white = match column {
-                    0 | 1 => column == row,
-                    _ => {
-                        let bit = row * (COLUMNS - SYNC) + column - SYNC;
-                        word >> (COUNTER_BITS as usize + CRC_BITS as usize - 1 - bit) & 1 == 1
-                    }
-                };
-                for y in row * height / ROWS_IN_HEIGHT..(row + 1) * height / ROWS_IN_HEIGHT {
-                    for x in column * width / COLUMNS..(column + 1) * width / COLUMNS {
-                        grey[y * width + x] = if is_white { 255 } else { 0 };
-                    }
-                }
-            }
-        }
-        grey
-    }
 
     /// A small generator of its own (xorshift), so that noise is the same in each run.
     fn noise(seed: &mut u32) -> i32 {

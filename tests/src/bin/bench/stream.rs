@@ -11,9 +11,7 @@
 mod changes;
 mod class;
 mod crowd;
-mod ears;
 mod judge;
-mod line;
 mod machine;
 mod neighbour;
 mod peers;

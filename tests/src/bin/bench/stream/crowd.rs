@@ -7,7 +7,7 @@
 //!   own socket ────────────▶ downlink of that machine
 //! ```
 //!
-//! The control connections are tasks beside it (see [`line`](super::line)).
+//! The control connections are tasks beside it (see [`line`]).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,14 +22,16 @@ use std::{
 use alfarid_protocol::{control::FromMachine, grant::Grant};
 use anyhow::{Context, Result, anyhow, ensure};
 use bytes::Bytes;
-use classroom::until::eventually;
+use classroom::{
+    ears::{Ears, Heard},
+    line::{self, Told},
+    until::eventually,
+};
 use nix::time::{ClockId, clock_gettime};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{
     class::Class,
-    ears::{Ears, Heard},
-    line::{self, Told},
     machine::{By, Machine, Seen},
     weather::Place,
     witness::Witness,

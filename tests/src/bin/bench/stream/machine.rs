@@ -35,11 +35,9 @@ use alfarid_stream::{
 };
 use anyhow::Result;
 use bytes::Bytes;
+use classroom::line::Told;
 
-use super::{
-    line::Told,
-    weather::{OwnClock, Place, held},
-};
+use super::weather::{OwnClock, Place, held};
 
 const FIRST_PACKET_WAIT: Duration = Duration::from_millis(FIRST_PACKET_WAIT_MS);
 const REPORT_EVERY: Duration = Duration::from_secs(1);
@@ -348,9 +346,9 @@ impl Receiving {
             wants_keyframe: wishes,
             // As much as a class may wait for its slowest machine: how D comes about is judged by
             // `playout`, what it is enough for is judged here.
-            refused: stats.forged + stats.failed_decodes + stats.bad_signature,
             late_ms: Some(MAX_LATE_MS),
             rung: self.rungs.as_ref().map(|rungs| said(rungs.ladder.rung())),
+            refused: stats.forged + stats.failed_decodes + stats.bad_signature,
         }))
     }
 

@@ -22,8 +22,7 @@ use alfarid_stream::{
 };
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-
-use super::line::Told;
+use classroom::line::Told;
 
 /// IPv4 and UDP.
 pub(super) const HEADERS: usize = 28;

@@ -1,5 +1,5 @@
-//! A machine's control connection: grants, keys and kept pictures come by it, reports and wishes
-//! go. It has no weather: it is TCP, and no figure is taken of it.
+//! The control connection of a machine that a test plays itself: grants, keys and kept pictures come
+//! by it, reports and wishes go.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ const PING_EVERY: Duration = Duration::from_millis(PING_EVERY_MS);
 
 /// What a machine is told.
 #[derive(Debug)]
-pub(super) enum Told {
+pub enum Told {
     Grant(Grant),
     Epoch(LessonId, EpochKey),
     /// A message of kept pictures, as it came.
@@ -39,7 +39,7 @@ pub(super) enum Told {
 ///
 /// # Errors
 /// A connection that breaks, a box that refuses, and a crowd that does not hear: `hears` is full.
-pub(super) async fn hold(
+pub async fn hold(
     number: usize,
     address: String,
     identity: Arc<Identity>,

@@ -1,4 +1,5 @@
-//! The sockets of a crowd: one for each port of the group, and one for each machine.
+//! The sockets of machines that a test plays itself: one for each port of a lesson's group, and one
+//! of its own for each machine.
 
 use std::{
     io::{self, ErrorKind},
@@ -31,13 +32,13 @@ const LANES: [Lane; 3] = [Lane::Video, Lane::Sound, Lane::Repair];
 
 /// A datagram of the box.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub enum Heard {
     ToAll { lane: Lane, datagram: Bytes },
     ToOne { number: usize, datagram: Bytes },
 }
 
 #[derive(Debug)]
-pub(super) struct Ears {
+pub struct Ears {
     group: Vec<(Lane, UdpSocket)>,
     own: Vec<UdpSocket>,
     source: Ipv4Addr,
@@ -47,7 +48,7 @@ pub(super) struct Ears {
 
 impl Ears {
     /// For so many machines at the address `on`. To be called in their namespace.
-    pub(super) fn open(grant: &Grant, on: Ipv4Addr, machines: usize) -> Result<Self> {
+    pub fn open(grant: &Grant, on: Ipv4Addr, machines: usize) -> Result<Self> {
         let lane = |lane: Lane| {
             let group = SocketAddrV4::new(grant.group, grant.port.wrapping_add(lane.offset()));
             let socket = open(group)?;
@@ -64,7 +65,7 @@ impl Ears {
     }
 
     /// Waits until something arrives, or so long.
-    pub(super) fn wait(&self, limit: Duration) -> Result<()> {
+    pub fn wait(&self, limit: Duration) -> Result<()> {
         let sockets = self.group.iter().map(|(_, socket)| socket).chain(&self.own);
         let mut polled: Vec<_> =
             sockets.map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)).collect();
@@ -75,7 +76,7 @@ impl Ears {
     }
 
     /// Adds what is there.
-    pub(super) fn hear(&self, heard: &mut Vec<Heard>) -> Result<()> {
+    pub fn hear(&self, heard: &mut Vec<Heard>) -> Result<()> {
         for (lane, socket) in &self.group {
             while let Some(datagram) = self.read(socket)? {
                 heard.push(Heard::ToAll { lane: *lane, datagram });
@@ -90,7 +91,7 @@ impl Ears {
     }
 
     /// Says something to the box as this machine.
-    pub(super) fn speak(&self, number: usize, datagram: &[u8]) -> Result<()> {
+    pub fn speak(&self, number: usize, datagram: &[u8]) -> Result<()> {
         let socket = self.own.get(number).context("its socket")?;
         socket.send_to(datagram, self.repair).context("speak to the box")?;
         Ok(())
