@@ -1,8 +1,9 @@
 //! The wires: a bridge in a namespace of its own, and one cable (a veth pair) per host.
 //!
-//! Two switches stand for all: one that floods multicast to every port, as an unmanaged one does,
-//! and one that snoops IGMP and is its querier. A Linux bridge without a querier floods, so a
-//! switch that forgets its members cannot be modelled here.
+//! Three switches stand for all: one that floods multicast to every port, as an unmanaged one does,
+//! one that snoops IGMP and is its querier, and one that leaves asking to others. A Linux bridge that
+//! has heard no querier floods, so a switch that prunes where nobody ever asked cannot be modelled
+//! here.
 //!
 //! Cables carry packets no larger than the MTU (`gso_max_segs 1`), so that a lost packet is one
 //! packet and bytes are counted as on a wire.
@@ -50,6 +51,9 @@ pub enum Switch {
     Flooding,
     /// Multicast goes to the ports that asked for it by IGMP.
     Snooping,
+    /// The same, but it asks nobody: as long as somebody else asks, it forgets in 12 s who has not
+    /// answered.
+    Unasked,
 }
 
 /// Puts up the switch, without a cable in it.
@@ -63,6 +67,7 @@ pub(crate) fn raise_switch(lab: &Lab, switch: Switch) -> Result<()> {
             "mcast_snooping 1 mcast_query_response_interval 10 mcast_query_interval 100 \
              mcast_startup_query_interval 100"
         }
+        Switch::Unasked => "mcast_snooping 1 mcast_membership_interval 1200",
     };
     let querier = u8::from(switch == Switch::Snooping);
     let script = format!(
@@ -132,7 +137,7 @@ pub(crate) fn set_rate(lab: &Lab, name: &str, kbps: Option<u32>) -> Result<()> {
 }
 
 /// Returns when the switch keeps a group that nobody asked for from `bystander`.
-pub(crate) async fn wait_until_pruning(sender: &Host, bystander: &Host) -> Result<()> {
+pub async fn wait_until_pruning(sender: &Host, bystander: &Host) -> Result<()> {
     // A group and a port (discard, RFC 863) that nothing else uses. One probe at a time is under
     // way; should more come, the newest are dropped and that attempt fails.
     const NOBODYS_GROUP: Ipv4Addr = Ipv4Addr::new(239, 255, 255, 255);
