@@ -19,8 +19,10 @@
 //!   lacks gets the manifest, and asks again by it: a forger makes all machines unsure that lack
 //!   the manifest, and each would be sent the whole block.
 //! - A request that crossed an answer to all is answered by it.
-//! - **Budget**: all answers together take at most half of what the sources take, over a second.
-//!   What is beyond waits up to [`PATIENCE`], then it is dropped: it would come too late.
+//! - **Budget**: all answers to machines on multicast take together at most half of what the sources
+//!   take, over a second. What is beyond waits up to [`PATIENCE`], then it is dropped: it would come too
+//!   late. A machine on unicast has the sources once more for itself, and half of them for what it
+//!   lacks: fifty on one access point lack the same burst at once.
 //! - **One machine's flood harms itself alone**: it is heard [`ROUNDS`] times about a block and so
 //!   often a second (see [`Account`]), and causes by itself at most half of that budget. What it
 //!   alone makes larger in an answer to all counts.
@@ -75,7 +77,8 @@ const RETRY: Duration = Duration::from_millis(5);
 
 /// Most machines that are answered: far more than a room holds. Full: a further one is not.
 const MAX_MACHINES: usize = 1_024;
-/// Most datagrams that wait for the budget. Full: a further one is dropped.
+/// Most datagrams that wait for the budget, and most to machines on unicast that wait to be polled.
+/// Full: a further one is dropped.
 const MAX_WAITING: usize = 1_024;
 
 /// How a machine receives.
@@ -129,6 +132,8 @@ pub struct Repair {
     answers: Window<20>,
     /// In order of time. At most [`MAX_WAITING`].
     waiting: VecDeque<Waiting>,
+    /// To machines on unicast. At most [`MAX_WAITING`].
+    apart: VecDeque<Transmit>,
     stats: Stats,
 }
 
@@ -143,6 +148,7 @@ impl Repair {
             sources: Window::new(Duration::from_secs(1)),
             answers: Window::new(Duration::from_secs(1)),
             waiting: VecDeque::new(),
+            apart: VecDeque::new(),
             stats: Stats::default(),
         }
     }
@@ -176,6 +182,10 @@ impl Repair {
         self.kept.expire(now);
         while let Some(block) = self.kept.due(now) {
             self.answer(now, block);
+        }
+        if let Some(transmit) = self.apart.pop_front() {
+            self.stats.datagrams += 1;
+            return Some(transmit);
         }
         while let Some(waiting) = self.waiting.front() {
             let bytes = on_air(&waiting.transmit.datagram);

@@ -29,15 +29,15 @@ impl Repair {
         let (group, alone): (Vec<Ask>, Vec<Ask>) =
             asks.into_iter().partition(|ask| ask.reach == Reach::Multicast);
         let few = if block.closed.is_slice() { ALONE_OF_SLICES } else { ALONE };
+        self.answer_alone(now, number, &alone);
         if group.len() <= few {
-            self.answer_alone(now, number, group.iter().chain(&alone));
+            self.answer_alone(now, number, &group);
         } else {
-            self.answer_alone(now, number, alone.iter());
-            self.answer_all(now, number, group.iter().collect());
+            self.answer_all(now, number, group);
         }
     }
 
-    fn answer_all(&mut self, now: Duration, number: u32, mut asks: Vec<&Ask>) {
+    fn answer_all(&mut self, now: Duration, number: u32, mut asks: Vec<Ask>) {
         let bearable = self.budget(now) / 2;
         let Some(block) = self.kept.get_mut(number) else { return };
         if block.rounds == ROUNDS {
@@ -68,23 +68,19 @@ impl Repair {
         self.kept.recount(number);
     }
 
-    fn answer_alone<'a>(
-        &mut self,
-        now: Duration,
-        number: u32,
-        asks: impl Iterator<Item = &'a Ask> + Clone,
-    ) {
-        let bearable = self.budget(now) / 2;
+    fn answer_alone(&mut self, now: Duration, number: u32, asks: &[Ask]) {
+        let budget = self.budget(now);
         let Some(block) = self.kept.get_mut(number) else { return };
         let spares = if block.closed.is_slice() { SPARE_ALONE_OF_SLICES } else { SPARE };
         let shards = |ask: &Ask| usize::from(ask.deficit) + spare(spares, ask.round);
-        let Some(most) = asks.clone().map(shards).max() else { return };
+        let Some(most) = asks.iter().map(shards).max() else { return };
         let shard = block.closed.parity_bytes();
         let manifest = block.closed.manifest().clone();
         let parity = block.closed.parity(most, &mut self.encoder, &self.key);
         for ask in asks {
             let count = shards(ask);
             let account = self.accounts.get_mut(&ask.receiver);
+            let bearable = if ask.reach == Reach::Unicast { budget } else { budget / 2 };
             if account.is_none_or(|account| !account.may_cause(now, count as u64 * shard, bearable))
             {
                 self.stats.limited += 1;
@@ -93,9 +89,24 @@ impl Repair {
             self.stats.alone += 1;
             let manifest = ask.wants_manifest.then(|| manifest.clone());
             let datagrams = manifest.into_iter().chain(parity.iter().take(count).cloned());
-            self.wait(now, To::Receiver(ask.receiver), datagrams.collect());
+            let to = To::Receiver(ask.receiver);
+            match ask.reach {
+                Reach::Multicast => self.wait(now, to, datagrams.collect()),
+                Reach::Unicast => self.leave(to, datagrams),
+            }
         }
         self.kept.recount(number);
+    }
+
+    /// Beside the budget of those on multicast.
+    fn leave(&mut self, to: To, datagrams: impl Iterator<Item = Bytes>) {
+        for datagram in datagrams {
+            if self.apart.len() == MAX_WAITING {
+                self.stats.dropped += 1;
+                continue;
+            }
+            self.apart.push_back(Transmit { to, lane: Lane::Repair, datagram });
+        }
     }
 
     fn wait(&mut self, now: Duration, to: To, datagrams: Vec<Bytes>) {

@@ -248,6 +248,23 @@ fn repair_takes_no_more_than_half_of_the_stream() {
     assert!(air.repair.stats().dropped > 0, "what waited too long");
 }
 
+/// Fifty machines on one access point lack the same third of a block.
+#[test]
+fn each_machine_on_unicast_is_repaired_whatever_the_others_lack() {
+    let mut air = Air::new();
+    for block in 0..20_u32 {
+        let now = ms(100 * u64::from(block));
+        air.block(now);
+        for receiver in 0..50 {
+            air.ask_by(now + ms(20), receiver, Reach::Unicast, block, 3);
+        }
+        let sent = air.sent(now + ms(30));
+        assert_eq!(sent.len(), 50 * (3 + 1), "block {block}");
+    }
+    let stats = air.repair.stats();
+    assert_eq!((stats.limited, stats.dropped), (0, 0));
+}
+
 #[test]
 fn nothing_that_a_request_names_is_trusted() {
     let mut air = Air::new();
