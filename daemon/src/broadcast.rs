@@ -253,11 +253,11 @@ pub fn new(
     let most = config.max_viewers.into();
     let (viewers, hall) = viewers::Engine::new(door, strays, most, actor::random());
     let (orders, waiting) = mpsc::channel(ORDERS_WAITING);
-    let (carries, carried) = watch::channel(Carried::default());
+    let (tell_carried, carried) = watch::channel(Carried::default());
     let snooping = Snooping::new(floor, carried);
     let (machines_too, whip_too, viewers_too) = (machines.clone(), whip.clone(), viewers.clone());
     let others = actor::Others { machines: machines_too, whip: whip_too, viewers: viewers_too };
-    let actor = actor::Actor::new(floor, others, waiting, media, carries);
+    let actor = actor::Actor::new(floor, others, waiting, media, tell_carried);
     let videos = Videos::new(floor.state_dir().join("videos"));
     let clock = floor.clock.clone();
     let handle = Handle { clock, orders, whip, viewers, machines, videos };

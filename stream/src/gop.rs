@@ -129,7 +129,9 @@ mod tests {
         let starts: Vec<usize> =
             (0..sent.len()).filter(|at| sent[*at].keyframe.is_some()).collect();
         let mut gop = Gop::new();
-        sent.iter().for_each(|sent| gop.push(sent));
+        for sent in &sent {
+            gop.push(sent);
+        }
         assert_eq!(gop.all(), &sent[starts[2]..]);
         let from = |at: usize| gop.since(sent[at].index);
         assert_eq!(from(starts[1] + 2), &sent[starts[1] + 2..]);

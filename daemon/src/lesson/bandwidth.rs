@@ -88,10 +88,10 @@ pub(super) struct Bandwidth {
     /// Without loss, then with one packet in twenty lost.
     pub costs: Vec<Cost>,
     /// The box's link and the access point's air, at the greatest of these costs.
-    pub wire: Load,
+    pub wire: LinkLoad,
     /// Nothing, without machines on Wi-Fi.
     #[schema(required)]
-    pub wifi: Option<Load>,
+    pub wifi: Option<LinkLoad>,
     pub budget: Budget,
 }
 
@@ -111,8 +111,7 @@ pub(super) struct Cost {
 
 /// How much of a link it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = LinkLoad)]
-pub(super) struct Load {
+pub(super) struct LinkLoad {
     pub load_bps: u64,
     pub carries_bps: u64,
     pub verdict: Verdict,
@@ -173,9 +172,8 @@ impl Room {
             cost(loss_percent, overhead, stream_bps, by_multicast, alone)
         });
         let on_wire = costs.map(|cost| cost.total_bps).into_iter().max().unwrap_or(0);
-        let in_air = |cost: &Cost| match allowance.wifi_multicast {
-            true => cost.multicast_bps,
-            false => cost.unicast_bps,
+        let in_air = |cost: &Cost| {
+            if allowance.wifi_multicast { cost.multicast_bps } else { cost.unicast_bps }
         };
         let in_air = costs.iter().map(in_air).max().unwrap_or(0);
         let wire_bps = u64::from(self.wire_mbps) * 1_000_000;
@@ -185,8 +183,8 @@ impl Room {
             max_bitrate_bps: bitrate_bps,
             max_audio_bitrate_bps: sound_bps,
             max_fps: fps,
-            wire: Load::new(on_wire, wire_bps),
-            wifi: (self.on_wifi > 0).then(|| Load::new(in_air, self.wifi.carries_bps())),
+            wire: LinkLoad::new(on_wire, wire_bps),
+            wifi: (self.on_wifi > 0).then(|| LinkLoad::new(in_air, self.wifi.carries_bps())),
             costs: costs.to_vec(),
             budget: Budget {
                 allowed_bps: allowance.budget_bps,
@@ -231,7 +229,7 @@ fn cost(
     }
 }
 
-impl Load {
+impl LinkLoad {
     fn new(load_bps: u64, carries_bps: u64) -> Self {
         let percent = |of: u64| carries_bps / 100 * of;
         let verdict = if load_bps <= percent(WISE) {

@@ -21,9 +21,8 @@ use tokio_util::sync::CancellationToken;
 use super::session::{ANNOUNCED_AT, ANNOUNCED_PORT, Line, Session, offset};
 use crate::{
     broadcast::{
-        self,
+        self, box_ntp,
         multicast::{Group, Interfaces, Sender},
-        box_ntp,
         tap::{Tap, Tapped, TappedPacket, TappedTrack, TrackId, TrackKind},
     },
     clock::Clock,

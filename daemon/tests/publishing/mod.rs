@@ -1,11 +1,5 @@
 //! Who may publish, what is answered, and what becomes of a publication.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use alfarid_daemon::broadcast::{Airing, Limits};
 use alfarid_protocol::id::LessonId;
 use axum::{

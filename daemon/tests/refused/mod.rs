@@ -1,7 +1,5 @@
 //! What somebody sends who is not who they say, and what people are told of it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 use alfarid_protocol::control::{FromMachine, Report};
 use alfarid_stream::feedback::{KeepAlive, Sealer};
 

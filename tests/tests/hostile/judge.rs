@@ -40,7 +40,7 @@ pub(crate) struct Seen {
 pub(crate) fn phase(
     seat: &Seat,
     shown: &[Shown],
-    sent: &BTreeMap<u32, Frame>,
+    aired: &BTreeMap<u32, Frame>,
     phase: &Phase,
 ) -> Result<Seen> {
     let what = format!("{} while it {:?}", seat.host.name(), phase.conduct);
@@ -52,7 +52,7 @@ pub(crate) fn phase(
         shown.iter().map(|frame| (frame.rtp_time as u32, frame.at)).collect();
     let ended = phase.ended.saturating_sub(SECONDS(1));
     let left = |frame: &Frame| traffic::monotonic(frame.first_at);
-    let within = sent.iter().filter(|(_, frame)| (begun..ended).contains(&left(frame)));
+    let within = aired.iter().filter(|(_, frame)| (begun..ended).contains(&left(frame)));
     let all: Vec<_> = within.map(|(time, frame)| (*time, left(frame))).collect();
     let mut waits: Vec<_> = all
         .iter()

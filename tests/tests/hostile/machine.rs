@@ -110,17 +110,17 @@ impl Hostile {
         let grant = timeout(SECONDS(20), granted(&mut told)).await.context("a grant")??;
         let addresses = school.seats.iter().map(|other| other.host.address());
         let others = addresses.filter(|address| *address != seat.host.address());
-        let (conduct, sent) = (Arc::new(AtomicU8::new(Conduct::Calm as u8)), Arc::default());
+        let (conduct, tally) = (Arc::new(AtomicU8::new(Conduct::Calm as u8)), Arc::default());
         let mut attack = Attack {
             others: others.collect(),
             ..Attack::open(&seat.host, grant, picture, say).await?
         };
-        attack.sent = Arc::clone(&sent);
+        attack.sent = Arc::clone(&tally);
         let does = Arc::clone(&conduct);
         let thread = std::thread::Builder::new()
             .name("hostile".to_owned())
             .spawn(move || attack.run(&does, &mut told))?;
-        Ok(Self { conduct, sent, thread, line })
+        Ok(Self { conduct, sent: tally, thread, line })
     }
 
     /// Behaves like this from now on.
@@ -239,7 +239,7 @@ impl Attack {
         while self.credit > 2 * 4_096 {
             self.turn += 1;
             if self.turn.is_multiple_of(4) {
-                self.to_the_box(conduct)?;
+                self.speak_to_the_box(conduct)?;
                 continue;
             }
             for (lane, datagram) in self.forge.next() {
@@ -271,7 +271,7 @@ impl Attack {
 
     /// To where machines are heard: in the name of others, once more, and without any sense. Beside
     /// that it asks for everything, and complains of everything, in its own name.
-    fn to_the_box(&mut self, conduct: Conduct) -> Result<()> {
+    fn speak_to_the_box(&mut self, conduct: Conduct) -> Result<()> {
         let grant = self.forge.grant.clone();
         let to = SocketAddrV4::new(grant.source, grant.protection.repair_port);
         let (own, others) = (self.wire.address(), self.others.len() as u64);

@@ -24,7 +24,7 @@ const CALM: u32 = 30;
 
 /// A port is taken for a router's for so long after a query (RFC 4541 leaves it to the switch; Linux
 /// and most others have 260 to 300 s).
-const ROUTER_PORT: Duration = Duration::from_secs(300);
+const ROUTER_PORT: Duration = Duration::from_mins(5);
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Flood {

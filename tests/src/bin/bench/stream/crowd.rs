@@ -1,5 +1,6 @@
-//! Fifty machines in one thread. What the box sends to the group arrives once and is carried to
-//! each through its own network; what it sends to one machine has a socket of its own.
+//! Fifty machines in two threads. What the box sends to the group arrives once in each thread and is
+//! carried to each machine through its own network; what it sends to one machine has a socket of its
+//! own.
 //!
 //! ```text
 //!   group ─ 3 sockets ─┬─▶ witness: what went on air
@@ -43,6 +44,9 @@ const HEARS: usize = 1_024;
 /// What one machine says waits here for its connection. Full: dropped, as its agent does; the next
 /// report says the same.
 const SAYS: usize = 64;
+/// Checking signatures for fifty machines takes nearly a whole core: one thread would be late after each
+/// keyframe, and all of its machines with it.
+const THREADS: usize = 2;
 /// The agenda is looked at in steps: the timers of a machine are no finer.
 const STEP: Duration = Duration::from_micros(500);
 /// Grants are waited for at least so often.
@@ -52,7 +56,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// A crowd that receives a lesson.
 #[derive(Debug)]
 pub(super) struct Crowd {
-    thread: JoinHandle<Result<Outcome>>,
+    threads: Vec<JoinHandle<Result<Outcome>>>,
     stop: Arc<AtomicBool>,
     lines: Vec<tokio::task::JoinHandle<Result<()>>>,
 }
@@ -62,7 +66,7 @@ pub(super) struct Crowd {
 pub(super) struct Outcome {
     pub(super) witness: Witness,
     pub(super) machines: Vec<Seen>,
-    /// Processor time of the crowd's thread.
+    /// Processor time of the crowd's threads.
     pub(super) cpu: Duration,
 }
 
@@ -70,43 +74,14 @@ impl Crowd {
     /// Lets as many machines of the class join the lesson that is on air. Returns when each has its
     /// first picture.
     pub(super) async fn gather(class: &Class, places: &[Place]) -> Result<Self> {
-        let count = places.len();
-        let (hears, mut told) = mpsc::channel(HEARS);
-        let mut lines = Vec::new();
-        let mut says = Vec::new();
-        for (number, identity) in class.identities.iter().take(count).enumerate() {
-            let (say, said) = mpsc::channel(SAYS);
-            let (address, identity) = (class.address.clone(), Arc::clone(identity));
-            let line = line::hold(number, address, identity, hears.clone(), said);
-            lines.push(class.host.runtime().spawn(line));
-            says.push(say);
-        }
-        let mut early = Vec::new();
-        let grant =
-            timeout(LIMIT, first_grant(&mut told, &mut early)).await.context("a grant")??;
-        let (on, of) = (class.host.address(), grant.clone());
-        let ears = class.host.enter(async move { Ears::open(&of, on, count) }).await??;
         let (stop, watching) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let mut hall = Hall {
-            machines: places.iter().map(|place| Machine::new(place, on)).collect(),
-            witness: Witness::new(&grant)?,
-            ears,
-            told,
-            says,
-            agenda: BTreeMap::new(),
-            planned: 0,
-            watching: Arc::clone(&watching),
-        };
-        for (number, told) in early {
-            hall.tell(now(), number, told)?;
+        let mut crowd = Self { threads: Vec::new(), stop, lines: Vec::new() };
+        let each = places.len().div_ceil(THREADS).max(1);
+        for (hall, places) in places.chunks(each).enumerate() {
+            crowd.seat(class, hall * each, places, &watching).await?;
         }
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::Builder::new()
-            .name("crowd".to_owned())
-            .spawn(move || hall.receive(&stopped))?;
-        let crowd = Self { thread, stop, lines };
         eventually("each machine has a picture", LIMIT, async || {
-            let watching = watching.load(Ordering::Relaxed);
+            let (watching, count) = (watching.load(Ordering::Relaxed), places.len());
             ensure!(watching == count, "{watching} of {count} have one");
             Ok(())
         })
@@ -114,16 +89,76 @@ impl Crowd {
         Ok(crowd)
     }
 
+    /// Gives these machines, of which the first is the class's machine `first`, a thread.
+    async fn seat(
+        &mut self,
+        class: &Class,
+        first: usize,
+        places: &[Place],
+        watching: &Arc<AtomicUsize>,
+    ) -> Result<()> {
+        let count = places.len();
+        let (hears, mut told) = mpsc::channel(HEARS);
+        let mut says = Vec::new();
+        for (number, identity) in class.identities.iter().enumerate().skip(first).take(count) {
+            let (say, said) = mpsc::channel(SAYS);
+            let (address, identity) = (class.address.clone(), Arc::clone(identity));
+            let line = line::hold(number, address, identity, hears.clone(), said);
+            self.lines.push(class.host.runtime().spawn(line));
+            says.push(say);
+        }
+        let mut early = Vec::new();
+        let grant =
+            timeout(LIMIT, first_grant(&mut told, &mut early)).await.context("a grant")??;
+        let (on, of) = (class.host.address(), grant.clone());
+        let ears = class.host.enter(async move { Ears::open(&of, on, count) }).await??;
+        let mut hall = Hall {
+            first,
+            machines: places.iter().map(|place| Machine::new(place, on)).collect(),
+            witness: Witness::new(&grant)?,
+            ears,
+            told,
+            says,
+            agenda: BTreeMap::new(),
+            planned: 0,
+            watching: Arc::clone(watching),
+        };
+        for (number, told) in early {
+            hall.tell(now(), number, told)?;
+        }
+        let stopped = Arc::clone(&self.stop);
+        let thread = std::thread::Builder::new()
+            .name("crowd".to_owned())
+            .spawn(move || hall.receive(&stopped))?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
     /// Ends it, and tells what was seen.
     pub(super) async fn leave(self) -> Result<Outcome> {
         self.stop.store(true, Ordering::Relaxed);
-        let thread = self.thread;
-        let joined = tokio::task::spawn_blocking(move || thread.join()).await?;
-        let outcome = joined.map_err(|_| anyhow!("the crowd's thread panicked"))??;
+        let threads = self.threads.into_iter();
+        let join = move || threads.map(JoinHandle::join).collect::<Vec<_>>();
+        let mut outcome: Option<Outcome> = None;
+        for joined in tokio::task::spawn_blocking(join).await? {
+            let joined = joined.map_err(|_| anyhow!("a thread of the crowd panicked"))??;
+            match &mut outcome {
+                Some(outcome) => outcome.add(joined),
+                None => outcome = Some(joined),
+            }
+        }
         for line in self.lines {
             line.await??;
         }
-        Ok(outcome)
+        outcome.context("a crowd")
+    }
+}
+
+impl Outcome {
+    /// What went on air was the same.
+    fn add(&mut self, other: Self) {
+        self.machines.extend(other.machines);
+        self.cpu += other.cpu;
     }
 }
 
@@ -154,6 +189,8 @@ enum Event {
 }
 
 struct Hall {
+    /// The number of the first machine within the class.
+    first: usize,
     machines: Vec<Machine>,
     witness: Witness,
     ears: Ears,
@@ -188,7 +225,9 @@ impl Hall {
         })
     }
 
+    /// `number`: within the class.
     fn tell(&mut self, now: Duration, number: usize, told: Told) -> Result<()> {
+        let number = number.checked_sub(self.first).context("a machine of this thread")?;
         self.witness.hear(&told)?;
         self.machine(number)?.hear(now, told)?;
         self.run(now, number)
