@@ -18,9 +18,9 @@
 
 use crate::relay::Sent;
 
-/// Most bytes that are kept: twice what
-/// [`REGULAR_BYTES`](crate::keyframes::REGULAR_BYTES) allows between keyframes. Beyond, nothing is
-/// kept up to the next keyframe.
+/// Most bytes from one keyframe to the next, of which two such are kept: twice what
+/// [`REGULAR_BYTES`](crate::keyframes::REGULAR_BYTES) allows. Beyond, nothing is kept up to the next
+/// keyframe.
 pub const MAX_BYTES: usize = 2_000_000;
 
 /// The kept pictures of one outgoing track.

@@ -32,11 +32,19 @@ pub const USUAL: usize = 4_800;
 /// playout delay on a good wire (60 ms) has to pay for it.
 pub const MAX_SPREAD: Duration = Duration::from_micros(33_333);
 
-/// Most packets that are held: a second of a rich stream. Full: the oldest leaves at once.
-pub const MAX_PACKETS: usize = 1_024;
+/// What is held at most. Full: the oldest leaves at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    pub packets: usize,
+    pub bytes: usize,
+}
 
-/// Most bytes that are held: several large keyframes. Full: the oldest leaves at once.
-pub const MAX_BYTES: usize = 2 << 20;
+impl Room {
+    /// A second of one rich stream, and several large keyframes.
+    pub const OF_ONE: Self = Self { packets: 1_024, bytes: 2 << 20 };
+    /// A keyframe of a large screen to each machine of a large class.
+    pub const OF_A_CLASS: Self = Self { packets: 8_192, bytes: 12 << 20 };
+}
 
 /// Quanta that a late caller is given at once: a scheduler's hiccup, less than a keyframe.
 const MAX_MISSED: u128 = 8;
@@ -52,10 +60,11 @@ pub struct Stats {
     pub longest: Duration,
 }
 
-/// Paces one interface's packets. `T` is what the caller sends.
+/// Paces one way of packets out. `T` is what the caller sends.
 #[derive(Debug)]
 pub struct Pacer<T> {
     spread: Duration,
+    room: Room,
     queue: VecDeque<Held<T>>,
     bytes: usize,
     /// The end of the present quantum, and the bytes that may still leave in it.
@@ -73,8 +82,9 @@ struct Held<T> {
 
 impl<T> Pacer<T> {
     /// Spreads over one `frame_time`, within [`QUANTUM`] and [`MAX_SPREAD`].
-    pub fn new(frame_time: Duration) -> Self {
+    pub fn new(frame_time: Duration, room: Room) -> Self {
         Self {
+            room,
             spread: frame_time.clamp(QUANTUM, MAX_SPREAD),
             queue: VecDeque::new(),
             bytes: 0,
@@ -96,7 +106,7 @@ impl<T> Pacer<T> {
         let len = len.max(1);
         self.queue.push_back(Held { came: now, len, item });
         self.bytes = self.bytes.saturating_add(len);
-        if self.queue.len() <= MAX_PACKETS && self.bytes <= MAX_BYTES {
+        if self.queue.len() <= self.room.packets && self.bytes <= self.room.bytes {
             return None;
         }
         self.stats.pushed_out += 1;
@@ -182,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_small_frame_leaves_at_once() {
-        let mut pacer = Pacer::new(FRAME);
+        let mut pacer = Pacer::new(FRAME, Room::OF_ONE);
         for n in 0..4 {
             assert_eq!(pacer.push(ms(5), 1_200, n), None);
         }
@@ -192,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_keyframe_is_spread_evenly_within_a_frame_time() {
-        let mut pacer = Pacer::new(FRAME);
+        let mut pacer = Pacer::new(FRAME, Room::OF_ONE);
         for n in 0..330 {
             assert_eq!(pacer.push(ms(5), 1_000, n), None);
         }
@@ -207,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_slow_frame_rate_does_not_stretch_the_spread() {
-        let mut pacer = Pacer::new(ms(200));
+        let mut pacer = Pacer::new(ms(200), Room::OF_ONE);
         for n in 0..500 {
             assert_eq!(pacer.push(ms(0), 1_200, n), None);
         }
@@ -216,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_caller_that_comes_late_gets_what_it_missed() {
-        let mut pacer = Pacer::new(FRAME);
+        let mut pacer = Pacer::new(FRAME, Room::OF_ONE);
         for n in 0..165 {
             assert_eq!(pacer.push(ms(0), 1_000, n), None);
         }
@@ -231,7 +241,7 @@ mod tests {
 
     #[test]
     fn after_a_pause_there_is_no_burst_to_make_up_for() {
-        let mut pacer = Pacer::new(FRAME);
+        let mut pacer = Pacer::new(FRAME, Room::OF_ONE);
         assert_eq!(pacer.push(ms(0), 1_200, 0), None);
         drain(&mut pacer, ms(0));
         for n in 0..30 {
@@ -242,17 +252,21 @@ mod tests {
 
     #[test]
     fn when_there_is_no_room_the_oldest_leaves() {
-        let mut pacer = Pacer::new(FRAME);
-        for n in 0..MAX_PACKETS {
+        let mut pacer = Pacer::new(FRAME, Room::OF_ONE);
+        for n in 0..Room::OF_ONE.packets {
             assert_eq!(pacer.push(ms(0), 100, n), None);
         }
-        assert_eq!(pacer.push(ms(0), 100, MAX_PACKETS), Some(0));
+        assert_eq!(pacer.push(ms(0), 100, Room::OF_ONE.packets), Some(0));
         assert_eq!(pacer.stats().pushed_out, 1);
         let rest: Vec<_> = drain(&mut pacer, ms(0)).into_iter().map(|(_, n)| n).collect();
-        assert_eq!(rest, (1..=MAX_PACKETS).collect::<Vec<_>>());
+        assert_eq!(rest, (1..=Room::OF_ONE.packets).collect::<Vec<_>>());
 
-        let mut pacer = Pacer::new(FRAME);
-        assert_eq!(pacer.push(ms(0), MAX_BYTES + 1, 7), Some(7), "too large to be held at all");
+        let mut pacer = Pacer::new(FRAME, Room::OF_ONE);
+        assert_eq!(
+            pacer.push(ms(0), Room::OF_ONE.bytes + 1, 7),
+            Some(7),
+            "too large to be held at all"
+        );
     }
 
     proptest! {
@@ -263,7 +277,7 @@ mod tests {
             frame_micros in 500..40_000_u64,
         ) {
             let frame = Duration::from_micros(frame_micros);
-            let mut pacer = Pacer::new(frame);
+            let mut pacer = Pacer::new(frame, Room::OF_ONE);
             let (mut now, mut came, mut left) = (Duration::ZERO, Vec::new(), Vec::new());
             for (pause, packets, len) in bursts {
                 let next = now + Duration::from_micros(pause);

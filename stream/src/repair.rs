@@ -24,8 +24,8 @@
 //!   late. A machine on unicast has the sources once more for itself, and half of them for what it
 //!   lacks: fifty on one access point lack the same burst at once.
 //! - **One machine's flood harms itself alone**: it is heard [`ROUNDS`] times about a block and so
-//!   often a second (see [`Account`]), and causes by itself at most half of that budget. What it
-//!   alone makes larger in an answer to all counts.
+//!   often a second (see [`Account`]), and causes by itself at most half of that budget; on
+//!   unicast, its own. What it alone makes larger in an answer to all counts.
 //!
 //! Blocks are kept for [`KEPT`] and within [`MAX_BYTES`]; beyond, the oldest goes. Nothing here
 //! trusts a request beyond that: it may name any block and any number.
@@ -77,9 +77,11 @@ const RETRY: Duration = Duration::from_millis(5);
 
 /// Most machines that are answered: far more than a room holds. Full: a further one is not.
 const MAX_MACHINES: usize = 1_024;
-/// Most datagrams that wait for the budget, and most to machines on unicast that wait to be polled.
-/// Full: a further one is dropped.
+/// Most datagrams that wait for the budget. Full: a further one is dropped.
 const MAX_WAITING: usize = 1_024;
+/// Most to machines on unicast that wait to be polled: one block's answers to over a hundred machines.
+/// Full: a further one is dropped.
+const MAX_APART: usize = 8_192;
 
 /// How a machine receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +134,7 @@ pub struct Repair {
     answers: Window<20>,
     /// In order of time. At most [`MAX_WAITING`].
     waiting: VecDeque<Waiting>,
-    /// To machines on unicast. At most [`MAX_WAITING`].
+    /// To machines on unicast. At most [`MAX_APART`].
     apart: VecDeque<Transmit>,
     stats: Stats,
 }
@@ -180,12 +182,13 @@ impl Repair {
     /// What is to be sent. To be called until it gives `None`, after requests and at each timeout.
     pub fn poll(&mut self, now: Duration) -> Option<Transmit> {
         self.kept.expire(now);
-        while let Some(block) = self.kept.due(now) {
+        loop {
+            if let Some(transmit) = self.apart.pop_front() {
+                self.stats.datagrams += 1;
+                return Some(transmit);
+            }
+            let Some(block) = self.kept.due(now) else { break };
             self.answer(now, block);
-        }
-        if let Some(transmit) = self.apart.pop_front() {
-            self.stats.datagrams += 1;
-            return Some(transmit);
         }
         while let Some(waiting) = self.waiting.front() {
             let bytes = on_air(&waiting.transmit.datagram);

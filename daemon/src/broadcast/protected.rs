@@ -83,6 +83,8 @@ struct Speaker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Destination {
     Group,
+    /// The group too: machines on it asked for this.
+    Answer,
     Machine(Way),
 }
 
@@ -218,8 +220,10 @@ impl Protected {
             if let Some(outgoing) = self.flows.poll(now) {
                 return Some(outgoing);
             }
-            let Transmit { to, lane, datagram } = self.next(now)?;
+            let (Transmit { to, lane, datagram }, is_answer) = self.next(now)?;
             let to = match to {
+                // Who has a flow is answered alone.
+                To::Group if is_answer => Destination::Answer,
                 To::Group => {
                     self.flows.copy(lane, &datagram);
                     Destination::Group
@@ -241,14 +245,15 @@ impl Protected {
         others.into_iter().flatten().fold(self.protect.next_timeout(), Duration::min)
     }
 
-    fn next(&mut self, now: Duration) -> Option<Transmit> {
+    /// With whether it was asked for.
+    fn next(&mut self, now: Duration) -> Option<(Transmit, bool)> {
         if let Some(transmit) = self.protect.poll(now) {
-            return Some(transmit);
+            return Some((transmit, false));
         }
         while let Some(closed) = self.protect.take_closed() {
             self.repair.keep(now, closed);
         }
-        self.repair.poll(now)
+        self.repair.poll(now).map(|transmit| (transmit, true))
     }
 }
 

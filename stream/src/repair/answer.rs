@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{MAX_WAITING, PATIENCE, ROUNDS, Reach, Repair, Waiting, kept::Ask};
-use crate::transmit::{Lane, To, Transmit};
+use super::{MAX_APART, MAX_WAITING, PATIENCE, ROUNDS, Reach, Repair, Waiting, kept::Ask};
+use crate::{
+    protect::on_air,
+    transmit::{Lane, To, Transmit},
+};
 
 /// So many machines at most are answered alone...
 const ALONE: usize = 2;
@@ -73,19 +76,25 @@ impl Repair {
         let Some(block) = self.kept.get_mut(number) else { return };
         let spares = if block.closed.is_slice() { SPARE_ALONE_OF_SLICES } else { SPARE };
         let shards = |ask: &Ask| usize::from(ask.deficit) + spare(spares, ask.round);
-        let Some(most) = asks.iter().map(shards).max() else { return };
         let shard = block.closed.parity_bytes();
         let manifest = block.closed.manifest().clone();
-        let parity = block.closed.parity(most, &mut self.encoder, &self.key);
+        // Before anything is made for them: each shard is a signature, and none may be had twice.
+        let mut bearable = Vec::with_capacity(asks.len());
         for ask in asks {
-            let count = shards(ask);
+            let listed = if ask.wants_manifest { on_air(&manifest) } else { 0 };
+            let bytes = shards(ask) as u64 * shard + listed;
+            let most = if ask.reach == Reach::Unicast { budget } else { budget / 2 };
             let account = self.accounts.get_mut(&ask.receiver);
-            let bearable = if ask.reach == Reach::Unicast { budget } else { budget / 2 };
-            if account.is_none_or(|account| !account.may_cause(now, count as u64 * shard, bearable))
-            {
+            if account.is_some_and(|account| account.may_cause(now, bytes, most)) {
+                bearable.push(ask);
+            } else {
                 self.stats.limited += 1;
-                continue;
             }
+        }
+        let Some(most) = bearable.iter().map(|ask| shards(ask)).max() else { return };
+        let parity = block.closed.parity(most, &mut self.encoder, &self.key);
+        for ask in bearable {
+            let count = shards(ask);
             self.stats.alone += 1;
             let manifest = ask.wants_manifest.then(|| manifest.clone());
             let datagrams = manifest.into_iter().chain(parity.iter().take(count).cloned());
@@ -101,7 +110,7 @@ impl Repair {
     /// Beside the budget of those on multicast.
     fn leave(&mut self, to: To, datagrams: impl Iterator<Item = Bytes>) {
         for datagram in datagrams {
-            if self.apart.len() == MAX_WAITING {
+            if self.apart.len() == MAX_APART {
                 self.stats.dropped += 1;
                 continue;
             }

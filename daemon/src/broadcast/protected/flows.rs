@@ -57,7 +57,6 @@ struct Flow {
     until: Duration,
     /// What it lacks still, and what came after. Empty: it gets copies at once.
     behind: VecDeque<(Lane, Bytes)>,
-    caught_up_at: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +67,9 @@ pub(super) struct Flows {
     /// one for each that was heard at one go.
     out: VecDeque<Outgoing>,
     answered: BTreeMap<ReceiverId, Duration>,
+    /// When each was caught up last. It outlives the flow: who ends that and wants it again would be
+    /// sent as much each time.
+    caught_up: BTreeMap<ReceiverId, Duration>,
     /// When more may leave of what machines are behind.
     next_quantum: Duration,
     left: usize,
@@ -77,10 +79,11 @@ impl Flows {
     /// The machine wants the stream, at this address. `true`: it may be caught up now.
     pub(super) fn wanted(&mut self, now: Duration, receiver: ReceiverId, way: Way) -> bool {
         let until = now + LEASE;
-        let new = || Flow { way, until, behind: VecDeque::new(), caught_up_at: None };
+        let new = || Flow { way, until, behind: VecDeque::new() };
         let flow = self.all.entry(receiver).or_insert_with(new);
         (flow.way, flow.until) = (way, until);
-        flow.behind.is_empty() && flow.caught_up_at.is_none_or(|at| at + CAUGHT_UP_AGAIN <= now)
+        let last = self.caught_up.get(&receiver);
+        flow.behind.is_empty() && last.is_none_or(|at| *at + CAUGHT_UP_AGAIN <= now)
     }
 
     /// Sends what the machine lacks before what is to come.
@@ -91,7 +94,7 @@ impl Flows {
         lacking: impl Iterator<Item = (Lane, &'a Bytes)>,
     ) {
         let Some(flow) = self.all.get_mut(&receiver) else { return };
-        flow.caught_up_at = Some(now);
+        self.caught_up.insert(receiver, now);
         let lacking = lacking.take(MAX_BEHIND / 2);
         flow.behind.extend(lacking.map(|(lane, datagram)| (lane, datagram.clone())));
     }
@@ -125,6 +128,7 @@ impl Flows {
     pub(super) fn forget(&mut self, receiver: ReceiverId) {
         self.end(receiver);
         self.answered.remove(&receiver);
+        self.caught_up.remove(&receiver);
     }
 
     pub(super) fn has(&self, receiver: ReceiverId) -> bool {

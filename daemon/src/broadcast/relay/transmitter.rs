@@ -1,8 +1,9 @@
 //! The screen's way to the machines: what is protected goes out by multicast, and by unicast to
 //! machines that want it; what machines lack and want comes in.
 //!
-//! Both ways out are paced, each by itself: what one more machine wants alone makes nobody on
-//! multicast wait. Unpaced, a keyframe overflows a slow port, and all machines lose it together.
+//! All ways out are paced, each by itself: what one more machine wants alone makes nobody on
+//! multicast wait, and what machines on multicast lack does not wait behind a keyframe, or they would
+//! ask once more. Unpaced, a keyframe overflows a slow port, and all machines lose it together.
 
 use std::{collections::BTreeSet, net::Ipv4Addr, time::Duration};
 
@@ -10,7 +11,7 @@ use alfarid_protocol::secret::Secret;
 use alfarid_stream::{
     epoch::Epoch,
     feedback,
-    pace::{MAX_SPREAD, Pacer},
+    pace::{MAX_SPREAD, Pacer, Room},
     playout::{Delay, Medium},
     protect::HEARTBEAT,
     relay::Sent,
@@ -51,9 +52,10 @@ pub(super) struct Transmitter {
     told_unheard: Unheard,
 }
 
-/// The two ways out. What they hold is bounded in [`pace`](alfarid_stream::pace).
+/// The ways out.
 #[derive(Debug)]
 struct Pacers {
+    answers: Pacer<Outgoing>,
     group: Pacer<Outgoing>,
     machines: Pacer<Outgoing>,
 }
@@ -248,12 +250,17 @@ impl Transmitter {
 
 impl Pacers {
     fn new() -> Self {
-        Self { group: Pacer::new(MAX_SPREAD), machines: Pacer::new(MAX_SPREAD) }
+        Self {
+            answers: Pacer::new(MAX_SPREAD, Room::OF_ONE),
+            group: Pacer::new(MAX_SPREAD, Room::OF_ONE),
+            machines: Pacer::new(MAX_SPREAD, Room::OF_A_CLASS),
+        }
     }
 
     /// What comes back found no room, and leaves now.
     fn push(&mut self, now: Duration, outgoing: Outgoing) -> Option<Outgoing> {
         let pacer = match outgoing.to {
+            Destination::Answer => &mut self.answers,
             Destination::Group => &mut self.group,
             Destination::Machine(_) => &mut self.machines,
         };
@@ -261,17 +268,19 @@ impl Pacers {
     }
 
     fn poll(&mut self, now: Duration) -> Option<Outgoing> {
-        self.group.poll(now).or_else(|| self.machines.poll(now))
+        let Self { answers, group, machines } = self;
+        answers.poll(now).or_else(|| group.poll(now)).or_else(|| machines.poll(now))
     }
 
     fn next_timeout(&self) -> Option<Duration> {
-        [&self.group, &self.machines].into_iter().filter_map(Pacer::next_timeout).min()
+        let all = [&self.answers, &self.group, &self.machines];
+        all.into_iter().filter_map(Pacer::next_timeout).min()
     }
 }
 
 fn put(sender: &mut Sender, outgoing: &Outgoing) {
     match outgoing.to {
-        Destination::Group => sender.send(outgoing.lane, &outgoing.datagram),
+        Destination::Answer | Destination::Group => sender.send(outgoing.lane, &outgoing.datagram),
         Destination::Machine(way) => sender.send_to(way, &outgoing.datagram),
     }
 }
@@ -295,7 +304,7 @@ mod tests {
         let peer = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1);
         let machine = Destination::Machine(Way { local: Ipv4Addr::LOCALHOST, peer });
         let (mut pacers, now) = (Pacers::new(), Duration::from_secs(1));
-        for _ in 0..800 {
+        for _ in 0..3_000 {
             assert!(pacers.push(now, outgoing(machine)).is_none());
         }
         for _ in 0..USUAL / 1_200 {
@@ -306,7 +315,7 @@ mod tests {
 
         let to_group = left.iter().filter(|outgoing| outgoing.to == Destination::Group).count();
         assert_eq!(to_group, USUAL / 1_200, "all of it, at once");
-        assert!(left.len() < 100, "the others are spread");
+        assert!(left.len() < 300, "the others are spread");
         let next = pacers.next_timeout().unwrap();
         assert!(next > now && next <= now + Duration::from_millis(1));
     }
