@@ -217,7 +217,7 @@ mod tests {
             ("media", "multicast_ttl = -1", "a whole number"),
             ("media", "pacing = 1", "true or false"),
             ("media", "wifi_multicast = 1", "true or false"),
-            ("media", "igmp_query_seconds = 1", "from 2 to 3600"),
+            ("media", "igmp_query_seconds = 1", "from 2 to 125"),
             ("media", "unicast_mbps = 0", "from 1 to 100000"),
             ("media", "max_viewers = 1001", "from 0 to 1000"),
             ("discovery", "mdns = \"yes\"", "true or false"),

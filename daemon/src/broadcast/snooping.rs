@@ -71,6 +71,7 @@ pub(super) struct Snooping {
     asked: BTreeMap<Ipv4Addr, Duration>,
     /// Whether that fault stands.
     is_flooded: bool,
+    is_unavailable: bool,
 }
 
 /// An interface that carries a lesson.
@@ -95,6 +96,7 @@ impl Snooping {
             ports: BTreeMap::new(),
             asked: BTreeMap::new(),
             is_flooded: false,
+            is_unavailable: false,
         }
     }
 
@@ -111,7 +113,11 @@ impl Snooping {
                     Ok(()) => self.follow(),
                     Err(_) => return,
                 },
-                _ = look.tick(), if !self.ports.is_empty() => self.look(),
+                _ = look.tick(), if !self.carried.borrow().interfaces.is_empty() => {
+                    // A card that was pulled out and is back again.
+                    self.follow();
+                    self.look();
+                }
             }
         }
     }
@@ -140,6 +146,9 @@ impl Snooping {
         let now = self.floor.clock.monotonic();
         match socket::igmp(name, local) {
             Ok(igmp) => {
+                if std::mem::take(&mut self.is_unavailable) {
+                    self.floor.health.clear(FaultCode::IgmpUnavailable);
+                }
                 let overheard = socket::overhear(name);
                 if let Err(error) = &overheard {
                     tracing::warn!(%error, "what others send on {name} cannot be overheard: {error}");
@@ -180,7 +189,8 @@ impl Snooping {
             Some((port, group)) if !was_flooded => {
                 let detail = format!(
                     "Another room's stream ({group}) reaches the box on {} unasked: this switch \
-                     sends every room's stream everywhere. Switch on IGMP snooping.",
+                     sends every room's stream everywhere. Switch on IGMP snooping, and an IGMP \
+                     querier: without one some switches that snoop do this too.",
                     port.name,
                 );
                 self.floor.health.raise(FaultCode::MulticastFlooded, Severity::Warning, detail);
@@ -190,7 +200,10 @@ impl Snooping {
         }
     }
 
-    fn raise_unavailable(&self, why: &str) {
+    fn raise_unavailable(&mut self, why: &str) {
+        if std::mem::replace(&mut self.is_unavailable, true) {
+            return;
+        }
         let detail = format!(
             "The box cannot ask who is in a lesson's group ({why}). Where a switch has IGMP snooping \
              and nobody asks, pictures stop for a moment every few minutes. Give the service \

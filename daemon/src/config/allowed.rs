@@ -18,8 +18,8 @@ const MEGABITS: RangeInclusive<u64> = 1..=100_000;
 /// A thousand streams of a lesson fill a network of 4 Gbit/s.
 const VIEWERS: RangeInclusive<u64> = 0..=1_000;
 
-/// Hosts need a second to answer; beyond an hour no switch waits.
-const QUERY_SECONDS: RangeInclusive<u64> = 2..=3_600;
+/// Hosts need a second to answer; with more, members age out (260 s) before the box first asks.
+const QUERY_SECONDS: RangeInclusive<u64> = 2..=125;
 
 const DAY: RangeInclusive<u64> = 0..=1_440;
 
