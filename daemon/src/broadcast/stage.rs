@@ -28,6 +28,9 @@ use super::{
 };
 use crate::machines::Link;
 
+/// Datagrams that one report of a machine's may say it refused: twice the richest flood in a second.
+const MAX_REFUSED: u64 = 10_000;
+
 /// How often one machine gets the kept pictures of one grant.
 const KEPT_APART: Duration = Duration::from_secs(2);
 
@@ -59,6 +62,8 @@ pub(super) struct Stage {
     pub(super) shown: watch::Sender<bool>,
     /// Datagrams in the box's name that machines refused, as they say.
     pub(super) refused: u64,
+    /// The same as each said last; it outlives the connection. One for each machine that was here.
+    refused_of: HashMap<MachineId, u64>,
     /// Whether viewers' packets are tapped.
     pub(super) is_watched: bool,
     /// Something changed that pages show and have not been told.
@@ -81,8 +86,6 @@ pub(super) struct Receiver {
     /// The grant that it has.
     pub(super) serial: Option<u32>,
     pub(super) reports: Reports,
-    /// Datagrams of others that it refused, as it said last.
-    refused: u64,
     pub(super) standing: Standing,
     /// How many of its changes were said in the log, since when.
     pub(super) logged: (Duration, u8),
@@ -120,6 +123,7 @@ impl Stage {
             shown_since: None,
             shown: watch::Sender::new(false),
             refused: 0,
+            refused_of: HashMap::new(),
             is_watched: false,
             is_news: true,
         }
@@ -175,7 +179,6 @@ impl Stage {
             source: interfaces.source(link.local, allowed),
             serial: None,
             reports: Reports::new(now),
-            refused: 0,
             standing: Standing::FIRST,
             logged: (now, 0),
             is_warned_of: false,
@@ -307,8 +310,9 @@ impl Stage {
         }
         if let Some(receiver) = self.receivers.get_mut(&machine) {
             // An agent that began anew counts from nothing. Its own word may be any number.
-            let grown = report.refused.checked_sub(receiver.refused).unwrap_or(report.refused);
-            receiver.refused = report.refused;
+            let before = self.refused_of.insert(machine, report.refused).unwrap_or_default();
+            let grown = report.refused.checked_sub(before).unwrap_or(report.refused);
+            let grown = grown.min(MAX_REFUSED);
             self.refused = self.refused.saturating_add(grown);
             receiver.reports.note(now, report);
         }

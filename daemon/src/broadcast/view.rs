@@ -37,17 +37,18 @@ pub struct StreamState {
     pub refused: RefusedState,
 }
 
-/// What somebody sent in the lesson who is not the box, or not the machine that it said it was. All
-/// of it was dropped: nothing of it was shown or heard.
+/// What came in the lesson and was not taken. The first two: somebody forges. All of it was dropped:
+/// nothing of it was shown or heard.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct RefusedState {
     /// In the box's name, by what machines say that receive it: each counts what reached it.
     pub by_machines: u64,
     /// To the box, in a machine's name without that machine's key.
     pub forged: u64,
-    /// To the box, once more.
+    /// To the box, once more, or overtaken on the way: that happens on any Wi-Fi.
     pub replayed: u64,
-    /// To the box, by nobody that is in the lesson, or without sense.
+    /// To the box, by nobody that is in the lesson (any more), from another address than the
+    /// machine's, or without sense.
     pub strange: u64,
 }
 

@@ -172,9 +172,9 @@ impl Room {
             cost(loss_percent, overhead, stream_bps, by_multicast, alone)
         });
         let on_wire = costs.map(|cost| cost.total_bps).into_iter().max().unwrap_or(0);
-        let in_air = |cost: &Cost| {
-            if allowance.wifi_multicast { cost.multicast_bps } else { cost.unicast_bps }
-        };
+        // An access point that takes multicast makes a copy of it for each of its machines.
+        let copies = if allowance.wifi_multicast { u64::from(self.on_wifi) } else { 0 };
+        let in_air = |cost: &Cost| cost.unicast_bps + cost.multicast_bps * copies;
         let in_air = costs.iter().map(in_air).max().unwrap_or(0);
         let wire_bps = u64::from(self.wire_mbps) * 1_000_000;
         Bandwidth {
@@ -285,11 +285,11 @@ mod tests {
     }
 
     #[test]
-    fn where_wifi_takes_multicast_it_costs_one_copy() {
+    fn where_wifi_takes_multicast_the_wire_has_one_copy_and_the_air_one_each() {
         let allowance = Allowance { wifi_multicast: true, ..ALLOWANCE };
         let all = room(30, 30, Profile::Small).bandwidth(allowance);
         assert_eq!((all.machines_alone, all.costs[1].unicast_bps), (0, 0));
-        assert_eq!(all.wifi.unwrap().load_bps, all.costs[1].multicast_bps);
+        assert_eq!(all.wifi.unwrap().load_bps, 30 * all.costs[1].multicast_bps);
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub(super) struct Output {
     broadcast: broadcast::Handle,
     /// Whether the class is shown the picture.
     shown: watch::Receiver<bool>,
+    /// As this task last heard: no later word lets out what was tapped before it.
+    is_shown: bool,
     clock: Clock,
     /// As in the settings; none: all interfaces.
     allowed: Vec<String>,
@@ -73,11 +75,12 @@ impl Output {
         (broadcast, shown): (broadcast::Handle, watch::Receiver<bool>),
         described: watch::Sender<Option<String>>,
     ) -> Self {
-        let group = session.group;
+        let (group, is_shown) = (session.group, *shown.borrow());
         let announced = Group { address: ANNOUNCED_AT, port: ANNOUNCED_PORT, ..group };
         Self {
             session,
             broadcast,
+            is_shown,
             shown,
             clock: floor.clock.clone(),
             allowed: floor.config.media.interfaces.clone(),
@@ -103,7 +106,8 @@ impl Output {
                     if changed.is_err() {
                         break;
                     }
-                    if *self.shown.borrow_and_update() {
+                    self.is_shown = *self.shown.borrow_and_update();
+                    if self.is_shown {
                         // A tap of its own begins with a keyframe, and has nothing of what was
                         // hidden.
                         let Ok(anew) = self.broadcast.tap(self.session.lesson).await else { break };
@@ -151,7 +155,8 @@ impl Output {
 
     fn send(&mut self, tapped: &TappedPacket) {
         let Some(stream) = self.streams.get_mut(&tapped.track) else { return };
-        if stream.line.kind == TrackKind::ScreenVideo && !*self.shown.borrow() {
+        let is_hidden = !self.is_shown || !*self.shown.borrow();
+        if stream.line.kind == TrackKind::ScreenVideo && is_hidden {
             return;
         }
         let Ok(packet) = rtp::Packet::parse(&tapped.packet) else { return };

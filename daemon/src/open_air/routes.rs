@@ -77,7 +77,8 @@ async fn set_open_air(
 }
 
 /// What is on air in an open room, as VLC, ffplay and GStreamer read it (SDP). Nobody needs to be
-/// signed in: whoever can ask can hear the announcement too, and is not told which rooms there are.
+/// signed in: in the box's networks it is announced anyway. Elsewhere one learns the room's name and
+/// the group from it, but not which rooms there are.
 #[utoipa::path(
     get,
     path = "/api/v1/rooms/{id}/broadcast.sdp",

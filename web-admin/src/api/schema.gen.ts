@@ -955,7 +955,8 @@ export interface paths {
         };
         /**
          * What is on air in an open room, as VLC, ffplay and GStreamer read it (SDP). Nobody needs to be
-         *     signed in: whoever can ask can hear the announcement too, and is not told which rooms there are.
+         *     signed in: in the box's networks it is announced anyway. Elsewhere one learns the room's name and
+         *     the group from it, but not which rooms there are.
          */
         get: operations["show_open_session"];
         put?: never;
@@ -2301,8 +2302,8 @@ export interface components {
         /** @enum {string} */
         RecordingStatus: "starting" | "recording" | "processing" | "ready" | "failed";
         /**
-         * @description What somebody sent in the lesson who is not the box, or not the machine that it said it was. All
-         *     of it was dropped: nothing of it was shown or heard.
+         * @description What came in the lesson and was not taken. The first two: somebody forges. All of it was dropped:
+         *     nothing of it was shown or heard.
          */
         RefusedState: {
             /**
@@ -2317,12 +2318,13 @@ export interface components {
             forged: number;
             /**
              * Format: int64
-             * @description To the box, once more.
+             * @description To the box, once more, or overtaken on the way: that happens on any Wi-Fi.
              */
             replayed: number;
             /**
              * Format: int64
-             * @description To the box, by nobody that is in the lesson, or without sense.
+             * @description To the box, by nobody that is in the lesson (any more), from another address than the
+             *     machine's, or without sense.
              */
             strange: number;
         };

@@ -50,8 +50,7 @@ export const files = {
 export const whipEndpoint = (lessonId: string, publication: 'screen' | 'person') =>
   `/api/v1/lessons/${lessonId}/whip/${publication}`;
 
-/** Where WHEP offers go. */
-/** `former`: the session that this page has lost. */
+/** Where WHEP offers go; `former`: the session that this page has lost. */
 export const whepEndpoint = (lessonId: string, former: string | null) =>
   `/api/v1/lessons/${lessonId}/whep${former === null ? '' : `?former=${former}`}`;
 

@@ -16,7 +16,7 @@ afterEach(() => queryClient.clear());
 
 it('says that anybody can watch while the room is open', () => {
   open(true);
-  const words = 'This room is open: anybody on the network can watch';
+  const words = 'This room is open: anybody on the network can watch and listen';
   expect(screen.getByRole('status').textContent).toBe(words);
 });
 

@@ -86,9 +86,7 @@ export function NetworkCard() {
           )}
         </SimpleGrid>
         <ProblemLine error={error} />
-        {data !== undefined && error === null && (
-          <NetworkVerdict bandwidth={data} wireMbps={plan.wire_mbps} />
-        )}
+        {data !== undefined && error === null && <NetworkVerdict bandwidth={data} />}
       </Stack>
     </Card>
   );

@@ -9,10 +9,9 @@ import classes from './NetworkVerdict.module.css';
 
 interface Props {
   bandwidth: Bandwidth;
-  wireMbps: number;
 }
 
-export function NetworkVerdict({ bandwidth, wireMbps }: Props) {
+export function NetworkVerdict({ bandwidth }: Props) {
   const { t, i18n } = useTranslation();
   const mbps = (bps: number) => t('network.mbps', { mbps: megabits(i18n.language, bps) });
   const whole = (bps: number) => t('network.mbps', { mbps: Math.round(bps / 1_000_000) });
@@ -20,11 +19,14 @@ export function NetworkVerdict({ bandwidth, wireMbps }: Props) {
     formatPercent(i18n.language, Math.round((load_bps / carries_bps) * 100) / 100);
   const { budget, costs, machines_alone: alone, wire, wifi } = bandwidth;
   return (
-    <div className={classes.verdict} aria-live="polite">
+    <div className={classes.verdict}>
       <CostTable bandwidth={bandwidth} />
-      <ul className={classes.words}>
+      <ul className={classes.words} aria-live="polite">
         <Line verdict={wire.verdict}>
-          {t(`network.wire_${wire.verdict}`, { link: wireMbps, share: share(wire) })}
+          {t(`network.wire_${wire.verdict}`, {
+            link: wire.carries_bps / 1_000_000,
+            share: share(wire),
+          })}
         </Line>
         {wifi !== null && (
           <Line verdict={wifi.verdict}>
@@ -58,7 +60,7 @@ function CostTable({ bandwidth }: { bandwidth: Bandwidth }) {
   const { costs, machines_alone: alone, machines_by_multicast: together } = bandwidth;
   const mbps = (bps: number) => megabits(i18n.language, bps);
   return (
-    <table className={classes.costs}>
+    <table className={classes.costs} aria-label={t('network.title')}>
       <thead>
         <tr>
           <th scope="col">{t('network.sends')}</th>

@@ -15,7 +15,7 @@ const PLAYOUT_MS = 250;
 /** So often may media find no way through before something else is tried. */
 const BLOCKED_TIMES = 2;
 
-/** A restarted box may not have taken the lesson up yet, and its page of the student neither. */
+/** A restarted box may not have taken the lesson up yet, nor the student's page; and one may have asked too often. */
 const PASSING: ReadonlySet<string> = new Set(['lesson_not_active', 'not_your_lesson', 'slow_down']);
 
 export interface Watching {
