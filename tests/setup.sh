@@ -92,6 +92,7 @@ if ((${#missing[@]})); then
 	# The bench starts a Janus of its own: the service that Debian would start is not wanted.
 	if [[ " ${missing[*]} " == *' janus '* && -d /run/systemd/system ]]; then
 		"${as_root[@]}" systemctl mask janus.service
+		echo "janus.service is masked; systemctl unmask janus.service gives it back."
 	fi
 	"${as_root[@]}" apt-get update -q
 	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \

@@ -205,12 +205,15 @@ impl Sap {
 
     /// The next description with picture and sound: either may be the first on air.
     async fn announced(&mut self) -> String {
-        loop {
-            self.newest = self.next(0x20).await;
-            if self.newest.contains("m=video") && self.newest.contains("m=audio") {
-                return self.newest.clone();
+        let both = async {
+            loop {
+                self.newest = self.next(0x20).await;
+                if self.newest.contains("m=video") && self.newest.contains("m=audio") {
+                    return self.newest.clone();
+                }
             }
-        }
+        };
+        timeout(PATIENCE, both).await.expect("picture and sound are described together")
     }
 
     /// The next origin line that is taken back.

@@ -315,7 +315,8 @@ async fn a_lesson_outlives_a_full_disk() {
         }
     }
     assert_eq!(refused.unwrap().expect(507)["code"], "disk_full");
-    assert_eq!(faults(&mut desk).await, ["state_disk_full"]);
+    let known = faults(&mut desk).await;
+    assert!(known.iter().any(|fault| fault == "state_disk_full"), "{known:?}");
     assert_eq!(desk.get(&path).await.expect(200)["status"], "active");
 
     running.signal(Signal::SIGKILL);

@@ -31,7 +31,7 @@ const DECODED: usize = 240;
 const PICTURE: usize = WIDTH * HEIGHT;
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
-const OPEN: &str = "This room is open: anybody on the network can watch";
+const OPEN: &str = "This room is open: anybody on the network can watch and listen";
 
 #[tokio::test]
 async fn an_open_room_is_watched_with_any_player_and_a_shut_one_with_none() -> Result<()> {
@@ -153,7 +153,7 @@ async fn play_by_gstreamer(guest: &Host, described: &str) -> Result<Vec<u8>> {
     command.args(["videoscale", "!", &small, "!", "filesink", "buffer-mode=unbuffered"]);
     command.arg(format!("location={}", seen.display()));
     let player = guest.spawn("gst-launch", command)?;
-    let enough = eventually("GStreamer plays", SECONDS(40), async || {
+    let enough = eventually("GStreamer plays", SECONDS(90), async || {
         let so_far = std::fs::metadata(&seen).map_or(0, |file| file.len());
         ensure!(so_far >= u64::try_from(DECODED * PICTURE)?, "{so_far} bytes of pictures");
         Ok(())
@@ -170,9 +170,9 @@ async fn play_by_ffmpeg(guest: &Host, url: &str) -> Result<Vec<u8>> {
     command.args(["-nostdin", "-v", "error"]);
     command.args(["-protocol_whitelist", "https,tls,tcp,http,udp,rtp", "-i", url, "-an"]);
     command.args(["-vf", &format!("scale={WIDTH}:{HEIGHT},format=gray")]);
-    command.args(["-frames:v", &DECODED.to_string(), "-f", "rawvideo"]);
+    command.args(["-fps_mode", "passthrough", "-frames:v", &DECODED.to_string(), "-f", "rawvideo"]);
     command.arg(&seen);
-    guest.run_well(command, "", SECONDS(40)).await?;
+    guest.run_well(command, "", SECONDS(90)).await?;
     Ok(std::fs::read(&seen)?)
 }
 
@@ -188,7 +188,8 @@ fn judge(player: &str, pictures: &[u8], shown: &BTreeSet<u32>) -> Result<()> {
         pictures.len(),
         counters.len()
     );
-    ensure!(counters.len() >= FRAMES, "{player}: only {} can be read", counters.len());
+    let different = counters.iter().collect::<BTreeSet<_>>().len();
+    ensure!(different >= FRAMES, "{player}: only {different} different ones can be read");
     ensure!(counters.len() * 10 >= pictures.len() * 9, "{player} shows nonsense");
     ensure!(known * 10 >= counters.len() * 9, "{player}: only {known} are the class's");
     ensure!(counters.is_sorted(), "{player} goes back: {counters:?}");

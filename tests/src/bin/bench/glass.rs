@@ -86,6 +86,10 @@ async fn delay(report: &mut Report) -> Result<()> {
         source.len()
     );
     report.figure("glass_to_glass_p95_ms", p95, Worst::AtMost(200.0), about);
+    let count = |pictures: usize| u32::try_from(pictures).map(f64::from);
+    let share = count(delays.len())? / count(source.len())?;
+    let about = "of the pictures that the teacher's screen showed, those that the machine's did";
+    report.figure("glass_pictures", share, Worst::AtLeast(0.5), about);
     room.close().await
 }
 

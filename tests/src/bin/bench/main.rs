@@ -14,7 +14,7 @@ mod viewers;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use clap::Parser;
 use report::Report;
 
@@ -39,39 +39,28 @@ async fn main() -> ExitCode {
 
 async fn run(wanted: Option<&str>) -> Result<()> {
     let mut reports: Vec<Report> = Vec::new();
-    if wanted.is_none_or(|name| name == "lesson") {
-        let mut report = Report::new("lesson");
-        let outcome = lesson::measure(&mut report).await;
-        report.end(outcome);
-        reports.push(report);
-    }
-    if wanted.is_none_or(|name| name == "stream") {
-        let mut report = Report::new("stream");
-        let outcome = stream::measure(&mut report, None).await;
-        report.end(outcome);
-        reports.push(report);
-    }
-    if wanted.is_none_or(|name| name == "glass") {
-        let mut report = Report::new("glass");
-        let outcome = glass::measure(&mut report, None).await;
-        report.end(outcome);
-        reports.push(report);
-    }
-    if wanted.is_none_or(|name| name == "viewers") {
-        let mut report = Report::new("viewers");
-        let outcome = viewers::measure(&mut report).await;
-        report.end(outcome);
-        reports.push(report);
-    }
-    if let Some(part) = wanted.and_then(|name| name.strip_prefix("glass.")) {
-        let mut report = Report::new("glass-part");
-        let outcome = glass::measure(&mut report, Some(part)).await;
-        report.end(outcome);
-        reports.push(report);
-    }
-    if let Some(part) = wanted.and_then(|name| name.strip_prefix("stream.")) {
-        let mut report = Report::new("stream-part");
-        let outcome = stream::measure(&mut report, Some(part)).await;
+    let (wanted, part) = match wanted.map(|name| name.split_once('.').ok_or(name)) {
+        Some(Ok((bench, part))) => (Some(bench), Some(part)),
+        Some(Err(bench)) => (Some(bench), None),
+        None => (None, None),
+    };
+    for (bench, of_part) in [
+        ("lesson", "lesson-part"),
+        ("stream", "stream-part"),
+        ("glass", "glass-part"),
+        ("viewers", "viewers-part"),
+    ] {
+        if wanted.is_some_and(|wanted| wanted != bench) {
+            continue;
+        }
+        let mut report = Report::new(if part.is_some() { of_part } else { bench });
+        let outcome = match (bench, part) {
+            ("lesson", None) => lesson::measure(&mut report).await,
+            ("stream", part) => stream::measure(&mut report, part).await,
+            ("glass", part) => glass::measure(&mut report, part).await,
+            ("viewers", None) => viewers::measure(&mut report).await,
+            _ => Err(anyhow!("{bench} has no parts")),
+        };
         report.end(outcome);
         reports.push(report);
     }

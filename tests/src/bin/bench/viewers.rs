@@ -217,6 +217,9 @@ impl Window {
         let least = shown.min().context("a viewer")?;
         ensure!(least * 10 >= WINDOW * 9, "a viewer got {least} of {WINDOW} pictures");
         let viewers = watchers.len();
+        // Less picture is less work: it would be the figure of another lesson.
+        let fps = f64::from(u32::try_from(least)?) / seconds;
+        ensure!(source::PER_SECOND.contains(&fps), "{fps:.1} pictures a second came");
         let mbits = f64::from(u32::try_from((bytes() - came) / 1_000)?) * 8e-3;
         Ok(Self {
             viewers,

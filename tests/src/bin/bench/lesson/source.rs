@@ -37,7 +37,7 @@ pub(crate) const KBPS: u32 = 4_000;
 const FPS: u32 = 30;
 /// What a figure may have been measured with.
 const MBPS: RangeInclusive<f64> = 3.6..=4.4;
-const PER_SECOND: RangeInclusive<f64> = 29.0..=31.0;
+pub(crate) const PER_SECOND: RangeInclusive<f64> = 29.0..=31.0;
 /// Packets that wait to be sent. Full: the encoder drops, as a browser that cannot send does.
 const ENCODED: usize = 1_024;
 /// In a second the box knows what machines cost.

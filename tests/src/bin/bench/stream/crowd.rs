@@ -57,8 +57,18 @@ const LIMIT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Crowd {
     threads: Vec<JoinHandle<Result<Outcome>>>,
-    stop: Arc<AtomicBool>,
+    stop: Stop,
     lines: Vec<tokio::task::JoinHandle<Result<()>>>,
+}
+
+/// Lets the threads go, however it ends: what is measured next needs the cores.
+#[derive(Debug, Default)]
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What a crowd saw.
@@ -74,8 +84,8 @@ impl Crowd {
     /// Lets as many machines of the class join the lesson that is on air. Returns when each has its
     /// first picture.
     pub(super) async fn gather(class: &Class, places: &[Place]) -> Result<Self> {
-        let (stop, watching) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let mut crowd = Self { threads: Vec::new(), stop, lines: Vec::new() };
+        let watching = Arc::new(AtomicUsize::new(0));
+        let mut crowd = Self { threads: Vec::new(), stop: Stop::default(), lines: Vec::new() };
         let each = places.len().div_ceil(THREADS).max(1);
         for (hall, places) in places.chunks(each).enumerate() {
             crowd.seat(class, hall * each, places, &watching).await?;
@@ -126,7 +136,7 @@ impl Crowd {
         for (number, told) in early {
             hall.tell(now(), number, told)?;
         }
-        let stopped = Arc::clone(&self.stop);
+        let stopped = Arc::clone(&self.stop.0);
         let thread = std::thread::Builder::new()
             .name("crowd".to_owned())
             .spawn(move || hall.receive(&stopped))?;
@@ -136,7 +146,7 @@ impl Crowd {
 
     /// Ends it, and tells what was seen.
     pub(super) async fn leave(self) -> Result<Outcome> {
-        self.stop.store(true, Ordering::Relaxed);
+        drop(self.stop);
         let threads = self.threads.into_iter();
         let join = move || threads.map(JoinHandle::join).collect::<Vec<_>>();
         let mut outcome: Option<Outcome> = None;

@@ -8,7 +8,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use classroom::{air::OnAir, host::Host, school::Options};
+use classroom::{
+    air::OnAir,
+    host::Host,
+    school::{Options, Seat},
+};
 use nix::time::{ClockId, clock_gettime};
 
 use super::{
@@ -40,7 +44,7 @@ pub(super) async fn measure(report: &mut Report) -> Result<()> {
     let school = school(2, &options).await?;
     let the_box = school.classroom.the_box();
     let class = Class::enrol(&school, MACHINES).await?;
-    let slow = &school.seats.get(1).context("a second seat")?.host;
+    let Seat { host: slow, agent, .. } = school.seats.get(1).context("a second seat")?;
     let lesson = small_lesson(&school).await?;
     let _publisher = source::on_air(&school, &lesson, SIZE).await?;
     let crowd = Crowd::gather(&class, &Climate::NONE.places(MACHINES)).await?;
@@ -49,8 +53,11 @@ pub(super) async fn measure(report: &mut Report) -> Result<()> {
     for _ in 0..PAIRS {
         let whole = span(the_box).await?;
         slow.throttle(THROTTLED_KBPS)?;
-        let throttled = span(the_box).await?;
+        // From the first moment on: the fall itself is what may harm others.
+        let throttled = look(the_box).await?;
         slow.unthrottle()?;
+        // A climb waits for 30 s, and longer each time: the machine begins anew instead.
+        agent.restart().await?;
         pairs.push((whole, throttled));
     }
     OnAir::watch(the_box)?.wait_for(SETTLING, LIMIT).await?;
@@ -62,6 +69,10 @@ pub(super) async fn measure(report: &mut Report) -> Result<()> {
 
 async fn span(the_box: &Host) -> Result<Span> {
     OnAir::watch(the_box)?.wait_for(SETTLING, LIMIT).await?;
+    look(the_box).await
+}
+
+async fn look(the_box: &Host) -> Result<Span> {
     let from = now();
     OnAir::watch(the_box)?.wait_for(SPAN, LIMIT).await?;
     Ok((from, now()))

@@ -86,6 +86,8 @@ impl Janus {
         let poll = format!("{session}?maxev=1");
         for _ in 0..OTHERS {
             let news = self.call(host, Method::GET, &poll, None).await?;
+            let error = &news["plugindata"]["data"]["error"];
+            ensure!(error.is_null(), "Janus: {error}");
             if news["sender"] == handle
                 && let Some(sdp) = news["jsep"]["sdp"].as_str()
             {
