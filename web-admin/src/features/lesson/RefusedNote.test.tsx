@@ -15,7 +15,7 @@ const stream = (refused: StreamState['refused']): StreamState => ({
 it('says that somebody forges, and that nothing of it was shown', () => {
   const refused = { by_machines: 40, forged: 2, replayed: 9, strange: 0 };
   renderPart(<RefusedNote stream={stream(refused)} />);
-  expect(screen.getByRole('status').textContent).toMatch(/42 .*Nothing of it was shown/);
+  expect(screen.getByRole('status').textContent).toMatch(/42 .*nothing of them was shown/);
 });
 
 it('makes nothing of packets that come twice or late, as in any network', () => {
