@@ -34,9 +34,11 @@ pub(super) async fn measure(report: &mut Report, rates: &mut Rates) -> Result<()
 }
 
 /// The 99th percentile in milliseconds, and what it is of. No machine decodes here: a box has no
-/// player on its own cores.
+/// player on its own cores. Pacing, which is meant to hold a large picture's packets, is off.
 pub(crate) async fn p99_ms(rates: &mut Rates) -> Result<(f64, String)> {
-    let options = Options { without_players: true, ..Options::default() };
+    let unpaced = ("ALFARID_MEDIA__PACING".to_owned(), "false".to_owned());
+    let options =
+        Options { without_players: true, daemon_env: vec![unpaced], ..Options::default() };
     let school = school(1, &options).await?;
     let the_box = school.classroom.the_box();
     let lesson = small_lesson(&school).await?;
