@@ -51,9 +51,8 @@ impl State {
 pub(super) struct Blocks {
     /// `None` before anything signed came, and while at rest.
     next: Option<u32>,
+    /// Everything below is of the past, also what was open when it came to rest.
     floor: u32,
-    /// Below this all were known when it last came to rest.
-    past: u32,
     /// From floor to next, without those that were skipped. At most [`MAX_BLOCKS`].
     states: BTreeMap<u32, State>,
     /// When `next` last moved.
@@ -75,14 +74,13 @@ impl Blocks {
     /// All blocks below `next` are closed. The first time, those below `first` do not matter.
     /// Gives what had to be given up, after a long sleep for example.
     pub(super) fn closed(&mut self, now: Duration, first: u32, next: u32) -> Vec<(u32, Pieces)> {
-        if next < self.past {
+        if next < self.floor {
             return Vec::new();
         }
-        let first = first.max(self.past);
         let known = *self.next.get_or_insert_with(|| {
-            self.floor = first;
+            self.floor = self.floor.max(first);
             self.moved = now;
-            first
+            self.floor
         });
         if next <= known {
             return Vec::new();
@@ -108,11 +106,11 @@ impl Blocks {
 
     /// Forgets what is open. What is known to be closed stays so: it may be replayed.
     pub(super) fn rest(&mut self) {
-        *self = Self { past: self.next.unwrap_or(self.past), ..Self::default() };
+        *self = Self { floor: self.next.unwrap_or(self.floor), ..Self::default() };
     }
 
     pub(super) fn place(&mut self, number: u32) -> Place<'_> {
-        if number < self.past {
+        if number < self.floor {
             return Place::Past;
         }
         if self.next.is_none_or(|next| next <= number) {
@@ -185,7 +183,7 @@ impl Blocks {
                 passed.push((entries, undelivered));
             }
         }
-        self.floor = self.next.unwrap_or_default();
+        self.floor = self.next.unwrap_or(self.floor);
         passed
     }
 }
