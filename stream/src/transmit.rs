@@ -2,6 +2,9 @@
 
 use bytes::Bytes;
 
+/// Bytes that IPv4 and UDP add to each datagram on the network.
+pub const HEADERS: usize = 28;
+
 /// One of the five ports of a lesson's group, counted from its first. A machine on unicast gets all
 /// of them on one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

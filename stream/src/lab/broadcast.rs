@@ -36,13 +36,11 @@ use crate::{
     repair::{Reach, Repair},
     restore::{Config, Restore, Verified},
     rtp::Header,
-    transmit::{Lane, ReceiverId, To, Transmit},
+    transmit::{HEADERS, Lane, ReceiverId, To, Transmit},
 };
 
 pub(super) const VIDEO: u32 = 0x0051_dead;
 pub(super) const SOUND: u32 = 0x0050_bead;
-/// IPv4 and UDP.
-pub(super) const HEADERS: usize = 28;
 
 enum Event {
     Picture,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Open, Source};
 use crate::{
     block::{Encoder, Entries, Manifest, Parity, SigningKey, Tickets, digest_of},
-    transmit::Lane,
+    transmit::{HEADERS, Lane},
 };
 
 /// A block that is on air, with its manifest. Parity is made at the first need, all at once, and
@@ -123,5 +123,5 @@ impl Closed {
 
 /// Bytes of a datagram on the network: IPv4 and UDP headers included.
 pub(crate) fn on_air(datagram: &Bytes) -> u64 {
-    datagram.len() as u64 + 28
+    (datagram.len() + HEADERS) as u64
 }

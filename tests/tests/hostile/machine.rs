@@ -25,7 +25,10 @@ use alfarid_protocol::{
     grant::Grant,
     rung::Rung,
 };
-use alfarid_stream::feedback::{Feedback, Loss, Request, Sealer};
+use alfarid_stream::{
+    feedback::{Feedback, Loss, Request, Sealer},
+    transmit::HEADERS,
+};
 use anyhow::{Context, Result, anyhow};
 use classroom::{
     ears::{Ears, Heard},
@@ -45,8 +48,6 @@ const AGENTS: u16 = 8444;
 const HEARS: usize = 1_024;
 /// Full: what it says is dropped. The connection is no part of what is judged.
 const SAYS: usize = 64;
-/// IPv4 and UDP.
-const HEADERS: usize = 28;
 /// Where a machine's words are numbered, behind their kind and whose they are.
 const COUNTER: std::ops::Range<usize> = 5..13;
 /// Twice what it hears it saves up for so long.

@@ -15,7 +15,7 @@ use alfarid_stream::{
     playout::{Delay, Medium},
     protect::HEARTBEAT,
     relay::Sent,
-    transmit::{Lane, ReceiverId},
+    transmit::{HEADERS, Lane, ReceiverId},
 };
 
 use crate::{
@@ -25,9 +25,6 @@ use crate::{
     },
     logging::chain,
 };
-
-/// IPv4 and UDP.
-const HEADERS: usize = 28;
 
 /// How often it may be said that something was not heard.
 const WORD: Duration = Duration::from_mins(1);

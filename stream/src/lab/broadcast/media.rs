@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Event, HEADERS, Lesson, OnAir, Sent, VIDEO};
+use super::{Event, Lesson, OnAir, Sent, VIDEO};
 use crate::{
     rtp::{Header, Packet},
-    transmit::Lane,
+    transmit::{HEADERS, Lane},
 };
 
 /// What sealing adds: tag and MKI.

@@ -18,14 +18,11 @@ use alfarid_stream::{
     playout::Pair,
     rtp::{Header, Packet},
     srtp::Keyring,
-    transmit::Lane,
+    transmit::{HEADERS, Lane},
 };
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use classroom::line::Told;
-
-/// IPv4 and UDP.
-pub(super) const HEADERS: usize = 28;
 
 #[derive(Debug)]
 pub(super) struct Witness {

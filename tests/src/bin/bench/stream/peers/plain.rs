@@ -10,16 +10,13 @@ use alfarid_stream::{
     assemble::{Assembler, Config, Origin},
     lab::Network,
     rtp::Packet,
+    transmit::HEADERS,
 };
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use gstreamer as gst;
 
-use super::super::{
-    run::Run,
-    weather::Climate,
-    witness::{HEADERS, Picture},
-};
+use super::super::{run::Run, weather::Climate, witness::Picture};
 
 /// Peers get a payload type of their own for parity; the stream's own must be another.
 pub(super) const MEDIA: u8 = 96;

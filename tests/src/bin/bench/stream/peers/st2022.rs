@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use alfarid_stream::rtp::Header;
+use alfarid_stream::{rtp::Header, transmit::HEADERS};
 use anyhow::Result;
 use bytes::Bytes;
 use gstreamer::prelude::*;
 
 use super::{
-    super::{judge::ratio, witness::HEADERS},
+    super::judge::ratio,
     element::Element,
     plain::{Arrival, MEDIA, Plain, Stream, caps},
 };

@@ -4,13 +4,12 @@
 
 use std::time::Duration;
 
-use alfarid_stream::rtp::Header;
+use alfarid_stream::{rtp::Header, transmit::HEADERS};
 use anyhow::Result;
 use bytes::Bytes;
 use gstreamer::prelude::*;
 
 use super::{
-    super::witness::HEADERS,
     element::Element,
     plain::{Arrival, MEDIA, Stream, caps},
 };
