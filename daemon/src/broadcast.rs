@@ -76,7 +76,10 @@ use crate::{
     machines::{self, MediaMessage},
 };
 
-pub(crate) use self::{feed::payload_type, relay::task::box_ntp};
+pub(crate) use self::{
+    feed::payload_type,
+    relay::task::{CNAME, box_ntp},
+};
 pub use self::{
     keys::KeysError,
     pipeline::PipelineError,

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::session::{ANNOUNCED_AT, ANNOUNCED_PORT, Line, Session, offset};
 use crate::{
     broadcast::{
-        self, box_ntp,
+        self, CNAME, box_ntp,
         multicast::{Group, Interfaces, Sender},
         tap::{Tap, Tapped, TappedPacket, TappedTrack, TrackId, TrackKind},
     },
@@ -35,9 +35,6 @@ const ANNOUNCE: Duration = Duration::from_secs(5);
 
 /// How often the streams' clocks are tied together (RFC 3550 §6.2).
 const REPORT: Duration = Duration::from_secs(2);
-
-/// The same for picture and sound: they belong together (RFC 3550 §6.5.1).
-const CNAME: &str = "alfarid";
 
 pub(super) struct Output {
     session: Session,

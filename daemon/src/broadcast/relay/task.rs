@@ -31,7 +31,7 @@ const BATCH: usize = 64;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The same for picture and sound: they belong together (RFC 3550 §6.5.1).
-const CNAME: &str = "alfarid";
+pub(crate) const CNAME: &str = "alfarid";
 
 /// Seconds from 1900 to 1970 (RFC 3550 §4).
 const NTP_EPOCH: i64 = 2_208_988_800;
