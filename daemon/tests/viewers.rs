@@ -174,13 +174,7 @@ async fn a_bad_offer_is_told_what_is_wrong() {
         assert_eq!(refused.problem(StatusCode::BAD_REQUEST), "sdp_malformed", "{bad}");
     }
     let path = format!("/lessons/{}/whep", stage.lesson);
-    let cookie = (header::COOKIE, "__Host-alfarid=teacher");
-    let text = [cookie.clone(), (header::CONTENT_TYPE, "text/plain")];
-    let refused = stage.call(Method::POST, &path, &text, good.clone()).await;
-    assert_eq!(refused.problem(StatusCode::UNSUPPORTED_MEDIA_TYPE), "sdp_expected");
-    let sdp = [cookie, (header::CONTENT_TYPE, "application/sdp")];
-    let refused = stage.call(Method::POST, &path, &sdp, vec![b'a'; 70_000]).await;
-    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
+    stage.takes_only_sdp(&path, &good).await;
 
     stage.broadcast.close(stage.lesson).await.unwrap();
     let refused = stage.watch("teacher", &good).await;

@@ -73,14 +73,8 @@ async fn an_offer_that_cannot_be_taken_is_told_why() {
         assert!(refused.text().contains(name), "{}", refused.text());
     }
 
-    let cookie = (header::COOKIE, "__Host-alfarid=teacher");
     let path = format!("/lessons/{}/whip/screen", stage.lesson);
-    let text = [cookie.clone(), (header::CONTENT_TYPE, "text/plain")];
-    let refused = stage.call(Method::POST, &path, &text, good.clone()).await;
-    assert_eq!(refused.problem(StatusCode::UNSUPPORTED_MEDIA_TYPE), "sdp_expected");
-    let sdp = [cookie, (header::CONTENT_TYPE, "application/sdp")];
-    let refused = stage.call(Method::POST, &path, &sdp, vec![b'a'; 70_000]).await;
-    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
+    stage.takes_only_sdp(&path, &good).await;
 
     stage.broadcast.close(stage.lesson).await.unwrap();
     let refused = stage.offer("teacher", "screen", &good).await;

@@ -232,6 +232,17 @@ impl Stage {
         self.call(Method::POST, &path, &headers, sdp.to_owned()).await
     }
 
+    /// Offers at this path are SDP, and of a size that one can have.
+    pub(crate) async fn takes_only_sdp(&self, path: &str, good: &str) {
+        let cookie = (header::COOKIE, "__Host-alfarid=teacher");
+        let text = [cookie.clone(), (header::CONTENT_TYPE, "text/plain")];
+        let refused = self.call(Method::POST, path, &text, good.to_owned()).await;
+        assert_eq!(refused.problem(StatusCode::UNSUPPORTED_MEDIA_TYPE), "sdp_expected");
+        let sdp = [cookie, (header::CONTENT_TYPE, "application/sdp")];
+        let refused = self.call(Method::POST, path, &sdp, vec![b'a'; 70_000]).await;
+        assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
+    }
+
     /// An offer to watch.
     pub(crate) async fn watch(&self, who: &str, sdp: &str) -> Answer {
         let cookie = format!("__Host-alfarid={who}");
