@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{
     binaries,
+    browser::{self, By, Page},
     classroom::{Builder, Classroom},
     client::{Client, Live, Trust},
     host::Host,
@@ -146,6 +147,23 @@ impl School {
     /// One object.
     pub async fn object(&self, path: &str) -> Result<Value> {
         self.teacher.get(path).await?.json()
+    }
+
+    /// What a browser on this host must trust to believe the box.
+    pub async fn trust(&self, host: &Host) -> Result<browser::Trust> {
+        let root = host.dir().join("root.pem");
+        std::fs::write(&root, self.teacher.get("/api/v1/site/root.pem").await?.body)?;
+        Ok(browser::Trust::Root(root))
+    }
+
+    /// From the log-in page to a running lesson, as the teacher does it. Returns when the screen can
+    /// be shared.
+    pub async fn start_lesson_on(&self, page: &Page<'_>) -> Result<()> {
+        page.fill(By::Label("Email"), EMAIL).await?;
+        page.fill(By::Label("Password"), PASSWORD).await?;
+        page.click(By::Role("button", "Log in")).await?;
+        page.click(By::Role("button", "Start the lesson")).await?;
+        page.wait_for(By::Role("button", "Share the screen")).await
     }
 
     /// Starts a lesson of the class in the room; returns its id.

@@ -14,10 +14,10 @@ use anyhow::{Context, Result, ensure};
 use classroom::{
     Classroom, Host,
     air::{OnAir, VIDEO_PORT},
-    browser::{Browser, By, Page, Trust},
+    browser::{Browser, By, Page},
     client::{self, Client},
     eventually, marker,
-    school::{EMAIL, Options, PASSWORD, School},
+    school::{Options, School},
     trace::{HEIGHT, Trace, WIDTH},
     traffic::Counts,
 };
@@ -101,16 +101,10 @@ async fn begin() -> Result<(School, Browser, Host)> {
     let guest = seat.host.clone();
 
     let host = school.classroom.teacher()?;
-    let root = host.dir().join("root.pem");
-    std::fs::write(&root, school.teacher.get("/api/v1/site/root.pem").await?.body)?;
-    let desk = Browser::with(Trust::Root(root)).without_microphone().start(host).await?;
+    let desk = Browser::with(school.trust(host).await?).without_microphone().start(host).await?;
     let page: Page<'_> = desk.page();
     page.goto(&school.url()).await?;
-    page.fill(By::Label("Email"), EMAIL).await?;
-    page.fill(By::Label("Password"), PASSWORD).await?;
-    page.click(By::Role("button", "Log in")).await?;
-    page.click(By::Role("button", "Start the lesson")).await?;
-    page.wait_for(By::Role("button", "Share the screen")).await?;
+    school.start_lesson_on(&page).await?;
     Ok((school, desk, guest))
 }
 

@@ -12,9 +12,9 @@ use std::{collections::HashMap, time::Duration};
 use anyhow::{Context, Result, ensure};
 use classroom::{
     Classroom,
-    browser::{Browser, By, Page, Trust},
+    browser::{Browser, By, Page},
     eventually, marker,
-    school::{EMAIL, Options, PASSWORD, School},
+    school::{Options, School},
     trace::{HEIGHT, Trace, WIDTH},
 };
 use nix::time::{ClockId, clock_gettime};
@@ -185,11 +185,7 @@ async fn begin(has_webrtc: HasWebRtc) -> Result<(School, Browser, Browser)> {
     let desk = open_browser(&school, school.classroom.teacher()?).await?;
     let page = desk.page();
     page.goto(&school.url()).await?;
-    page.fill(By::Label("Email"), EMAIL).await?;
-    page.fill(By::Label("Password"), PASSWORD).await?;
-    page.click(By::Role("button", "Log in")).await?;
-    page.click(By::Role("button", "Start the lesson")).await?;
-    page.wait_for(By::Role("button", "Share the screen")).await?;
+    school.start_lesson_on(&page).await?;
 
     let guest = open_browser(&school, &seat.host).await?;
     let page = guest.page();
@@ -204,7 +200,5 @@ async fn begin(has_webrtc: HasWebRtc) -> Result<(School, Browser, Browser)> {
 }
 
 async fn open_browser(school: &School, host: &classroom::Host) -> Result<Browser> {
-    let root = host.dir().join("root.pem");
-    std::fs::write(&root, school.teacher.get("/api/v1/site/root.pem").await?.body)?;
-    Browser::with(Trust::Root(root)).without_microphone().start(host).await
+    Browser::with(school.trust(host).await?).without_microphone().start(host).await
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use classroom::{
     Classroom, Switch,
     browser::{Browser, By, Page, Trust},
-    school::{EMAIL, Options, PASSWORD, School},
+    school::{Options, School},
     trace::Trace,
 };
 
@@ -25,11 +25,7 @@ pub(crate) async fn open_browser(school: &School, trust: TrustedBy) -> Result<Br
     let desk = school.classroom.teacher()?;
     let trust = match trust {
         TrustedBy::Nobody => Trust::ClickThrough,
-        TrustedBy::Root => {
-            let root = desk.dir().join("root.pem");
-            std::fs::write(&root, school.teacher.get("/api/v1/site/root.pem").await?.body)?;
-            Trust::Root(root)
-        }
+        TrustedBy::Root => school.trust(desk).await?,
     };
     Browser::launch(desk, trust).await
 }
@@ -46,10 +42,7 @@ pub(crate) async fn begin(
         TrustedBy::Root => page.goto(&url).await?,
         TrustedBy::Nobody => page.click_through(&url).await?,
     }
-    page.fill(By::Label("Email"), EMAIL).await?;
-    page.fill(By::Label("Password"), PASSWORD).await?;
-    page.click(By::Role("button", "Log in")).await?;
-    page.click(By::Role("button", "Start the lesson")).await
+    school.start_lesson_on(page).await
 }
 
 pub(crate) async fn share(school: &School, page: &Page<'_>) -> Result<()> {

@@ -14,7 +14,7 @@ use classroom::{
     browser::{Browser, By, Trust},
     display::{Display, Pixels},
     eventually, marker,
-    school::{EMAIL, Options, PASSWORD, School},
+    school::{Options, School},
 };
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
@@ -130,11 +130,7 @@ impl Room {
         let desk = Browser::with(Trust::ClickThrough).on(&screen).start(teacher).await?;
         let page = desk.page();
         page.click_through(&school.url()).await?;
-        page.fill(By::Label("Email"), EMAIL).await?;
-        page.fill(By::Label("Password"), PASSWORD).await?;
-        page.click(By::Role("button", "Log in")).await?;
-        page.click(By::Role("button", "Start the lesson")).await?;
-        page.wait_for(By::Role("button", "Share the screen")).await?;
+        school.start_lesson_on(&page).await?;
         let lessons = school.items("/api/v1/lessons?status=active").await?;
         let lesson =
             lessons.first().and_then(|lesson| lesson["id"].as_str()).context("a lesson")?;
