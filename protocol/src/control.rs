@@ -74,8 +74,7 @@ pub enum FromMachine {
     /// Presence marks in order of their numbers; repeated until acknowledged.
     Marks { marks: Vec<Mark> },
     /// The group is joined; these are the first live indices seen, `None` where nothing came
-    /// within [`FIRST_PACKET_WAIT_MS`]. The box answers with the kept pictures
-    /// before them.
+    /// within [`FIRST_PACKET_WAIT_MS`]. The box answers with the kept pictures before them.
     WantKept { serial: u32, video_from: Option<u64>, audio_from: Option<u64> },
     /// This machine holds the lesson's epoch of this number, by a grant or by `Epoch`: as far as it
     /// is concerned, the box may seal with it.

@@ -13,8 +13,8 @@
 //!     └── any query: the time begins anew
 //! ```
 //!
-//! Rules, and where they
-//! leave [RFC 3376 §6.6.2](https://www.rfc-editor.org/rfc/rfc3376#section-6.6.2):
+//! Rules, and where they leave
+//! [RFC 3376 §6.6.2](https://www.rfc-editor.org/rfc/rfc3376#section-6.6.2):
 //! - A router begins by asking and yields afterwards. The box is a guest in the school's network:
 //!   with a lower address it would take the switch's role away, and be switched off at night. It
 //!   begins by listening, which takes 255 s, and asks in time before members age out at 260 s.

@@ -98,8 +98,7 @@ impl Stage {
     }
 
     /// The machine's UDP comes from another address than its control connection, so that it is not
-    /// sent a flow: said once for each connection, with
-    /// what to do.
+    /// sent a flow: said once for each connection, with what to do.
     pub(super) fn warn_of_elsewhere(&mut self) {
         let elsewhere = self.screen_relay.elsewhere.borrow();
         if elsewhere.is_empty() {

@@ -1,9 +1,8 @@
 //! What the box does for the switches that lessons go through, and what it notices of them.
 //!
 //! A switch with IGMP snooping must be asked for, or it forgets who is in a group; where nobody else
-//! does that the box does (see [`querier`]). A switch without snooping
-//! sends every room's stream to everybody; where that reaches the box unasked it says so on the
-//! health page (see [`Flood`]).
+//! does that the box does (see [`querier`]). A switch without snooping sends every room's stream to
+//! everybody; where that reaches the box unasked it says so on the health page (see [`Flood`]).
 //!
 //! ```text
 //!   actor ── which interfaces carry a lesson ──▶ ports ─┬─ IGMP ─▶ querier ─▶ queries
@@ -119,6 +118,7 @@ impl Snooping {
                     self.look();
                 }
             }
+            self.tell_flood();
         }
     }
 
@@ -137,7 +137,6 @@ impl Snooping {
                 self.open(local, &interfaces);
             }
         }
-        self.tell_flood();
     }
 
     fn open(&mut self, local: Ipv4Addr, interfaces: &Interfaces) {
@@ -178,8 +177,6 @@ impl Snooping {
                 self.asked.insert(port.local, now);
             }
         }
-        drop(carried);
-        self.tell_flood();
     }
 
     fn tell_flood(&mut self) {

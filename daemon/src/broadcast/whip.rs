@@ -104,8 +104,8 @@ pub(super) struct Handle {
 
 impl Handle {
     /// Agrees with a publisher, without starting anything; its sound is to have `sound_bps` at
-    /// most. `came_to` is the address of the box that
-    /// the publisher's request came to: the one that is sure to work.
+    /// most. `came_to` is the address of the box that the publisher's request came to: the one that
+    /// is sure to work.
     pub(super) fn agree(
         &self,
         offer: &str,
