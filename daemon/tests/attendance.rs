@@ -4,6 +4,8 @@
 
 mod school;
 
+use std::time::Duration;
+
 use alfarid_daemon::{
     attendance::{Record, Status},
     clock::Authority,
@@ -101,6 +103,29 @@ async fn a_machine_that_was_cut_off_counts_up_to_its_last_word_and_not_through_t
     };
     assert_eq!((minutes(0), minutes(1)), ((0, 10), (30, 45)));
     assert_eq!(record.duration_seconds, 25 * 60);
+}
+
+/// That it is gone says nothing new of a machine that was heard a moment ago: it takes no share of
+/// what may be kept, and the boot that comes next is known.
+#[tokio::test]
+async fn a_machine_that_is_started_again_and_again_is_believed_in_its_last_boot() {
+    let (mut school, lesson, mut machines) = begun(1).await;
+    let machine = &mut machines[0];
+    for _ in 0..4 {
+        machine.disconnect(&school).await;
+        machine.reboot(&school);
+        machine.connect(&school).await;
+    }
+    machine.say(&school, MarkKind::Opened).await;
+    machine.disconnect(&school).await;
+    school.minutes(40);
+    let until = machine.mark(&school, MarkKind::Until);
+    end(&school, lesson).await;
+    school.restart().await;
+    machine.reboot(&school);
+    machine.connect(&school).await;
+    machine.send(&school, vec![until]).await;
+    assert_eq!(records(&school, lesson).await[0].duration_seconds, 40 * 60);
 }
 
 #[tokio::test]
@@ -552,6 +577,8 @@ impl Courier {
             Step::PowerCut => {
                 self.disconnect(school).await;
                 self.in_use = false;
+                // No machine starts sooner. If one did, not every boot of it would be kept.
+                school.clock.advance(Duration::from_secs(30));
                 self.machine.reboot(school);
                 // Every boot is heard of once; one that never is counts for nothing.
                 self.connect(school).await;

@@ -108,9 +108,12 @@ impl Actor {
         true
     }
 
-    /// What a machine did up to here is known; what it does from now on it will tell.
+    /// What a machine did up to here is known; what it does from now on it will tell. What is on
+    /// disk already takes no share of what may be kept.
     async fn gone(&mut self, machine: MachineId) -> Result<(), Error> {
-        if let Some(link) = self.links.remove(&machine).filter(|_| self.may_keep(machine)) {
+        let link = self.links.remove(&machine);
+        let is_news = |link: &Link| link.stored != Some(link.last);
+        if let Some(link) = link.filter(|link| is_news(link) && self.may_keep(machine)) {
             self.keep(machine, link.boot, link.last).await?;
         }
         self.people_changed(machine).await
