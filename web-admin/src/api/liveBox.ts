@@ -6,6 +6,7 @@ import { learnBoxTime } from '../lib/time';
 import { type After, steadyTimer } from '../lib/timer';
 import { queryClient } from './client';
 import { LiveLink, type LinkState } from './live';
+import { readAgain } from './refresh';
 import { staleKeys } from './staleKeys';
 import type { LiveEvent } from './types';
 
@@ -46,7 +47,7 @@ export function startLive(): () => void {
     {
       onState: linkState.set,
       onEvent: hear,
-      onSessionOver: () => void queryClient.invalidateQueries(),
+      onSessionOver: () => void readAgain(queryClient),
     },
   );
   link.start();
@@ -61,7 +62,7 @@ function scheme(): string {
 function hear(event: LiveEvent): void {
   if (event.type === 'hello') learnBoxTime(event.now);
   const stale = staleKeys(event);
-  if (stale === 'everything') void queryClient.invalidateQueries();
-  else stale.forEach((queryKey) => void queryClient.invalidateQueries({ queryKey }));
+  if (stale === 'everything') void readAgain(queryClient);
+  else stale.forEach((queryKey) => void readAgain(queryClient, queryKey));
   listeners.forEach((listener) => listener(event));
 }
