@@ -15,6 +15,7 @@
 //! nothing that a publisher sends. The publishers' task owns the port's reading end, and hands on
 //! what is for none of its sessions.
 
+mod burst;
 pub(super) mod offer;
 pub(super) mod peer;
 pub(super) mod port;

@@ -5,6 +5,7 @@
 
 use std::{
     io::{self, IoSlice, IoSliceMut},
+    iter,
     net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4},
     os::fd::AsRawFd,
 };
@@ -24,6 +25,9 @@ use tokio::{io::Interest, net::UdpSocket};
 
 /// Room for two seconds of a rich stream while the engine is busy with a handshake.
 const RECEIVE_BUFFER: usize = 1 << 20;
+
+/// A picture for each of a class. Full: what else is sent is lost, and asked for again.
+const SEND_BUFFER: usize = 1 << 20;
 
 /// No datagram of a publisher is larger: an Ethernet packet's.
 pub(in crate::broadcast) const MAX_DATAGRAM: usize = 2000;
@@ -48,6 +52,7 @@ impl Port {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+        socket.set_send_buffer_size(SEND_BUFFER)?;
         socket.bind(&address.into())?;
         setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
         let socket = UdpSocket::from_std(socket.into())?;
@@ -91,31 +96,67 @@ impl Port {
         })
     }
 
-    /// Sends from one of the box's addresses. A datagram that cannot go out just now is lost, as
-    /// datagrams are.
-    pub(in crate::broadcast) fn send(
-        &self,
-        bytes: &[u8],
-        from: SocketAddr,
-        to: SocketAddr,
-    ) -> io::Result<()> {
+    /// Waits until something can be sent. Cancel-safe.
+    #[cfg(test)]
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        self.socket.writable().await
+    }
+
+    /// Sends from one of the box's addresses: one datagram, or several of one length, of which the
+    /// last may be shorter. What cannot go out just now is lost, as datagrams are.
+    pub(super) fn send(&self, parts: &[&[u8]], from: SocketAddr, to: SocketAddr) -> io::Result<()> {
         let (IpAddr::V4(from), SocketAddr::V4(to)) = (from.ip(), to) else {
             return Err(io::ErrorKind::Unsupported.into());
         };
+        let to = SockaddrIn::from(to);
+        match parts {
+            [] => Ok(()),
+            [one] => self.send_as(&[IoSlice::new(one)], None, from, to),
+            [first, ..] => {
+                let slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+                let segment = u16::try_from(first.len()).map_err(io::Error::other)?;
+                match self.send_as(&slices, Some(segment), from, to) {
+                    Err(error) if is_about_cutting(&error) => {
+                        // All of them, whatever becomes of the first.
+                        let mut sent = Ok(());
+                        for one in slices {
+                            sent = sent.and(self.send_as(&[one], None, from, to));
+                        }
+                        sent
+                    }
+                    sent => sent,
+                }
+            }
+        }
+    }
+
+    /// One call, which makes a datagram of each `segment` bytes.
+    fn send_as(
+        &self,
+        slices: &[IoSlice<'_>],
+        segment: Option<u16>,
+        from: Ipv4Addr,
+        to: SockaddrIn,
+    ) -> io::Result<()> {
         let info = libc::in_pktinfo {
             ipi_ifindex: 0,
             ipi_spec_dst: libc::in_addr { s_addr: u32::from(from).to_be() },
             ipi_addr: libc::in_addr { s_addr: 0 },
         };
-        let slices = [IoSlice::new(bytes)];
-        let control = [ControlMessage::Ipv4PacketInfo(&info)];
-        let to = SockaddrIn::from(to);
+        let info = ControlMessage::Ipv4PacketInfo(&info);
+        let segment = segment.as_ref().map(ControlMessage::UdpGsoSegments);
+        let control: Vec<_> = iter::once(info).chain(segment).collect();
         self.socket.try_io(Interest::WRITABLE, || {
-            let fd = self.socket.as_raw_fd();
-            sendmsg(fd, &slices, &control, MsgFlags::empty(), Some(&to))?;
+            sendmsg(self.socket.as_raw_fd(), slices, &control, MsgFlags::empty(), Some(&to))?;
             Ok(())
         })
     }
+}
+
+/// A card that cannot reckon checksums (`EIO`), a path too narrow for one part (`EINVAL`,
+/// `EMSGSIZE`).
+fn is_about_cutting(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE))
 }
 
 /// The addresses that an answer names, `came_to` first: a publisher that reached the box there

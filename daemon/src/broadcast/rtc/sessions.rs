@@ -12,12 +12,17 @@ use str0m::{
 
 use super::{
     Ticks,
+    burst::Burst,
     peer::{Next, Peer},
     port::Port,
 };
 
 /// How often sessions are looked at even if nothing comes and str0m wants nothing.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// How late a timer of str0m's may be: those of a hundred sessions fire together then, and do not
+/// wake the box one by one.
+const SLACK: Duration = Duration::from_millis(4);
 
 /// How long a task without a session may sleep.
 const IDLE: Duration = Duration::from_secs(5);
@@ -68,6 +73,8 @@ pub(in crate::broadcast) trait Session {
 
 pub(in crate::broadcast) struct Sessions<S> {
     port: Arc<Port>,
+    /// Empty between calls.
+    burst: Burst,
     ticks: Ticks,
     /// Bounded by who was agreed with.
     open: Vec<S>,
@@ -75,7 +82,7 @@ pub(in crate::broadcast) struct Sessions<S> {
 
 impl<S: Session> Sessions<S> {
     pub(in crate::broadcast) fn new(port: Arc<Port>, ticks: Ticks) -> Self {
-        Self { port, ticks, open: Vec::new() }
+        Self { port, burst: Burst::default(), ticks, open: Vec::new() }
     }
 
     pub(in crate::broadcast) fn now(&self) -> (Duration, Instant) {
@@ -93,7 +100,7 @@ impl<S: Session> Sessions<S> {
     pub(in crate::broadcast) fn until_deadline(&self) -> Duration {
         let now = self.ticks.now();
         let earliest = self.open.iter().map(Session::deadline).min();
-        earliest.map_or(IDLE, |deadline| deadline.saturating_duration_since(now).min(LOOK))
+        earliest.map_or(IDLE, |at| at.saturating_duration_since(now).clamp(SLACK, LOOK))
     }
 
     /// Does something with every session; `false` ends it.
@@ -101,8 +108,9 @@ impl<S: Session> Sessions<S> {
         &mut self,
         mut what: impl FnMut(&mut S, &mut dyn FnMut(Transmit)) -> bool,
     ) {
-        let port = &self.port;
-        self.open.retain_mut(|session| what(session, &mut |t| transmit(port, &t)));
+        let (port, burst) = (&self.port, &mut self.burst);
+        self.open.retain_mut(|session| what(session, &mut |t| burst.push(port, t)));
+        burst.send(port);
     }
 
     /// Gives a datagram to whom it is for. `false`: it is nobody's.
@@ -120,10 +128,11 @@ impl<S: Session> Sessions<S> {
         else {
             return false;
         };
-        let port = &self.port;
-        if !self.open[index].take(now, input, &mut |t| transmit(port, &t)) {
+        let (port, burst) = (&self.port, &mut self.burst);
+        if !self.open[index].take(now, input, &mut |t| burst.push(port, t)) {
             self.open.swap_remove(index);
         }
+        burst.send(port);
         true
     }
 
@@ -141,11 +150,5 @@ impl<S: Session> Sessions<S> {
             session.close(now, send);
             false
         });
-    }
-}
-
-fn transmit(port: &Port, transmit: &Transmit) {
-    if let Err(error) = port.send(&transmit.contents, transmit.source, transmit.destination) {
-        tracing::debug!(error = %error, "a datagram of a session was not sent");
     }
 }

@@ -20,8 +20,9 @@ use crate::{
     health::{FaultCode, Health, Severity},
 };
 
-/// Datagrams taken in a row before timers and orders get their turn.
-const BATCH: usize = 64;
+/// Datagrams taken in a row before timers and orders get their turn, and the relay: what it is woken
+/// for here often waits for this task to pause.
+const BATCH: usize = 8;
 
 /// How long to wait before the port is tried again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -71,7 +72,11 @@ impl Engine {
                     None => break,
                 },
                 ready = port.readable() => match ready {
-                    Ok(()) => self.receive(&port, &mut sessions, &mut buffer),
+                    Ok(()) => {
+                        if self.receive(&port, &mut sessions, &mut buffer) {
+                            tokio::task::yield_now().await;
+                        }
+                    }
                     Err(error) => {
                         tracing::error!(error = %error, "the WHIP port failed");
                         break;
@@ -84,13 +89,13 @@ impl Engine {
         sessions.close_all();
     }
 
-    /// Takes what the port has, up to [`BATCH`].
+    /// Takes what the port has, up to [`BATCH`]. `true`: there may be more.
     fn receive(
         &self,
         port: &Port,
         sessions: &mut Sessions<Session>,
         buffer: &mut [u8; MAX_DATAGRAM],
-    ) {
+    ) -> bool {
         for _ in 0..BATCH {
             match port.receive(buffer) {
                 Ok(datagram) => {
@@ -102,11 +107,12 @@ impl Engine {
                             self.keeper.strays.try_send(Stray { from, to, bytes: bytes.into() });
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 // An ICMP answer to something sent before: says nothing about the next datagram.
                 Err(error) => tracing::debug!(error = %error, "a datagram could not be read"),
             }
         }
+        true
     }
 }
 
