@@ -14,6 +14,10 @@
 //! A flow, which is far more than an answer, goes to the machine's own address alone: that of its
 //! control connection.
 //!
+//! Where an access point lets nothing through for a moment, a whole picture is lost with its manifest,
+//! and the machine learns of it by the next one: too late for more than one round of repair at 15
+//! pictures a second. So a flow that loses something gets each manifest again [`ECHO`] later.
+//!
 //! A machine that alone makes all others get more parity than they need is told to receive by
 //! unicast, and set apart for a while: it gets what it lacks alone, and nothing is sent to the
 //! group because of it. The same holds for whoever has a flow.
@@ -23,13 +27,13 @@ mod hearing;
 mod unheard;
 
 use std::{
-    collections::{BTreeSet, HashMap, hash_map::Entry},
+    collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry},
     net::Ipv4Addr,
     time::Duration,
 };
 
 use alfarid_stream::{
-    block::{SigningKey, Tickets},
+    block::{Kind, SigningKey, Tickets},
     epoch::Epoch,
     feedback::{self, Opener},
     playout::Medium,
@@ -49,6 +53,13 @@ use super::multicast::Way;
 /// Most machines that are heard: as many as are repaired, far more than a room holds. Full: a
 /// further one is not heard.
 const MAX_SPEAKERS: usize = 1_024;
+
+/// How long after a manifest it is repeated to flows that lose something: longer than most of what
+/// takes everything away lasts, and less than pictures are apart.
+const ECHO: Duration = Duration::from_millis(25);
+
+/// Blocks of a large keyframe, several times over. Full: a manifest is not repeated.
+const MAX_ECHOES: usize = 16;
 
 /// Why something is not protected, or not heard.
 #[derive(Debug, Error)]
@@ -104,6 +115,8 @@ pub(super) struct Protected {
     /// At most [`MAX_SPEAKERS`].
     speakers: HashMap<ReceiverId, Speaker>,
     flows: Flows,
+    /// Manifests and when each is repeated, while a flow loses something. At most [`MAX_ECHOES`].
+    echoes: VecDeque<(Duration, Bytes)>,
     /// A machine that is to leave the group and has not been told yet; the newest one.
     outcast: Option<ReceiverId>,
     /// Speakers whose newest keep-alive came from an address that is not theirs.
@@ -126,6 +139,7 @@ impl Protected {
             repair: Repair::new(key),
             speakers: HashMap::new(),
             flows: Flows::default(),
+            echoes: VecDeque::new(),
             outcast: None,
             elsewhere: BTreeSet::new(),
             next_look: now,
@@ -216,6 +230,9 @@ impl Protected {
     /// timeout.
     pub(super) fn poll(&mut self, now: Duration) -> Option<Outgoing> {
         self.flows.expire(now);
+        while let Some((_, manifest)) = self.echoes.pop_front_if(|(at, _)| *at <= now) {
+            self.flows.repeat(now, Lane::Repair, &manifest);
+        }
         loop {
             if let Some(outgoing) = self.flows.poll(now) {
                 return Some(outgoing);
@@ -226,6 +243,11 @@ impl Protected {
                 To::Group if is_answer => Destination::Answer,
                 To::Group => {
                     self.flows.copy(lane, &datagram);
+                    let is_manifest = Kind::of(&datagram) == Some(Kind::Manifest);
+                    let has_room = self.echoes.len() < MAX_ECHOES;
+                    if is_manifest && has_room && self.flows.is_lossy(now) {
+                        self.echoes.push_back((now + ECHO, datagram.clone()));
+                    }
                     Destination::Group
                 }
                 To::Receiver(receiver) => {
@@ -241,7 +263,8 @@ impl Protected {
 
     /// When to poll again even if nothing happens.
     pub(super) fn next_timeout(&self, now: Duration) -> Duration {
-        let others = [self.repair.next_timeout(now), self.flows.next_timeout()];
+        let echo = self.echoes.front().map(|(at, _)| *at);
+        let others = [self.repair.next_timeout(now), self.flows.next_timeout(), echo];
         others.into_iter().flatten().fold(self.protect.next_timeout(), Duration::min)
     }
 

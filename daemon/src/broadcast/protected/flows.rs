@@ -13,9 +13,9 @@
 //! paced, for all flows together: a class that falls as one would otherwise fill the port's queue,
 //! and lose again what it is sent. What comes meanwhile waits behind it.
 //!
-//! Invariants: a flow gets datagrams in the order in which the group got them; a queue of catching
-//! up is bounded ([`MAX_BEHIND`]), and one that is full is given up: the machine goes on with what
-//! is on air, and asks for what it lacks.
+//! Invariants: a flow gets datagrams in the order in which the group got them, and manifests once more
+//! while it loses something; a queue of catching up is bounded ([`MAX_BEHIND`]), and one that is full is
+//! given up: the machine goes on with what is on air, and asks for what it lacks.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -33,6 +33,9 @@ use crate::broadcast::multicast::Way;
 
 /// A flow ends this long after its last keep-alive: three were lost.
 const LEASE: Duration = KEEP_ALIVE.saturating_mul(3);
+
+/// How long after a loss a flow is taken to lose more.
+const LOSSY: Duration = Duration::from_secs(5);
 
 /// How far back a machine is caught up. It falls within a second; what is older is seen no more.
 pub(super) const CATCH_UP: Duration = Duration::from_millis(1_500);
@@ -55,16 +58,28 @@ const QUANTUM: Duration = Duration::from_millis(2);
 struct Flow {
     way: Way,
     until: Duration,
+    /// Until then it is taken to lose something.
+    lossy_until: Duration,
     /// What it lacks still, and what came after. Empty: it gets copies at once.
     behind: VecDeque<(Lane, Bytes)>,
+}
+
+impl Flow {
+    fn is_lossy(&self, now: Duration) -> bool {
+        now < self.lossy_until
+    }
+
+    fn copy_of(&self, lane: Lane, datagram: &Bytes) -> Outgoing {
+        Outgoing { to: Destination::Machine(self.way), lane, datagram: datagram.clone() }
+    }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Flows {
     /// No more than machines are heard.
     all: BTreeMap<ReceiverId, Flow>,
-    /// Copies of the last datagram: at most one for each flow; and answers to keep-alives, at most
-    /// one for each that was heard at one go.
+    /// Copies of the last datagram: at most one for each flow; what is repeated, as many at one go as
+    /// the caller keeps; and answers to keep-alives, at most one for each that was heard at one go.
     out: VecDeque<Outgoing>,
     answered: BTreeMap<ReceiverId, Duration>,
     /// When each was caught up last. It outlives the flow: who ends that and wants it again would be
@@ -79,7 +94,7 @@ impl Flows {
     /// The machine wants the stream, at this address. `true`: it may be caught up now.
     pub(super) fn wanted(&mut self, now: Duration, receiver: ReceiverId, way: Way) -> bool {
         let until = now + LEASE;
-        let new = || Flow { way, until, behind: VecDeque::new() };
+        let new = || Flow { way, until, lossy_until: Duration::ZERO, behind: VecDeque::new() };
         let flow = self.all.entry(receiver).or_insert_with(new);
         (flow.way, flow.until) = (way, until);
         let last = self.caught_up.get(&receiver);
@@ -148,14 +163,30 @@ impl Flows {
     pub(super) fn copy(&mut self, lane: Lane, datagram: &Bytes) {
         for flow in self.all.values_mut() {
             if flow.behind.is_empty() {
-                let (to, datagram) = (Destination::Machine(flow.way), datagram.clone());
-                self.out.push_back(Outgoing { to, lane, datagram });
+                self.out.push_back(flow.copy_of(lane, datagram));
             } else if flow.behind.len() < MAX_BEHIND {
                 flow.behind.push_back((lane, datagram.clone()));
             } else {
                 flow.behind.clear();
             }
         }
+    }
+
+    /// A machine with a flow lacks something.
+    pub(super) fn loses(&mut self, now: Duration, receiver: ReceiverId) {
+        if let Some(flow) = self.all.get_mut(&receiver) {
+            flow.lossy_until = now + LOSSY;
+        }
+    }
+
+    pub(super) fn is_lossy(&self, now: Duration) -> bool {
+        self.all.values().any(|flow| flow.is_lossy(now))
+    }
+
+    /// Says something once more to every flow that loses something.
+    pub(super) fn repeat(&mut self, now: Duration, lane: Lane, datagram: &Bytes) {
+        let lossy = self.all.values().filter(|flow| flow.is_lossy(now) && flow.behind.is_empty());
+        self.out.extend(lossy.map(|flow| flow.copy_of(lane, datagram)));
     }
 
     /// What is to be sent to machines alone; until it gives `None`.

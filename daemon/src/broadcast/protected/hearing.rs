@@ -16,7 +16,7 @@ use crate::broadcast::multicast::Way;
 const APART: Duration = Duration::from_secs(30);
 /// How often it is looked for.
 const LOOK: Duration = Duration::from_secs(1);
-/// Of fewer machines none pays for another's loss that would not be sent alone anyway.
+/// Of fewer machines the loss of one costs no more than a flow of its own would.
 const CROWD: usize = 3;
 
 impl Protected {
@@ -60,6 +60,9 @@ impl Protected {
         speaker.way = Some(from);
         let is_apart = speaker.apart_until.is_some_and(|until| now < until);
         if is_apart || self.flows.has(receiver) {
+            if !feedback.requests.is_empty() {
+                self.flows.loses(now, receiver);
+            }
             self.repair.hear(now, receiver, Reach::Unicast, &feedback);
         } else {
             self.protect.hear(now, receiver, &feedback);

@@ -255,6 +255,45 @@ fn a_flow_goes_to_the_machine_alone_and_ends_when_it_says_so() {
     assert_eq!(protected.flows(), 0);
 }
 
+#[test]
+fn a_flow_that_loses_something_gets_manifests_again_and_no_other_does() {
+    let (mut keys, mut protected) = lesson();
+    let mut admit = |receiver, last| {
+        let protection = keys.grant(MACHINE, 40_001).unwrap();
+        let address = *way(last).peer.ip();
+        let key = protection.feedback_key.bytes();
+        protected.admit(ReceiverId(receiver), address, key).unwrap();
+        let mut sealer = feedback::Sealer::new(receiver, key).unwrap();
+        let wish = KeepAlive { is_wanted: true, from: None };
+        protected.hear(ms(0), way(last), &sealer.seal_keep_alive(wish).unwrap()).unwrap();
+        sealer
+    };
+    let (mut lossy, _calm) = (admit(7, 21), admit(8, 22));
+    air(&mut protected, 3);
+    let requests = vec![Request { block: 1, deficit: 1 }];
+    let lacking = Feedback { newest_block: 1, requests, ..Feedback::default() };
+    protected.hear(ms(62), way(21), &lossy.seal(&lacking).unwrap()).unwrap();
+    while protected.poll(ms(80)).is_some() {}
+
+    protected.send(ms(90), Lane::Video, &picture(FIRST + 3)).unwrap();
+    let manifests = |protected: &mut Protected, at| {
+        let out = std::iter::from_fn(|| protected.poll(at));
+        out.filter(|out| Kind::of(&out.datagram) == Some(Kind::Manifest)).collect::<Vec<_>>()
+    };
+    let first = manifests(&mut protected, ms(90));
+    assert_eq!(first.len(), 3, "to the group and both flows");
+    assert!(protected.next_timeout(ms(90)) <= ms(90) + ECHO);
+    // Another one before the first comes again: both do.
+    protected.send(ms(100), Lane::Video, &picture(FIRST + 4)).unwrap();
+    let second = manifests(&mut protected, ms(100));
+    for (at, before) in [(ms(90), first), (ms(100), second)] {
+        let again = manifests(&mut protected, at + ECHO);
+        assert_eq!(again.len(), 1);
+        assert_eq!(again[0].to, Destination::Machine(way(21)));
+        assert_eq!(again[0].datagram, before[0].datagram);
+    }
+}
+
 /// Three machines; the third lacks a shard of every block and the others none.
 #[test]
 fn a_machine_that_all_others_pay_for_is_set_apart_for_a_while() {
