@@ -10,9 +10,9 @@
 //! ```
 //!
 //! - **Many machines short**: the largest deficit and one more, once for all. **One or two**: the
-//!   same, to each alone: that costs the others nothing, and Wi-Fi acknowledges it; while the wire
-//!   loses much, two are many, and one gets nothing to spare. Machines on unicast are always answered
-//!   alone.
+//!   same, to each alone: that costs the others nothing, and Wi-Fi acknowledges it. While the wire
+//!   loses much, one is answered like many, for others will lack the same, and a small answer has
+//!   nothing to spare. Machines on unicast are always answered alone.
 //! - **Again**: who asks a second time lost the answer; the third time is the last, so it is two more
 //!   than what is lacking.
 //! - Shards that were not sent before, as long as there are any. A machine that cannot tell what it
@@ -57,8 +57,10 @@ use crate::{
 /// How long requests for a block gather after the first: machines on one wire ask within a few
 /// milliseconds of each other.
 pub const GATHER: Duration = Duration::from_millis(10);
-/// Answers to all for one block, and requests heard of one machine for one block: a third round
-/// still ends within 250 ms.
+/// The same after one from a machine that asks again: it has no time to lose, and the others ask again
+/// each at its own time. And for machines on unicast, which are answered alone.
+const GATHER_LITTLE: Duration = Duration::from_millis(2);
+/// Requests heard of one machine for one block: a third round still ends within 250 ms.
 pub const ROUNDS: u8 = 3;
 /// How long an answer waits for the budget.
 pub const PATIENCE: Duration = Duration::from_millis(50);
@@ -269,7 +271,8 @@ impl Repair {
         let round = asked.rounds;
         asked.rounds += 1;
         asked.last = Some(now);
-        block.ask(now + GATHER, Ask { receiver, reach, deficit, wants_manifest, round });
+        let gather = if is_first && reach == Reach::Multicast { GATHER } else { GATHER_LITTLE };
+        block.ask(now + gather, Ask { receiver, reach, deficit, wants_manifest, round });
     }
 }
 

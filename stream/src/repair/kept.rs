@@ -42,17 +42,39 @@ pub(super) struct Asked {
     pub last: Option<Duration>,
 }
 
-#[derive(Debug)]
-pub(super) struct Block {
-    pub closed: Closed,
-    /// When what was asked for is answered, if there is anything.
+/// What gathers until it is answered.
+#[derive(Debug, Default)]
+struct Gathering {
     due: Option<Duration>,
     /// One for each machine.
     asks: Vec<Ask>,
+}
+
+impl Gathering {
+    fn add(&mut self, due: Duration, ask: Ask) {
+        self.asks.push(ask);
+        self.due = Some(self.due.map_or(due, |before| before.min(due)));
+    }
+
+    fn take(&mut self, now: Duration) -> Vec<Ask> {
+        if self.due.is_none_or(|due| now < due) {
+            return Vec::new();
+        }
+        std::mem::take(self).asks
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Block {
+    pub closed: Closed,
+    /// From machines on multicast...
+    group: Gathering,
+    /// ... and from those on unicast, which wait for nobody.
+    alone: Gathering,
     /// One for each machine that asked. At most [`MAX_ASKED`].
     asked: Vec<Asked>,
     /// Answers to all so far.
-    pub rounds: u8,
+    pub answers: u8,
     /// The last of them, and for how large a deficit it was.
     pub answered: Option<(Duration, u8)>,
     size: usize,
@@ -74,15 +96,26 @@ impl Block {
 
     /// To be answered by `due` at the latest.
     pub(super) fn ask(&mut self, due: Duration, ask: Ask) {
-        self.asks.retain(|other| other.receiver != ask.receiver);
-        self.asks.push(ask);
-        self.due.get_or_insert(due);
+        self.forget(ask.receiver);
+        match ask.reach {
+            Reach::Multicast => self.group.add(due, ask),
+            Reach::Unicast => self.alone.add(due, ask),
+        }
     }
 
-    /// What was asked for since the last time.
-    pub(super) fn take_asks(&mut self) -> Vec<Ask> {
-        self.due = None;
-        std::mem::take(&mut self.asks)
+    /// What is to be answered now: of machines on multicast, and of those on unicast.
+    pub(super) fn take_asks(&mut self, now: Duration) -> (Vec<Ask>, Vec<Ask>) {
+        (self.group.take(now), self.alone.take(now))
+    }
+
+    fn due(&self) -> Option<Duration> {
+        [self.group.due, self.alone.due].into_iter().flatten().min()
+    }
+
+    fn forget(&mut self, receiver: ReceiverId) {
+        for gathering in [&mut self.group, &mut self.alone] {
+            gathering.asks.retain(|ask| ask.receiver != receiver);
+        }
     }
 }
 
@@ -96,10 +129,17 @@ pub(super) struct Kept {
 impl Kept {
     pub(super) fn insert(&mut self, now: Duration, closed: Closed) {
         let size = closed.size();
-        let (due, asks, asked, rounds, answered) = (None, Vec::new(), Vec::new(), 0, None);
         let number = closed.number();
         self.remove(number);
-        let block = Block { closed, due, asks, asked, rounds, answered, size };
+        let block = Block {
+            closed,
+            group: Gathering::default(),
+            alone: Gathering::default(),
+            asked: Vec::new(),
+            answers: 0,
+            answered: None,
+            size,
+        };
         self.blocks.insert(number, block);
         self.bytes += size;
         self.expire(now);
@@ -129,18 +169,18 @@ impl Kept {
 
     pub(super) fn forget(&mut self, receiver: ReceiverId) {
         for block in self.blocks.values_mut() {
-            block.asks.retain(|ask| ask.receiver != receiver);
+            block.forget(receiver);
         }
     }
 
     /// A block whose requests are to be answered now.
     pub(super) fn due(&self, now: Duration) -> Option<u32> {
-        let is_due = |block: &Block| block.due.is_some_and(|due| due <= now);
+        let is_due = |block: &Block| block.due().is_some_and(|due| due <= now);
         self.blocks.iter().find(|(_, block)| is_due(block)).map(|(number, _)| *number)
     }
 
     pub(super) fn next_due(&self) -> Option<Duration> {
-        self.blocks.values().filter_map(|block| block.due).min()
+        self.blocks.values().filter_map(Block::due).min()
     }
 
     pub(super) fn from(&self, block: u32, since: Duration) -> impl Iterator<Item = (Lane, &Bytes)> {

@@ -45,10 +45,36 @@ impl Air {
             self.protect.push(now, Lane::Video, index, datagram.into()).unwrap();
         }
         self.index = last + 1;
+        self.keep_closed(now);
+    }
+
+    /// Keeps the blocks that are closed by now; gives the number of the newest.
+    fn keep_closed(&mut self, now: Duration) -> Option<u32> {
         while self.protect.poll(now).is_some() {}
+        let mut newest = None;
         while let Some(closed) = self.protect.take_closed() {
+            newest = Some(closed.number());
             self.repair.keep(now, closed);
         }
+        newest
+    }
+
+    /// Sends blocks of which a machine loses so much that they become slices of time; gives the number
+    /// of one that is, closed at `now`.
+    fn slice(&mut self, now: Duration) -> u32 {
+        let before = now.saturating_sub(ms(500));
+        for n in 0..12 {
+            self.block(before + ms(n));
+        }
+        for block in 0..12 {
+            let losses = vec![Loss { block, missing: 1 }];
+            let feedback = Feedback { losses, ..Feedback::default() };
+            self.protect.hear(before + ms(20), ReceiverId(9), &feedback);
+        }
+        self.block(before + ms(30));
+        assert!(self.protect.is_slicing());
+        self.block(now.saturating_sub(ms(100)));
+        self.keep_closed(now).unwrap()
     }
 
     fn ask(&mut self, now: Duration, receiver: u32, block: u32, deficit: u8) {
@@ -107,6 +133,44 @@ fn one_or_two_are_answered_alone() {
     air.ask(ms(70), 1, 1, 1);
     air.ask(ms(71), 2, 1, 2);
     assert_eq!(air.sent(ms(80)), [to(1, 0..2), to(2, 0..3)].concat());
+}
+
+/// What it lacks others will.
+#[test]
+fn one_is_answered_for_all_to_hear_while_much_is_lost_and_pays_for_all_of_it() {
+    let mut air = Air::new();
+    let block = air.slice(ms(1_000));
+    let shards = |sent: Vec<(To, Option<u8>)>| {
+        assert!(sent.iter().all(|(to, _)| *to == To::Group), "{sent:?}");
+        sent.len()
+    };
+    air.ask(ms(1_010), 1, block, 2);
+    assert_eq!(shards(air.sent(ms(1_020))), 2, "so small an answer has nothing to spare");
+    air.ask(ms(1_070), 2, block, 3);
+    assert_eq!(shards(air.sent(ms(1_080))), 4);
+    air.ask(ms(1_120), 2, block, 1);
+    assert_eq!(shards(air.sent(ms(1_122))), 2, "who asks again waits for nobody");
+    // A quarter of what the sources take for one machine: over 24 shards of a thousand bytes, and
+    // less than 37.
+    air.ask(ms(1_200), 3, block, 11);
+    assert_eq!(shards(air.sent(ms(1_210))), 12);
+    air.ask(ms(1_240), 3, block, 11);
+    assert_eq!(shards(air.sent(ms(1_242))), 12);
+    air.ask(ms(1_280), 3, block, 11);
+    assert_eq!(air.sent(ms(1_282)), []);
+    assert_eq!(air.repair.stats().limited, 1);
+}
+
+#[test]
+fn what_one_on_unicast_asks_for_does_not_part_those_on_multicast() {
+    let mut air = Air::new();
+    air.block(ms(0));
+    air.ask(ms(20), 1, 0, 1);
+    air.ask_by(ms(21), 4, Reach::Unicast, 0, 1);
+    air.ask(ms(22), 2, 0, 1);
+    assert_eq!(air.sent(ms(23)), to(4, 0..2));
+    air.ask(ms(28), 3, 0, 1);
+    assert_eq!(air.sent(ms(30)), to_group(2..4));
 }
 
 #[test]

@@ -53,6 +53,8 @@ pub(super) struct Blocks {
     next: Option<u32>,
     /// Everything below is of the past, also what was open when it came to rest.
     floor: u32,
+    /// One was opened since it began, or began anew.
+    has_opened: bool,
     /// From floor to next, without those that were skipped. At most [`MAX_BLOCKS`].
     states: BTreeMap<u32, State>,
     /// When `next` last moved.
@@ -94,8 +96,11 @@ impl Blocks {
             // than a slice.
             let even = self.moved + passed / count * place;
             let since = even.max(now.saturating_sub(SLICE * (count - place)));
-            self.states
-                .insert(number, State::Open(Box::new(Pieces::new(now, since, self.lateness))));
+            // No block is open for longer than a slice: what began after the first sign did not
+            // begin before the machine listened.
+            let is_first = !std::mem::replace(&mut self.has_opened, true) && passed < SLICE;
+            let pieces = Pieces::new(now, since, self.lateness, is_first);
+            self.states.insert(number, State::Open(Box::new(pieces)));
         }
         self.next = Some(next);
         self.moved = now;

@@ -1,4 +1,8 @@
 //! One block, as far as it is there.
+//!
+//! The first block of all is most often on its way already when a machine begins to listen. What was
+//! on air before is not lost: it is not told of, nor asked for unless something behind it lacks too,
+//! or each machine that joins would make the box repair for all. It comes with the kept pictures.
 
 mod decode;
 
@@ -57,6 +61,8 @@ pub(super) struct Pieces {
     heard: Option<Duration>,
     /// ... and when it must have begun by what is known of others.
     since: Duration,
+    /// None was known before.
+    is_first: bool,
     entries: Option<Entries>,
     list: Option<List>,
     /// By place. Empty before there is a list.
@@ -72,12 +78,13 @@ pub(super) struct Pieces {
 impl Pieces {
     /// It is known from now on that this block is closed; it began at `since`. What comes late
     /// comes `lateness` late.
-    pub(super) fn new(now: Duration, since: Duration, lateness: Duration) -> Self {
+    pub(super) fn new(now: Duration, since: Duration, lateness: Duration, is_first: bool) -> Self {
         Self {
             known: now,
             lateness: Duration::ZERO,
             heard: None,
             since,
+            is_first,
             entries: None,
             list: None,
             sources: Vec::new(),
@@ -109,7 +116,8 @@ impl Pieces {
 
     /// When to ask for what it lacks.
     pub(super) fn next_ask(&self) -> Option<Duration> {
-        if self.is_whole() { None } else { self.asks.next() }
+        let is_served = self.is_listed() && self.undelivered() == 0;
+        if is_served { None } else { self.asks.next() }
     }
 
     pub(super) fn entries(&self) -> Option<&Entries> {
@@ -226,8 +234,10 @@ impl Pieces {
         match (&self.entries, &self.list) {
             (Some(_), Some(list)) => {
                 let sources = self.sources.iter().filter(|source| !source.came).count();
-                sources + usize::from(!list.came)
+                sources - self.before(|source| source.came) + usize::from(!list.came)
             }
+            // Nobody can say what of it was on air before.
+            (_, None) if self.is_first => 0,
             (Some(entries), None) => entries.shards(),
             (None, _) => MAX_SOURCES + 1,
         }
@@ -236,7 +246,20 @@ impl Pieces {
     /// Packets that did not leave, as far as they are known.
     pub(super) fn undelivered(&self) -> usize {
         let sources = self.entries.as_ref().map_or(0, Entries::sources);
-        sources - self.present().count()
+        sources - self.present().count() - self.before(|source| source.datagram.is_some())
+    }
+
+    /// Packets that were on air before the machine listened: of each run those before the first that
+    /// is there.
+    fn before(&self, is_there: impl Fn(&Source) -> bool) -> usize {
+        let Some(entries) = self.entries.as_ref().filter(|_| self.is_first) else { return 0 };
+        let mut rest = &self.sources[..];
+        let lacking = entries.iter().map(|entry| {
+            let (run, behind) = rest.split_at(rest.len().min(entry.count.into()));
+            rest = behind;
+            run.iter().position(&is_there).unwrap_or(run.len())
+        });
+        lacking.sum()
     }
 
     /// The verified sources, by place.

@@ -108,7 +108,8 @@ fn asked(restore: &mut Restore, from: u64, to: u64) -> Vec<(u64, u8)> {
 fn a_block_that_is_short_is_asked_for_5_ms_after_it_closed_and_three_times_at_most() {
     let (mut restore, mut air) = (machine(), Air::new());
     let (sources, follow) = air.block(ms(0));
-    push_all(&mut restore, ms(1), &sources[2..]);
+    push_all(&mut restore, ms(1), &sources[..1]);
+    push_all(&mut restore, ms(1), &sources[3..]);
     push_all(&mut restore, ms(10), &follow);
     let asks = asked(&mut restore, 10, 400);
     assert_eq!(asks, [15, 20, 45, 50, 75, 80].map(|at| (at, 2)));
@@ -118,10 +119,10 @@ fn a_block_that_is_short_is_asked_for_5_ms_after_it_closed_and_three_times_at_mo
 fn what_came_after_all_is_not_asked_for() {
     let (mut restore, mut air) = (machine(), Air::new());
     let (sources, follow) = air.block(ms(0));
-    push_all(&mut restore, ms(1), &sources[1..]);
+    push_all(&mut restore, ms(1), &sources[..9]);
     push_all(&mut restore, ms(10), &follow);
     assert_eq!(asked(&mut restore, 10, 16), [(15, 1)]);
-    push_all(&mut restore, ms(16), &sources[..1]);
+    push_all(&mut restore, ms(16), &sources[9..]);
     assert_eq!(asked(&mut restore, 16, 400), []);
 }
 
@@ -131,9 +132,46 @@ fn what_can_no_longer_be_shown_is_not_asked_for() {
     let (mut restore, mut air) = (machine(), Air::new());
     restore.set_playout(ms(60));
     let (sources, follow) = air.block(ms(0));
-    push_all(&mut restore, ms(1), &sources[1..]);
+    push_all(&mut restore, ms(1), &sources[..9]);
     push_all(&mut restore, ms(10), &follow);
     assert_eq!(asked(&mut restore, 10, 400), [15, 20, 45, 50].map(|at| (at, 1)));
+}
+
+/// Whoever joins would make the box repair for all otherwise.
+#[test]
+fn what_was_on_air_before_it_listened_is_neither_asked_for_nor_lost() {
+    let (mut restore, mut air) = (machine(), Air::new());
+    let (sources, follow) = air.block(ms(0));
+    push_all(&mut restore, ms(1), &sources[6..]);
+    push_all(&mut restore, ms(10), &follow);
+    assert_eq!(left(&mut restore), &sources[6..]);
+    let (mut asked, mut lost) = (0, Vec::new());
+    for at in 10..3_000 {
+        while let Some(feedback) = restore.feedback(ms(at)) {
+            asked += feedback.requests.len();
+            lost.extend(feedback.losses);
+        }
+    }
+    assert_eq!((asked, lost, restore.stats().lost), (0, vec![], 0));
+    // Of the next block all counts.
+    let (sources, follow) = air.block(ms(3_000));
+    push_all(&mut restore, ms(3_001), &sources[6..]);
+    push_all(&mut restore, ms(3_010), &follow);
+    let asked = self::asked(&mut restore, 3_010, 3_020);
+    assert_eq!(asked.first().map(|(_, deficit)| *deficit), Some(6));
+}
+
+/// On a still screen nothing but heartbeats comes for a while.
+#[test]
+fn what_is_lost_of_a_block_that_began_after_it_listened_is_asked_for() {
+    let (mut restore, mut air) = (machine(), Air::new());
+    let heartbeat = air.protect.sign_of_life(ms(0));
+    restore.push(ms(0), heartbeat);
+    let (sources, follow) = air.block(ms(3_000));
+    push_all(&mut restore, ms(3_001), &sources[2..]);
+    push_all(&mut restore, ms(3_010), &follow);
+    let asked = asked(&mut restore, 3_010, 3_020);
+    assert_eq!(asked.first().map(|(_, deficit)| *deficit), Some(2));
 }
 
 /// Its own timers would find nothing to do, over and over.
