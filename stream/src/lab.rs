@@ -2,7 +2,7 @@
 //! that loses, delays, overtakes and repeats. Everything follows from a seed.
 //!
 //! The network is there for benches too, by the feature `lab`: the same weather stands before real
-//! sockets there.
+//! sockets there. And so is what lets many machines of one process check a signature once.
 
 #[cfg(test)]
 mod broadcast;
@@ -11,12 +11,14 @@ mod lesson;
 mod network;
 #[cfg(test)]
 mod publisher;
+mod signed;
 
 use std::time::Duration;
 
 pub use self::network::{Gilbert, Network, Outages, Weather};
 #[cfg(test)]
 pub(crate) use self::publisher::{Made, Publisher, Style, essence};
+pub(crate) use self::signed::Signed;
 #[cfg(test)]
 use crate::{
     relay::{Outgoing, Relay, Sent, SourceId},

@@ -16,7 +16,7 @@
 use std::time::Duration;
 
 use alfarid_protocol::{
-    grant::{EpochKey, Grant, Protection, Track},
+    grant::{EpochKey, Grant, Track},
     secret::Secret,
 };
 use alfarid_stream::{
@@ -64,9 +64,20 @@ pub struct Broadcast {
 
 impl Broadcast {
     pub fn new(grant: &Grant, now: Duration) -> Result<Self, BroadcastError> {
-        let Protection { feedback_key, signer, .. } = &grant.protection;
+        let signer = VerifyingKey::new(&grant.protection.signer);
+        Self::signed_by(signer.map_err(BroadcastError::Signer)?, grant, now)
+    }
+
+    /// The same, where the key that the grant names has been read already: many machines of one
+    /// process share it.
+    pub fn signed_by(
+        signer: VerifyingKey,
+        grant: &Grant,
+        now: Duration,
+    ) -> Result<Self, BroadcastError> {
+        let feedback_key = &grant.protection.feedback_key;
         let config = Config {
-            key: VerifyingKey::new(signer).map_err(BroadcastError::Signer)?,
+            key: signer,
             streams: streams(grant).collect(),
             playout: playout(grant),
             round_trip: ROUND_TRIP,
@@ -241,7 +252,7 @@ pub fn playout(grant: &Grant) -> Duration {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use alfarid_protocol::id::LessonId;
+    use alfarid_protocol::{grant::Protection, id::LessonId};
     use alfarid_stream::{
         block::{SigningKey, Tickets},
         feedback::Opener,
