@@ -21,8 +21,9 @@
 //!   streams:   n u8 │ n × ( ssrc u32, next u48, timestamp u32 )
 //! ```
 //!
-//! All integers are big-endian, an index has 48 bits, a digest is the first 16 bytes of a SHA-256
-//! over the whole protected datagram. The first byte tells these three from RTP, RTCP
+//! RS is `reed-solomon-simd`'s Reed-Solomon at its high rate, which makes other parity than its low
+//! one. All integers are big-endian, an index has 48 bits, a digest is the first 16 bytes of a
+//! SHA-256 over the whole protected datagram. The first byte tells these three from RTP, RTCP
 //! (0b10xxxxxx) and from each other, under the signature too: nothing signed as one can be read as
 //! another.
 //!
@@ -31,6 +32,7 @@
 //! whatever the bytes.
 
 mod code;
+mod engine;
 mod entries;
 mod heartbeat;
 mod manifest;

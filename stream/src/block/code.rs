@@ -1,4 +1,5 @@
-//! From shards to parity and back: systematic Reed-Solomon over GF(2^16) by `reed-solomon-simd`.
+//! From shards to parity and back: systematic Reed-Solomon over GF(2^16) by `reed-solomon-simd`,
+//! always at its high rate: then a block has few points (see `engine`).
 //!
 //! A shard is the length of a datagram (u16), the datagram, and zeros up to the block's longest,
 //! made even. Any k of a block's shards and parity together bring back all of it.
@@ -9,9 +10,9 @@
 use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use reed_solomon_simd::{ReedSolomonDecoder, ReedSolomonEncoder};
+use reed_solomon_simd::rate::{HighRateDecoder, HighRateEncoder, RateDecoder, RateEncoder};
 
-use super::{Error, parity::MAX_SHARD};
+use super::{Error, engine::SmallBlocks, parity::MAX_SHARD};
 
 /// Parity beyond one for each shard: for a machine that lost the whole block and some of the
 /// repair.
@@ -28,7 +29,7 @@ pub fn parity_of(shards: usize) -> usize {
 /// Makes parity. Keeps its working space, which is as large as a block.
 #[derive(Default)]
 pub struct Encoder {
-    inner: Option<ReedSolomonEncoder>,
+    inner: Option<HighRateEncoder<SmallBlocks>>,
     shard: Vec<u8>,
 }
 
@@ -54,7 +55,8 @@ impl Encoder {
                 encoder
             }
             inner @ None => {
-                let encoder = ReedSolomonEncoder::new(shards, parity_of(shards), length);
+                let (parity, engine) = (parity_of(shards), SmallBlocks::default());
+                let encoder = HighRateEncoder::new(shards, parity, length, engine, None);
                 inner.insert(encoder.map_err(|_| Error::Shards)?)
             }
         };
@@ -79,7 +81,7 @@ impl fmt::Debug for Encoder {
 /// Brings datagrams back. Keeps its working space, which is as large as a block.
 #[derive(Default)]
 pub struct Decoder {
-    inner: Option<ReedSolomonDecoder>,
+    inner: Option<HighRateDecoder<SmallBlocks>>,
     shard: Vec<u8>,
 }
 
@@ -109,7 +111,8 @@ impl Decoder {
                 decoder
             }
             inner @ None => {
-                let decoder = ReedSolomonDecoder::new(shards, parity_of(shards), length);
+                let (parity, engine) = (parity_of(shards), SmallBlocks::default());
+                let decoder = HighRateDecoder::new(shards, parity, length, engine, None);
                 inner.insert(decoder.map_err(|_| Error::Shards)?)
             }
         };

@@ -89,6 +89,36 @@ fn the_wire_is_as_written_down() {
     assert_eq!(bytes.len(), 52 + 64);
 }
 
+/// Whoever makes parity in another way repairs nothing here.
+#[test]
+fn parity_keeps_its_bytes() {
+    let datagrams: Vec<_> =
+        (1..=65).map(|n: u8| Bytes::from(vec![n; usize::from(n) * 16])).collect();
+    let parity = [2, 20, 64, 65].map(|shards| {
+        let parity = Encoder::new().parity(&datagrams[..shards]).unwrap();
+        parity.concat()
+    });
+    let digest = u128::from_be_bytes(digest_of(&parity.concat()));
+    assert_eq!(digest, 0xa2c0_22be_ec0b_0ccf_fbdf_5542_0b25_5fac, "{digest:#x}");
+}
+
+#[test]
+fn what_many_machines_know_to_be_signed_is_no_other_datagram() {
+    let (key, public) = keys();
+    let shared = public.shared();
+    let right = heartbeat().sign(&key);
+    let believed = |datagram: &Bytes| {
+        Heartbeat::parse(datagram).is_ok_and(|claim| claim.verify(&shared).is_ok())
+    };
+    assert!(believed(&right) && believed(&right));
+    for at in [5, right.len() - SIGNATURE, right.len() - 1] {
+        let mut changed = right.to_vec();
+        changed[at] ^= 1;
+        assert!(!believed(&Bytes::from(changed)), "byte {at}");
+    }
+    assert!(believed(&right));
+}
+
 #[test]
 fn a_single_changed_bit_is_noticed() {
     let (key, public) = keys();
