@@ -25,7 +25,11 @@ use crate::{
     sound::Sound,
 };
 
-/// Between attempts to attach: an agent that restarts is back within a second.
+/// Between attempts to attach, at first: an agent that restarts is back within a second, and the
+/// lesson's picture waits for this player then.
+const SOON: Duration = Duration::from_millis(20);
+
+/// The same once the agent is away for longer.
 const AGAIN: Duration = Duration::from_millis(250);
 
 /// Without an agent for this long the last picture gives way to the calm line.
@@ -59,11 +63,12 @@ pub(crate) fn follow(socket: &Path, receivers: &mut Receivers, replies: &Replies
             }
             tracing::debug!(error = &error as &dyn std::error::Error, "the agent is lost");
         }
-        if clock::monotonic().saturating_sub(alone_since) >= ALONE_AFTER {
+        let is_alone = clock::monotonic().saturating_sub(alone_since) >= ALONE_AFTER;
+        if is_alone {
             receivers.screen.set_status(Status::Idle(Idle::default()));
         }
         // Waking early does no harm: the next attempt just comes sooner.
-        thread::park_timeout(AGAIN);
+        thread::park_timeout(if is_alone { AGAIN } else { SOON });
     }
 }
 
