@@ -1,10 +1,12 @@
 //! The sockets of machines that a test plays itself: one for each port of a lesson's group, and one
 //! of its own for each machine.
+//!
+//! The kernel says when each datagram came: a test that plays many machines is late itself.
 
 use std::{
-    io::{self, ErrorKind},
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket},
-    os::fd::AsFd,
+    io::{self, IoSliceMut},
+    net::{Ipv4Addr, SocketAddrV4, UdpSocket},
+    os::fd::{AsFd, AsRawFd},
     time::Duration,
 };
 
@@ -16,11 +18,17 @@ use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, ppoll},
     sys::{
-        socket::{setsockopt, sockopt::RcvBufForce},
+        socket::{
+            MsgFlags, SockaddrIn, recvmsg, setsockopt,
+            sockopt::{RcvBufForce, ReceiveTimestampns},
+        },
         time::TimeSpec,
     },
+    time::ClockId,
 };
 use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::calendar;
 
 /// A second of the stream with all that repairs it, several times over: the crowd must not lose
 /// what the networks before it did not.
@@ -30,11 +38,20 @@ const DATAGRAM: usize = 2_048;
 /// The lanes that machines join.
 const LANES: [Lane; 3] = [Lane::Video, Lane::Sound, Lane::Repair];
 
+/// To whom the box sent something.
+#[derive(Clone, Copy, Debug)]
+pub enum To {
+    All(Lane),
+    One(usize),
+}
+
 /// A datagram of the box.
 #[derive(Debug)]
-pub enum Heard {
-    ToAll { lane: Lane, datagram: Bytes },
-    ToOne { number: usize, datagram: Bytes },
+pub struct Heard {
+    /// When it came, by `CLOCK_BOOTTIME`.
+    pub at: Duration,
+    pub to: To,
+    pub datagram: Bytes,
 }
 
 #[derive(Debug)]
@@ -75,18 +92,17 @@ impl Ears {
         }
     }
 
-    /// Adds what is there.
+    /// Adds what is there, as it came one after the other.
     pub fn hear(&self, heard: &mut Vec<Heard>) -> Result<()> {
-        for (lane, socket) in &self.group {
-            while let Some(datagram) = self.read(socket)? {
-                heard.push(Heard::ToAll { lane: *lane, datagram });
+        let booted = calendar::began(ClockId::CLOCK_BOOTTIME);
+        let own = self.own.iter().enumerate().map(|(number, socket)| (To::One(number), socket));
+        let group = self.group.iter().map(|(lane, socket)| (To::All(*lane), socket));
+        for (to, socket) in group.chain(own) {
+            while let Some((stamped, datagram)) = self.read(socket)? {
+                heard.push(Heard { at: stamped.saturating_sub(booted), to, datagram });
             }
         }
-        for (number, socket) in self.own.iter().enumerate() {
-            while let Some(datagram) = self.read(socket)? {
-                heard.push(Heard::ToOne { number, datagram });
-            }
-        }
+        heard.sort_by_key(|heard| heard.at);
         Ok(())
     }
 
@@ -97,18 +113,25 @@ impl Ears {
         Ok(())
     }
 
-    /// The next datagram of the box, if there is one.
-    fn read(&self, socket: &UdpSocket) -> Result<Option<Bytes>> {
+    /// The next datagram of the box, if there is one, and when it came by the calendar.
+    fn read(&self, socket: &UdpSocket) -> Result<Option<(Duration, Bytes)>> {
         let mut buffer = [0; DATAGRAM];
+        let mut control = nix::cmsg_space!(TimeSpec);
         loop {
-            match socket.recv_from(&mut buffer) {
-                Ok((length, SocketAddr::V4(from))) if *from.ip() == self.source => {
-                    return Ok(Some(Bytes::copy_from_slice(&buffer[..length])));
-                }
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+            let mut parts = [IoSliceMut::new(&mut buffer)];
+            let fd = socket.as_raw_fd();
+            let flags = MsgFlags::MSG_DONTWAIT;
+            let message = match recvmsg::<SockaddrIn>(fd, &mut parts, Some(&mut control), flags) {
+                Ok(message) => message,
+                Err(Errno::EAGAIN) => return Ok(None),
                 Err(error) => return Err(error).context("read a datagram"),
+            };
+            if message.address.is_none_or(|from| from.ip() != self.source) {
+                continue;
             }
+            let stamped = calendar::stamp(&message)?.context("when a datagram came")?;
+            let length = message.bytes;
+            return Ok(Some((stamped, Bytes::copy_from_slice(&buffer[..length]))));
         }
     }
 }
@@ -119,6 +142,7 @@ fn open(at: SocketAddrV4) -> io::Result<Socket> {
     socket.set_reuse_address(true)?;
     socket.set_multicast_all_v4(false)?;
     setsockopt(&socket, RcvBufForce, &RECEIVE_BUFFER)?;
+    setsockopt(&socket, ReceiveTimestampns, &true)?;
     socket.bind(&at.into())?;
     Ok(socket)
 }

@@ -37,6 +37,7 @@
 pub mod air;
 pub mod binaries;
 pub mod browser;
+pub mod calendar;
 pub mod classroom;
 pub mod client;
 pub mod display;

@@ -15,13 +15,14 @@ use std::{
 };
 
 use anyhow::Result;
-use nix::time::{ClockId, clock_gettime};
+use nix::time::ClockId;
 use tokio::runtime::Handle;
 
 pub use self::{
     packet::{Direction, Packet},
     watch::Watch,
 };
+use crate::calendar;
 
 /// Packets, and their bytes with the IP header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -123,9 +124,7 @@ impl Traffic {
 /// When by `CLOCK_MONOTONIC`, as players write it down, the kernel saw a packet `at` that time: as
 /// long as nobody sets the calendar meanwhile.
 pub fn monotonic(at: Duration) -> Duration {
-    let read = |clock| clock_gettime(clock).map_or(Duration::ZERO, Duration::from);
-    let (calendar, now) = (read(ClockId::CLOCK_REALTIME), read(ClockId::CLOCK_MONOTONIC));
-    (at + now).saturating_sub(calendar)
+    calendar::by(ClockId::CLOCK_MONOTONIC, at)
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use nix::{
     ifaddrs::getifaddrs,
     sys::{
         socket::{
-            AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol,
-            SockType, bind, recvmsg, setsockopt, socket, sockopt,
+            AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recvmsg,
+            setsockopt, socket, sockopt,
         },
         time::TimeSpec,
     },
@@ -22,7 +22,7 @@ use nix::{
 use tokio::{io::Interest, net::UdpSocket, runtime::Handle, task::AbortHandle};
 
 use super::packet::{Direction, Packet, parse};
-use crate::network::INTERFACE;
+use crate::{calendar, network::INTERFACE};
 
 /// A second of a fast stream to thirty machines: what overflows is not seen.
 const RECEIVE_BUFFER: usize = 32 << 20;
@@ -131,10 +131,7 @@ fn receive(socket: i32, frame: &mut [u8]) -> nix::Result<(usize, Direction, Dura
     let message =
         recvmsg::<LinkAddr>(socket, &mut parts, Some(&mut control), MsgFlags::MSG_DONTWAIT)?;
     let is_outgoing = message.address.is_some_and(|from| from.pkttype() == OUTGOING);
-    let at = message.cmsgs()?.find_map(|control| match control {
-        ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
-        _ => None,
-    });
+    let at = calendar::stamp(&message)?;
     let direction = if is_outgoing { Direction::Sent } else { Direction::Received };
     Ok((message.bytes, direction, at.unwrap_or_default()))
 }

@@ -31,7 +31,7 @@ use alfarid_stream::{
 };
 use anyhow::{Context, Result, anyhow};
 use classroom::{
-    ears::{Ears, Heard},
+    ears::{Ears, Heard, To},
     host::Host,
     line::{self, Told},
     network::BOX_ADDRESS,
@@ -220,7 +220,7 @@ impl Attack {
             self.ears.wait(WAIT)?;
             self.ears.hear(&mut heard)?;
             for heard in heard.drain(..) {
-                let Heard::ToAll { lane, datagram } = heard else { continue };
+                let Heard { to: To::All(lane), datagram, .. } = heard else { continue };
                 self.forge.hear(lane, &datagram);
                 if conduct != Conduct::Calm {
                     let bytes = datagram.len() + HEADERS;

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use alfarid_stream::rtp::Header;
+use alfarid_stream::{egress::BUDGET_BPS, rtp::Header};
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use classroom::{
@@ -85,9 +85,11 @@ pub(crate) async fn follow(
 ) -> Result<()> {
     let path = format!("/api/v1/lessons/{lesson}/stream");
     let stream = async || school.object(&path).await;
+    let is_too_much = alone as u64 * u64::from(KBPS) * 1_000 > BUDGET_BPS;
     eventually("the box serves them alone", ASKED, async || {
         let egress = &stream().await?["egress"];
         ensure!(egress["machines"] == alone, "{egress}");
+        ensure!(egress["is_lowered"] == is_too_much, "{egress}");
         Ok(())
     })
     .await?;

@@ -9,9 +9,17 @@
 //! ```
 //!
 //! The control connections are tasks beside it (see [`line`]).
+//!
+//! In a classroom each machine has processors of its own, and here fifty share two: each goes by
+//! the time when a datagram comes to it and not by when its thread gets to that. So what a machine
+//! itself takes counts as nothing, and what the box signed is checked once for all of a thread. What
+//! machines say leaves by the true time: as long as a thread is behind by less than the way to the
+//! box takes, the box hears every machine in time. How far behind it was [`Run::tell`] tells.
+//!
+//! [`Run::tell`]: super::run::Run::tell
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -21,10 +29,11 @@ use std::{
 };
 
 use alfarid_protocol::{control::FromMachine, grant::Grant};
+use alfarid_stream::block::VerifyingKey;
 use anyhow::{Context, Result, anyhow, ensure};
 use bytes::Bytes;
 use classroom::{
-    ears::{Ears, Heard},
+    ears::{Ears, Heard, To},
     line::{self, Told},
     until::eventually,
 };
@@ -44,10 +53,10 @@ const HEARS: usize = 1_024;
 /// What one machine says waits here for its connection. Full: dropped, as its agent does; the next
 /// report says the same.
 const SAYS: usize = 64;
-/// Checking signatures for fifty machines takes nearly a whole core: one thread would be late after each
-/// keyframe, and all of its machines with it.
+/// Bringing back what fifty machines lost takes most of a core: one thread would be behind after
+/// each block, and all of its machines with it.
 const THREADS: usize = 2;
-/// The agenda is looked at in steps: the timers of a machine are no finer.
+/// What comes to a machine within so long it takes in at once; its timers are no finer.
 const STEP: Duration = Duration::from_micros(500);
 /// Grants are waited for at least so often.
 const LONGEST_WAIT: Duration = Duration::from_millis(5);
@@ -78,6 +87,9 @@ pub(super) struct Outcome {
     pub(super) machines: Vec<Seen>,
     /// Processor time of the crowd's threads.
     pub(super) cpu: Duration,
+    /// When each word of a machine was due at the box, and how late it left for it because its
+    /// thread was behind.
+    pub(super) behind: Vec<(Duration, Duration)>,
 }
 
 impl Crowd {
@@ -120,21 +132,24 @@ impl Crowd {
         let mut early = Vec::new();
         let grant =
             timeout(LIMIT, first_grant(&mut told, &mut early)).await.context("a grant")??;
-        let (on, of) = (class.host.address(), grant.clone());
+        let (on, of, begins) = (class.host.address(), grant.clone(), now());
         let ears = class.host.enter(async move { Ears::open(&of, on, count) }).await??;
+        let signer = VerifyingKey::new(&grant.protection.signer)?.shared();
         let mut hall = Hall {
             first,
-            machines: places.iter().map(|place| Machine::new(place, on)).collect(),
+            machines: places.iter().map(|place| Machine::new(place, on, signer.clone())).collect(),
             witness: Witness::new(&grant)?,
             ears,
             told,
             says,
             agenda: BTreeMap::new(),
             planned: 0,
+            words: BTreeMap::new(),
+            behind: Vec::new(),
             watching: Arc::clone(watching),
         };
         for (number, told) in early {
-            hall.tell(now(), number, told)?;
+            hall.tell(begins, number, told)?;
         }
         let stopped = Arc::clone(&self.stop.0);
         let thread = std::thread::Builder::new()
@@ -169,6 +184,7 @@ impl Outcome {
     fn add(&mut self, other: Self) {
         self.machines.extend(other.machines);
         self.cpu += other.cpu;
+        self.behind.extend(other.behind);
     }
 }
 
@@ -193,8 +209,6 @@ async fn first_grant(
 #[derive(Debug)]
 enum Event {
     Arrive(usize, By, Bytes),
-    /// A machine's word is at the box.
-    Reach(usize, Bytes),
     Look(usize),
 }
 
@@ -209,6 +223,9 @@ struct Hall {
     /// By time; at the same time in the order of planning.
     agenda: BTreeMap<(Duration, u64), Event>,
     planned: u64,
+    /// What machines said and when it is at the box; at the same time in the order of planning.
+    words: BTreeMap<(Duration, u64), (usize, Bytes)>,
+    behind: Vec<(Duration, Duration)>,
     /// Machines that have had a picture.
     watching: Arc<AtomicUsize>,
 }
@@ -217,21 +234,28 @@ impl Hall {
     fn receive(mut self, stop: &AtomicBool) -> Result<Outcome> {
         let mut heard = Vec::new();
         while !stop.load(Ordering::Relaxed) {
-            let due = self.agenda.first_key_value().map(|((at, _), _)| at.saturating_sub(now()));
+            // A whole step gathers first.
+            let event = self.next_event().map(|at| at + STEP);
+            let word = self.words.first_key_value().map(|((at, _), _)| *at);
+            let due = event.into_iter().chain(word).min().map(|at| at.saturating_sub(now()));
             self.ears.wait(due.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT))?;
-            while let Ok((number, told)) = self.told.try_recv() {
-                self.tell(now(), number, told)?;
-            }
+            // What is not heard below comes after this, and the wire takes longer than the kernel.
+            let until = now();
             self.ears.hear(&mut heard)?;
             for heard in heard.drain(..) {
-                self.on_air(now(), heard)?;
+                self.on_air(heard)?;
             }
-            self.keep_agenda()?;
+            self.keep_agenda(until)?;
+            // Last: a machine that was told something now must not receive what came before.
+            while let Ok((number, told)) = self.told.try_recv() {
+                self.tell(until, number, told)?;
+            }
         }
         Ok(Outcome {
             witness: self.witness,
             machines: self.machines.into_iter().map(|machine| machine.seen).collect(),
             cpu: clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?.into(),
+            behind: self.behind,
         })
     }
 
@@ -243,19 +267,20 @@ impl Hall {
         self.run(now, number)
     }
 
-    fn on_air(&mut self, now: Duration, heard: Heard) -> Result<()> {
-        match heard {
-            Heard::ToAll { lane, datagram } => {
-                let source = self.witness.see(now, lane, &datagram)?;
+    fn on_air(&mut self, heard: Heard) -> Result<()> {
+        let Heard { at, to, datagram } = heard;
+        match to {
+            To::All(lane) => {
+                let source = self.witness.see(at, lane, &datagram)?;
                 for number in 0..self.machines.len() {
-                    for at in self.machine(number)?.carry(now, source) {
-                        self.plan(at, Event::Arrive(number, By::Group, datagram.clone()));
+                    for there in self.machine(number)?.carry(at, source) {
+                        self.plan(there, Event::Arrive(number, By::Group, datagram.clone()));
                     }
                 }
             }
-            Heard::ToOne { number, datagram } => {
-                for at in self.machine(number)?.carry_alone(now) {
-                    self.plan(at, Event::Arrive(number, By::Flow, datagram.clone()));
+            To::One(number) => {
+                for there in self.machine(number)?.carry_alone(at) {
+                    self.plan(there, Event::Arrive(number, By::Flow, datagram.clone()));
                 }
             }
         }
@@ -263,31 +288,66 @@ impl Hall {
     }
 
     fn plan(&mut self, at: Duration, event: Event) {
-        self.planned += 1;
-        self.agenda.insert((at, self.planned), event);
+        let place = self.place(at);
+        self.agenda.insert(place, event);
     }
 
-    /// Each machine takes in all that has arrived, and then does what follows from it.
-    fn keep_agenda(&mut self) -> Result<()> {
-        let now = now();
-        let mut awake = BTreeSet::new();
+    /// Behind what was planned for the same time.
+    fn place(&mut self, at: Duration) -> (Duration, u64) {
+        self.planned += 1;
+        (at, self.planned)
+    }
+
+    fn next_event(&self) -> Option<Duration> {
+        self.agenda.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// Does everything that is due by `until`, each at its own time.
+    fn keep_agenda(&mut self, until: Duration) -> Result<()> {
+        self.speak()?;
+        while let Some(first) = self.next_event().filter(|at| *at <= until) {
+            for (number, at) in self.step(until.min(first + STEP))? {
+                self.run(at, number)?;
+            }
+            self.speak()?;
+        }
+        Ok(())
+    }
+
+    /// Each machine takes in what arrives in one step. Gives those that something came to, and when
+    /// the last of it did.
+    fn step(&mut self, until: Duration) -> Result<BTreeMap<usize, Duration>> {
+        let mut awake = BTreeMap::new();
         while let Some(entry) = self.agenda.first_entry() {
-            if entry.key().0 > now + STEP {
+            let (at, _) = *entry.key();
+            if at > until {
                 break;
             }
-            match entry.remove() {
+            let number = match entry.remove() {
                 Event::Arrive(number, by, datagram) => {
-                    self.machine(number)?.push(now, by, datagram);
-                    awake.insert(number);
+                    self.machine(number)?.push(at, by, datagram);
+                    number
                 }
-                Event::Reach(number, datagram) => self.ears.speak(number, &datagram)?,
                 Event::Look(number) => {
-                    self.machine(number)?.planned.take_if(|at| *at <= now + STEP);
-                    awake.insert(number);
+                    self.machine(number)?.planned.take_if(|planned| *planned <= at);
+                    number
                 }
-            }
+            };
+            awake.insert(number, at);
         }
-        awake.into_iter().try_for_each(|number| self.run(now, number))
+        Ok(awake)
+    }
+
+    /// Says to the box what is due there.
+    fn speak(&mut self) -> Result<()> {
+        let now = now();
+        while let Some(entry) = self.words.first_entry().filter(|entry| entry.key().0 <= now) {
+            let (at, _) = *entry.key();
+            let (number, datagram) = entry.remove();
+            self.ears.speak(number, &datagram)?;
+            self.behind.push((at, now.saturating_sub(at)));
+        }
+        Ok(())
     }
 
     fn run(&mut self, now: Duration, number: usize) -> Result<()> {
@@ -308,7 +368,8 @@ impl Hall {
             machine.planned = at;
         }
         for (at, word) in arrivals {
-            self.plan(at, Event::Reach(number, word));
+            let place = self.place(at);
+            self.words.insert(place, (number, word));
         }
         if let Some(at) = at {
             self.plan(at, Event::Look(number));

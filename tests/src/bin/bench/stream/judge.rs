@@ -1,6 +1,6 @@
 //! Whether pictures were shown right and in time.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, ops::Range, time::Duration};
 
 use super::{crowd::Outcome, witness::Picture};
 use crate::report::percentile;
@@ -41,9 +41,24 @@ impl Shown {
 /// between these times.
 pub(super) fn repair_p95_ms(outcome: &Outcome, from: Duration, until: Duration) -> f64 {
     let repairs = outcome.machines.iter().flat_map(|machine| &machine.repairs);
-    let within = repairs.filter(|(at, _)| (from..until).contains(at));
+    percentile_ms(repairs, from..until, 0.95)
+}
+
+/// The 99th percentile, in milliseconds, of how late between these times the box heard machines
+/// because the harness was behind.
+pub(super) fn behind_p99_ms(outcome: &Outcome, from: Duration, until: Duration) -> f64 {
+    percentile_ms(&outcome.behind, from..until, 0.99)
+}
+
+/// Of delays, each with its time.
+fn percentile_ms<'a>(
+    delays: impl IntoIterator<Item = &'a (Duration, Duration)>,
+    span: Range<Duration>,
+    share: f64,
+) -> f64 {
+    let within = delays.into_iter().filter(|(at, _)| span.contains(at));
     let mut delays: Vec<f64> = within.map(|(_, delay)| delay.as_secs_f64() * 1e3).collect();
-    percentile(&mut delays, 0.95)
+    percentile(&mut delays, share)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of one run")]

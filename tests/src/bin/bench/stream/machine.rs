@@ -30,6 +30,7 @@ use alfarid_protocol::{
     kept::Kept,
 };
 use alfarid_stream::{
+    block::VerifyingKey,
     lab::Network,
     rung::{Action, Link},
 };
@@ -55,6 +56,8 @@ pub(super) enum By {
 pub(super) struct Machine {
     /// Its address.
     on: Ipv4Addr,
+    /// Whose signatures it believes: the same for all, so that none checks what another has.
+    signer: VerifyingKey,
     /// `None`: it has no rungs.
     link: Option<Link>,
     clock: OwnClock,
@@ -104,9 +107,10 @@ struct Receiving {
 }
 
 impl Machine {
-    pub(super) fn new(place: &Place, on: Ipv4Addr) -> Self {
+    pub(super) fn new(place: &Place, on: Ipv4Addr, signer: VerifyingKey) -> Self {
         Self {
             on,
+            signer,
             link: place.link,
             clock: place.clock,
             downlink: Network::new(place.downlink, place.seed),
@@ -198,7 +202,7 @@ impl Machine {
                 let rungs = rungs.filter(|rungs| rungs.lesson == lesson);
                 let (on, wifi) = (self.on, grant.wifi_multicast);
                 let new = self.link.map(|link| Rungs::new(own, (lesson, on), link, wifi));
-                *receiving = Receiving::new(own, grant, rungs.or(new))?;
+                *receiving = Receiving::new(own, &self.signer, grant, rungs.or(new))?;
             }
         }
         let standing = self.receiving.as_mut().and_then(|receiving| receiving.stand_again(own));
@@ -254,12 +258,17 @@ impl Machine {
 
 impl Receiving {
     /// `None` before a picture is on air.
-    fn new(own: Duration, grant: Grant, rungs: Option<Rungs>) -> Result<Option<Self>> {
+    fn new(
+        own: Duration,
+        signer: &VerifyingKey,
+        grant: Grant,
+        rungs: Option<Rungs>,
+    ) -> Result<Option<Self>> {
         let Some(video) = grant.video.clone() else { return Ok(None) };
         let playout = Duration::from_millis(grant.protection.playout_ms.into());
         let track = |track| TrackReceiver::new(track, playout, own);
         Ok(Some(Self {
-            broadcast: Broadcast::new(&grant, own)?,
+            broadcast: Broadcast::signed_by(signer.clone(), &grant, own)?,
             video: track(video),
             audio: grant.audio.clone().map(track),
             rungs,

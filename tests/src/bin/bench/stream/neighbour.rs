@@ -10,10 +10,11 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context, Result, ensure};
 use classroom::{
     air::OnAir,
+    calendar,
     host::Host,
     school::{Options, Seat},
 };
-use nix::time::{ClockId, clock_gettime};
+use nix::time::ClockId;
 
 use super::{
     class::Class,
@@ -123,6 +124,5 @@ fn p95_ms(outcome: &Outcome, came: &BTreeMap<u32, Duration>, (from, until): Span
 
 /// When by the crowd's clock the kernel saw a packet at that time.
 fn since_start(at: Duration) -> Duration {
-    let calendar = clock_gettime(ClockId::CLOCK_REALTIME).map_or(Duration::ZERO, Into::into);
-    (at + now()).saturating_sub(calendar)
+    calendar::by(ClockId::CLOCK_BOOTTIME, at)
 }

@@ -176,8 +176,11 @@ impl Run {
     pub(super) fn tell(&self, report: &mut Report) {
         let feedback: u64 = self.outcome.machines.iter().map(|machine| machine.feedback).sum();
         report.note(format!(
-            "{}: {} machines, {:.1} s; over plain RTP: {}; {feedback} datagrams to the box; the box takes {:.1} % of \
-             the two cores, the machines {:.1} %, all of the harness with its encoder {:.1} %",
+            "{}: {} machines, {:.1} s; over plain RTP: {}; {feedback} datagrams to the box; the box \
+             takes {:.1} % of the two cores, the machines {:.1} % (what is signed is checked once for \
+             many), all of the harness with its encoder {:.1} %; what a machine itself takes counts as \
+             nothing; of what machines say one in a hundred comes over {:.1} ms late, for the harness \
+             is behind",
             self.climate.name,
             self.outcome.machines.len(),
             self.seconds(),
@@ -185,6 +188,7 @@ impl Run {
             self.core(self.cpu) * 50.0,
             self.core(self.outcome.cpu) * 50.0,
             self.core(self.harness) * 50.0,
+            judge::behind_p99_ms(&self.outcome, self.from, self.until),
         ));
         let sent_away: usize = self.outcome.machines.iter().map(|machine| machine.sent_away).sum();
         if sent_away > 0 && !self.climate.has_rungs() {
