@@ -45,12 +45,13 @@ pub(super) struct Checks {
 impl Checks {
     pub(super) fn new() -> Self {
         Self {
-            // Two copies of 100 blocks a second come to 200.
-            ticketed: Limit::new(400, 40),
+            // Two copies of 100 blocks a second come to 200; and a machine that was held up for a
+            // second gets those of 100 blocks at one go.
+            ticketed: Limit::new(400, 100),
             unticketed: Limit::new(150, 50),
-            heartbeat: Limit::new(100, 10),
+            heartbeat: Limit::new(100, 20),
             // A machine that loses a fifth of 20 Mbit/s needs 450.
-            large_parity: Limit::new(900, 90),
+            large_parity: Limit::new(830, 90),
             small_parity: Limit::new(200, 60),
         }
     }

@@ -363,3 +363,18 @@ fn a_machine_that_rests_lacks_nothing_and_begins_anew() {
     restore.feedback(ms(21_000));
     assert_eq!(restore.stats().lost, 0);
 }
+
+/// A slow machine whose other programs had the processor: all of a second comes at one go.
+#[test]
+fn a_machine_that_was_held_up_takes_all_that_waited() {
+    const SLICES: u64 = 100;
+    let (mut restore, mut air) = (machine(), Air::new());
+    let mut waited = Vec::new();
+    for slice in 0..SLICES {
+        let (sources, follow) = air.block(ms(10 * slice));
+        waited.extend([sources, follow].concat());
+    }
+    push_all(&mut restore, ms(1_100), &waited);
+    assert_eq!(restore.stats().over_limits, 0);
+    assert_eq!(left(&mut restore).len() as u64, SLICES * PACKETS);
+}
