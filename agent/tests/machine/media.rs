@@ -18,7 +18,10 @@ pub(crate) const HD: (u32, u32) = (1280, 720);
 /// Ticks of the RTP clock between two pictures, at 30 a second.
 pub(crate) const TICKS: u64 = 3000;
 
-/// `count` pictures of `size` as an encoder for browsers makes them, a keyframe every ten.
+/// Pictures from one keyframe to the next.
+pub(crate) const KEYFRAME_EVERY: usize = 10;
+
+/// `count` pictures of `size` as an encoder for browsers makes them.
 pub(crate) fn video(codec: Codec, size: (u32, u32), count: usize) -> Vec<Frame> {
     frames(codec, encode(&pictures(codec, size, count, "identity")))
 }
@@ -26,10 +29,12 @@ pub(crate) fn video(codec: Codec, size: (u32, u32), count: usize) -> Vec<Frame> 
 fn pictures(codec: Codec, size: (u32, u32), count: usize, then: &str) -> Source {
     let encoder = match codec {
         Codec::H264 => {
-            "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! \
-             video/x-h264,profile=constrained-baseline,stream-format=byte-stream,alignment=au"
+            format!(
+                "x264enc tune=zerolatency speed-preset=ultrafast key-int-max={KEYFRAME_EVERY} ! \
+                 video/x-h264,profile=constrained-baseline,stream-format=byte-stream,alignment=au"
+            )
         }
-        Codec::Vp8 => "vp8enc deadline=1 cpu-used=8 keyframe-max-dist=10",
+        Codec::Vp8 => format!("vp8enc deadline=1 cpu-used=8 keyframe-max-dist={KEYFRAME_EVERY}"),
         Codec::Opus => panic!("not a codec of pictures"),
     };
     let (width, height) = size;
@@ -171,6 +176,14 @@ pub(crate) struct Shown {
     pub(crate) size: (u32, u32),
     /// Where the bar stood.
     pub(crate) place: usize,
+}
+
+impl Shown {
+    /// The number of the picture, of a stream that began at time 0 and never wrapped.
+    pub(crate) fn picture(&self) -> usize {
+        let on_the_wire = self.timestamp & u64::from(u32::MAX);
+        usize::try_from((on_the_wire + TICKS / 2) / TICKS).unwrap()
+    }
 }
 
 pub(crate) fn read_trace(path: &Path) -> Vec<Shown> {
