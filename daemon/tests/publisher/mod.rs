@@ -1,7 +1,7 @@
 //! A teacher's browser as the box hears it: a real WHIP client that sends real video.
 //!
 //! ```text
-//!   GStreamer: test picture ─▶ encoder ─▶ RTP ─┐
+//!   GStreamer: test picture ─▶ encoder ─▶ cut ─┐
 //!                      ▲ keyframe asked        ├─▶ str0m ─▶ UDP
 //!                      └───────────────────────┘
 //! ```
@@ -10,6 +10,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod cut;
 pub(crate) mod encoder;
 
 use std::{

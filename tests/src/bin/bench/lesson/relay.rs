@@ -53,8 +53,8 @@ pub(crate) async fn p99_ms(rates: &mut Rates) -> Result<(f64, String)> {
     school.classroom.close()?;
     let (p50, p99) = (percentile(&mut delays, 0.5), percentile(&mut delays, 0.99));
     let about = format!(
-        "packet in to packet out of {} packets, median {p50:.2}; the publisher's encoder shares \
-         the cores, no player does",
+        "packet in to packet out of {} packets, median {p50:.2}; the publisher and who watches \
+         share the cores, its encoder gives way, no player does",
         delays.len()
     );
     Ok((p99, about))

@@ -53,7 +53,7 @@ pub(crate) async fn on_air(school: &School, lesson: &str, size: (u32, u32)) -> R
 pub(crate) async fn of(
     school: &School,
     lesson: &str,
-    (width, height): (u32, u32),
+    size: (u32, u32),
     kbps: u32,
 ) -> Result<Publisher> {
     let desk = school.classroom.teacher()?;
@@ -65,13 +65,17 @@ pub(crate) async fn of(
     let reply = school.teacher.send(request).await?;
     ensure!(reply.status == StatusCode::CREATED, "WHIP: {} {:?}", reply.status, reply.body);
     let answer = String::from_utf8(reply.body.to_vec()).context("an SDP answer")?;
-    let spec = Spec { codec: Codec::H264, width, height, fps: FPS, kbps };
+    let spec = spec(size, FPS, kbps);
     desk.enter(async move { offer.answered(&answer, Some(spec)) }).await
 }
 
+fn spec((width, height): (u32, u32), fps: u32, kbps: u32) -> Spec {
+    Spec { codec: Codec::H264, width, height, fps, kbps, gives_way: true }
+}
+
 /// Another picture from now on.
-fn show(publisher: &Publisher, (width, height): (u32, u32), fps: u32, kbps: u32) {
-    publisher.show(Spec { codec: Codec::H264, width, height, fps, kbps });
+fn show(publisher: &Publisher, size: (u32, u32), fps: u32, kbps: u32) {
+    publisher.show(spec(size, fps, kbps));
 }
 
 /// Shows what whoever publishes is asked for, as the teacher's page does: machines that receive alone
@@ -118,12 +122,12 @@ impl Feed {
         host: &Host,
         picture: Line,
         sound: Line,
-        (width, height): (u32, u32),
+        size: (u32, u32),
     ) -> Result<Self> {
         let (packets, encoded) = mpsc::channel(ENCODED);
         let socket = host.enter(UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))).await??;
         let task = host.runtime().spawn(send(socket, encoded, picture, sound));
-        let spec = Spec { codec: Codec::H264, width, height, fps: FPS, kbps: KBPS };
+        let spec = spec(size, FPS, KBPS);
         let picture = Encoder::video(spec, packets.clone());
         Ok(Self { _picture: picture, _sound: Encoder::sound(packets), task })
     }
