@@ -18,10 +18,7 @@ pub(crate) const HD: (u32, u32) = (1280, 720);
 /// Ticks of the RTP clock between two pictures, at 30 a second.
 pub(crate) const TICKS: u64 = 3000;
 
-/// Pictures from one keyframe to the next.
-pub(crate) const KEYFRAME_EVERY: usize = 10;
-
-/// `count` pictures of `size` as an encoder for browsers makes them.
+/// `count` pictures of `size` as an encoder for browsers makes them, a keyframe every ten.
 pub(crate) fn video(codec: Codec, size: (u32, u32), count: usize) -> Vec<Frame> {
     frames(codec, encode(&pictures(codec, size, count, "identity")))
 }
@@ -29,12 +26,10 @@ pub(crate) fn video(codec: Codec, size: (u32, u32), count: usize) -> Vec<Frame> 
 fn pictures(codec: Codec, size: (u32, u32), count: usize, then: &str) -> Source {
     let encoder = match codec {
         Codec::H264 => {
-            format!(
-                "x264enc tune=zerolatency speed-preset=ultrafast key-int-max={KEYFRAME_EVERY} ! \
-                 video/x-h264,profile=constrained-baseline,stream-format=byte-stream,alignment=au"
-            )
+            "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! \
+             video/x-h264,profile=constrained-baseline,stream-format=byte-stream,alignment=au"
         }
-        Codec::Vp8 => format!("vp8enc deadline=1 cpu-used=8 keyframe-max-dist={KEYFRAME_EVERY}"),
+        Codec::Vp8 => "vp8enc deadline=1 cpu-used=8 keyframe-max-dist=10",
         Codec::Opus => panic!("not a codec of pictures"),
     };
     let (width, height) = size;
