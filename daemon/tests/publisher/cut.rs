@@ -1,17 +1,36 @@
-//! Cuts H.264 pictures into RTP payloads (RFC 6184) as browsers do: into as few as fit, all of about
-//! one size (libwebrtc's `SplitAboutEqually`). GStreamer's payloader fills all but the last, and
-//! repair sends a whole packet for however little that is.
+//! Cuts H.264 pictures into RTP payloads (RFC 6184) as browsers do: parameter sets share one, and a
+//! slice becomes as few as fit, all of about one size (libwebrtc's `SplitAboutEqually`). GStreamer's
+//! payloader fills all but the last, and repair sends a whole packet for however little that is.
 
 /// What a browser puts into a packet at most, beside the RTP header.
 const MOST: usize = 1_188;
 
-/// The type of a piece, in the place of the unit's (§5.4), and its two headers (§5.8).
+/// Types that stand in the place of a unit's (§5.4): of several units, and of a piece of one, which
+/// has two headers (§5.8).
+const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
 const FU_A_HEADERS: usize = 2;
 
+const SPS: u8 = 7;
+const PPS: u8 = 8;
+
 /// The payloads of an access unit in Annex-B form.
 pub(super) fn h264(access_unit: &[u8]) -> Vec<Vec<u8>> {
-    units(access_unit).into_iter().flat_map(payloads).collect()
+    let is_set = |unit: &&[u8]| matches!(unit[0] & 0x1f, SPS | PPS);
+    let (sets, others): (Vec<_>, Vec<_>) = units(access_unit).into_iter().partition(is_set);
+    let sets = (!sets.is_empty()).then(|| together(&sets));
+    sets.into_iter().chain(others.into_iter().flat_map(payloads)).collect()
+}
+
+/// §5.7.1.
+fn together(units: &[&[u8]]) -> Vec<u8> {
+    let importance = units.iter().map(|unit| unit[0] & 0x60).max().unwrap_or_default();
+    let mut payload = vec![importance | STAP_A];
+    for unit in units {
+        payload.extend(u16::try_from(unit.len()).unwrap().to_be_bytes());
+        payload.extend(*unit);
+    }
+    payload
 }
 
 fn units(access_unit: &[u8]) -> Vec<&[u8]> {

@@ -54,29 +54,25 @@ impl Encoder {
             "videotestsrc is-live=true pattern=smpte \
              ! video/x-raw,width={width},height={height},framerate={fps}/1 ! timeoverlay"
         );
-        match codec {
-            // As browsers make it: one slice for each picture, where threads would make one each, and
-            // no delimiters.
-            Codec::H264 => {
-                let encode = format!(
-                    "x264enc tune=zerolatency speed-preset=ultrafast threads=1 aud=false \
-                     bitrate={kbps} key-int-max=100000 \
-                     ! video/x-h264,profile=constrained-baseline,stream-format=byte-stream"
-                );
-                Self::run(&format!("{source} ! {encode}"), gives_way, packets, picture)
-            }
-            Codec::Vp8 => {
-                let encode = format!(
-                    "vp8enc deadline=1 cpu-used=8 target-bitrate={} keyframe-max-dist=100000 \
-                     keyframe-mode=disabled ! rtpvp8pay picture-id-mode=15-bit mtu=1200",
-                    kbps * 1000
-                );
-                Self::run(&format!("{source} ! {encode}"), gives_way, packets, move |buffer| {
-                    packet(codec, buffer)
-                })
-            }
+        let encode = match codec {
+            // As browsers make it: one slice for each picture, where threads would make one each,
+            // and no delimiters.
+            Codec::H264 => format!(
+                "x264enc tune=zerolatency speed-preset=ultrafast threads=1 aud=false \
+                 bitrate={kbps} key-int-max=100000 \
+                 ! video/x-h264,profile=constrained-baseline,stream-format=byte-stream"
+            ),
+            Codec::Vp8 => format!(
+                "vp8enc deadline=1 cpu-used=8 target-bitrate={} keyframe-max-dist=100000 \
+                 keyframe-mode=disabled ! rtpvp8pay picture-id-mode=15-bit mtu=1200",
+                kbps * 1000
+            ),
             other => panic!("no encoder for {other:?}"),
-        }
+        };
+        Self::run(&format!("{source} ! {encode}"), gives_way, packets, move |buffer| match codec {
+            Codec::H264 => picture(buffer),
+            _ => packet(codec, buffer),
+        })
     }
 
     pub(crate) fn sound(packets: mpsc::Sender<Encoded>) -> Self {

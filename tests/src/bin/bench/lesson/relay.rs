@@ -42,7 +42,7 @@ pub(crate) async fn p99_ms(rates: &mut Rates) -> Result<(f64, String)> {
     let school = school(1, &options).await?;
     let the_box = school.classroom.the_box();
     let lesson = small_lesson(&school).await?;
-    let _publisher = source::on_air(&school, &lesson, (1280, 720)).await?;
+    let _publisher = source::giving_way(&school, &lesson, (1280, 720)).await?;
     OnAir::watch(the_box)?.wait_for(SETTLED, LIMIT).await?;
     let delay = Delay::watch(the_box, school.classroom.teacher()?.address())?;
     let on_air = OnAir::watch(the_box)?;
