@@ -58,6 +58,7 @@ install-box: pages ## Build the box and install it here, or into DESTDIR
 	$(MAKE) place-box
 ifeq ($(DESTDIR),)
 	$(AS_ROOT) systemd-sysusers alfarid-daemon.conf
+	$(AS_ROOT) /usr/lib/systemd/systemd-sysctl 10-alfarid-daemon.conf
 	$(AS_ROOT) systemctl daemon-reload
 	$(AS_ROOT) systemctl enable alfarid-daemon
 	$(AS_ROOT) systemctl restart alfarid-daemon
@@ -78,6 +79,7 @@ place-box:
 	$(INSTALL) -Dm755 $(BUILT)/alfarid-daemon -t $(DESTDIR)/usr/bin
 	$(INSTALL) -Dm644 systemd/alfarid-daemon.service -t $(DESTDIR)/usr/lib/systemd/system
 	$(INSTALL) -Dm644 systemd/alfarid-daemon.sysusers $(DESTDIR)/usr/lib/sysusers.d/alfarid-daemon.conf
+	$(INSTALL) -Dm644 systemd/alfarid-daemon.sysctl $(DESTDIR)/usr/lib/sysctl.d/10-alfarid-daemon.conf
 	$(INSTALL) -Dm644 config/alfarid.toml -t $(DESTDIR)/usr/share/alfarid
 	$(INSTALL) -Dm644 README.md LICENSE -t $(DESTDIR)/usr/share/doc/alfarid
 

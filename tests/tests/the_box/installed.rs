@@ -88,9 +88,14 @@ fn the_services_can_do_little_else() {
 }
 
 #[test]
-fn a_machine_lets_the_agent_have_the_room_it_asks_for() {
-    let limits = Installed::here().read("usr/lib/sysctl.d/10-alfarid-agent.conf");
-    assert!(limits.lines().any(|line| line == "net.core.rmem_max = 4194304"), "{limits}");
+fn the_services_may_have_the_room_they_ask_for() {
+    let installed = Installed::here();
+    for (service, limit) in [("agent", "rmem_max"), ("daemon", "rmem_max"), ("daemon", "wmem_max")]
+    {
+        let limits = installed.read(&format!("usr/lib/sysctl.d/10-alfarid-{service}.conf"));
+        let wanted = format!("net.core.{limit} = 4194304");
+        assert!(limits.lines().any(|line| line == wanted), "{limits}");
+    }
 }
 
 #[test]
