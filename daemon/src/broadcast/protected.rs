@@ -14,9 +14,10 @@
 //! A flow, which is far more than an answer, goes to the machine's own address alone: that of its
 //! control connection.
 //!
-//! Where an access point lets nothing through for a moment, a whole picture is lost with its manifest,
-//! and the machine learns of it by the next one: too late for more than one round of repair at 15
-//! pictures a second. So a flow that loses something gets each manifest again [`ECHO`] later.
+//! Where an access point lets nothing through for a moment, a whole picture is lost with its
+//! manifest, and the machine learns of it by the next one: too late for more than one round of
+//! repair at 15 pictures a second. So a flow that loses something gets each manifest again [`ECHO`]
+//! later.
 //!
 //! A machine that alone makes all others get more parity than they need is told to receive by
 //! unicast, and set apart for a while: it gets what it lacks alone, and nothing is sent to the
@@ -243,10 +244,8 @@ impl Protected {
                 To::Group if is_answer => Destination::Answer,
                 To::Group => {
                     self.flows.copy(lane, &datagram);
-                    let is_manifest = Kind::of(&datagram) == Some(Kind::Manifest);
-                    let has_room = self.echoes.len() < MAX_ECHOES;
-                    if is_manifest && has_room && self.flows.is_lossy(now) {
-                        self.echoes.push_back((now + ECHO, datagram.clone()));
+                    if self.flows.is_lossy(now) && Kind::of(&datagram) == Some(Kind::Manifest) {
+                        self.echo(now, &datagram);
                     }
                     Destination::Group
                 }
@@ -258,6 +257,14 @@ impl Protected {
                 }
             };
             return Some(Outgoing { to, lane, datagram });
+        }
+    }
+
+    fn echo(&mut self, now: Duration, manifest: &Bytes) {
+        // It was said twice where machines on multicast lose something too.
+        let is_last = self.echoes.back().is_some_and(|(_, last)| last == manifest);
+        if !is_last && self.echoes.len() < MAX_ECHOES {
+            self.echoes.push_back((now + ECHO, manifest.clone()));
         }
     }
 

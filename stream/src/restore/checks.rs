@@ -50,7 +50,7 @@ impl Checks {
             ticketed: Limit::new(400, 100),
             unticketed: Limit::new(150, 50),
             heartbeat: Limit::new(100, 20),
-            // A machine that loses a fifth of 20 Mbit/s needs 450.
+            // What is left of 2,000. A machine that loses a fifth of 20 Mbit/s needs 450.
             large_parity: Limit::new(830, 90),
             small_parity: Limit::new(200, 60),
         }

@@ -13,9 +13,9 @@
 //! paced, for all flows together: a class that falls as one would otherwise fill the port's queue,
 //! and lose again what it is sent. What comes meanwhile waits behind it.
 //!
-//! Invariants: a flow gets datagrams in the order in which the group got them, and manifests once more
-//! while it loses something; a queue of catching up is bounded ([`MAX_BEHIND`]), and one that is full is
-//! given up: the machine goes on with what is on air, and asks for what it lacks.
+//! Invariants: a flow gets datagrams in the order in which the group got them, and manifests once
+//! more while it loses something; a queue of catching up is bounded ([`MAX_BEHIND`]), and one that
+//! is full is given up: the machine goes on with what is on air, and asks for what it lacks.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -34,7 +34,7 @@ use crate::broadcast::multicast::Way;
 /// A flow ends this long after its last keep-alive: three were lost.
 const LEASE: Duration = KEEP_ALIVE.saturating_mul(3);
 
-/// How long after a loss a flow is taken to lose more.
+/// How long after a loss a flow is taken to lose more: as long as losses of the group count.
 const LOSSY: Duration = Duration::from_secs(5);
 
 /// How far back a machine is caught up. It falls within a second; what is older is seen no more.
@@ -78,8 +78,9 @@ impl Flow {
 pub(super) struct Flows {
     /// No more than machines are heard.
     all: BTreeMap<ReceiverId, Flow>,
-    /// Copies of the last datagram: at most one for each flow; what is repeated, as many at one go as
-    /// the caller keeps; and answers to keep-alives, at most one for each that was heard at one go.
+    /// Copies of the last datagram: at most one for each flow; what is repeated, for each flow as
+    /// many at one go as the caller keeps; and answers to keep-alives, at most one for each that was
+    /// heard at one go.
     out: VecDeque<Outgoing>,
     answered: BTreeMap<ReceiverId, Duration>,
     /// When each was caught up last. It outlives the flow: who ends that and wants it again would be

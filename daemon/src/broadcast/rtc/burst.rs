@@ -58,7 +58,7 @@ impl Burst {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
+    use std::{net::SocketAddr, time::Duration};
 
     use str0m::net::Protocol;
 
@@ -70,7 +70,7 @@ mod tests {
         runtime.block_on(async {
             let port = Port::open("127.0.0.1:0".parse().unwrap()).unwrap();
             let there = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-            there.set_nonblocking(true).unwrap();
+            there.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
             let (source, destination) = (port.local(), there.local_addr().unwrap());
             let mut burst = Burst::default();
             port.writable().await.unwrap();
@@ -80,7 +80,10 @@ mod tests {
             burst.send(&port);
             let mut buffer = [0; 2_000];
             let mut read = || there.recv(&mut buffer).ok().map(|length| (length, buffer[0]));
-            std::iter::from_fn(&mut read).collect()
+            let arrived = lengths.iter().map_while(|_| read()).collect();
+            there.set_nonblocking(true).unwrap();
+            assert_eq!(read(), None, "and nothing else");
+            arrived
         })
     }
 

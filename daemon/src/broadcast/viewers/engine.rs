@@ -1,8 +1,8 @@
 //! The task that owns every viewer's session, and reads the taps of what they watch.
 //!
-//! It waits for nobody but, for a moment, for the rest of a picture: in one go it costs half of what
-//! its packets cost one by one. What it sends goes straight to the port, and what the port cannot
-//! take just now is lost, as datagrams are: it comes back when the viewer asks for it.
+//! It waits for nobody but, for a moment, for the rest of a picture: in one go it costs half of
+//! what its packets cost one by one. What it sends goes straight to the port, and what the port
+//! cannot take just now is lost, as datagrams are: it comes back when the viewer asks for it.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -13,7 +13,10 @@ use std::{
 
 use alfarid_protocol::{grant::Picture, id::LessonId};
 use futures_util::FutureExt;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::coop::unconstrained,
+};
 use tokio_stream::{StreamMap, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
 
@@ -43,11 +46,11 @@ const BATCH: usize = 64;
 /// the tap.
 const TOGETHER: Duration = Duration::from_millis(4);
 
-/// How often what viewers say is read: each of a hundred says something ten times a second, and nothing
-/// that could not wait.
+/// How often what viewers say is read: each of a hundred says something ten times a second, and
+/// nothing that could not wait.
 const HEARD_EVERY: Duration = Duration::from_millis(4);
 
-/// Packets after which no more are taken for one go. The rest has its turn right after them.
+/// Packets after which no more are taken for one go. The rest waits for the next.
 const MOST_TOGETHER: usize = 256;
 
 /// To be run for the life of the process.
@@ -176,10 +179,10 @@ impl Hall {
                 self.close(|seat| seat.lesson == lesson);
             }
             Order::Picture(lesson, picture) => {
-                // What is on its way is of before: who is shown the screen again never sees it. Who is
-                // not to see it any more does not see that either.
+                // What is on its way is of before: who is shown the screen again never sees it. Who
+                // is not to see it any more does not see that either.
                 if picture == Picture::Live {
-                    self.send(taps);
+                    self.send_all(taps);
                 }
                 self.set_picture(lesson, picture);
             }
@@ -312,10 +315,24 @@ impl Hall {
     /// Takes what the taps have by now, without waiting.
     fn take_the_rest(&mut self, taps: &mut Taps) {
         let mut tapped = Vec::with_capacity(BATCH);
-        while self.together.len() < MOST_TOGETHER
-            && taps.next_many(&mut tapped, BATCH).now_or_never().is_some_and(|taken| taken > 0)
-        {
+        while self.together.len() < MOST_TOGETHER {
+            // Past the runtime's measure of a turn, by which there would soon be nothing.
+            let next = unconstrained(taps.next_many(&mut tapped, BATCH));
+            if next.now_or_never().is_none_or(|taken| taken == 0) {
+                break;
+            }
             self.take(&mut tapped);
+        }
+    }
+
+    /// Sends until the taps have nothing. They are bounded.
+    fn send_all(&mut self, taps: &mut Taps) {
+        loop {
+            self.take_the_rest(taps);
+            if self.reads() {
+                break;
+            }
+            self.send(taps);
         }
     }
 

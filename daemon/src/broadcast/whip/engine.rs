@@ -20,8 +20,8 @@ use crate::{
     health::{FaultCode, Health, Severity},
 };
 
-/// Datagrams taken in a row before timers and orders get their turn, and the relay: what it is woken
-/// for here often waits for this task to pause.
+/// Datagrams taken in a row before timers and orders get their turn, and the relay: what it is
+/// woken for here often waits for this task to pause.
 const BATCH: usize = 8;
 
 /// How long to wait before the port is tried again.
