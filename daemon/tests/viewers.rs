@@ -317,7 +317,8 @@ async fn a_blank_screen_is_not_sent_to_the_class_and_its_sound_is() {
     student.take(PICTURE, 60).await;
 }
 
-/// What goes on air of one kind, up to these payloads in a row, each with whether one can begin there.
+/// What goes on air of one kind, up to these payloads in a row, each with whether one can begin
+/// there.
 async fn on_air(tap: &mut Tap, kind: TrackKind, last: &[Vec<u8>]) -> Vec<(Vec<u8>, bool)> {
     let (mut aired, mut track) = (Vec::<(Vec<u8>, bool)>::new(), None);
     let reading = async {

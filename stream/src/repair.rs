@@ -57,8 +57,8 @@ use crate::{
 /// How long requests for a block gather after the first: machines on one wire ask within a few
 /// milliseconds of each other.
 pub const GATHER: Duration = Duration::from_millis(10);
-/// The same after one from a machine that asks again: it has no time to lose, and the others ask again
-/// each at its own time. And for machines on unicast, which are answered alone.
+/// The same after one from a machine that asks again: it has no time to lose, and the others ask
+/// again each at its own time. And for machines on unicast, which are answered alone.
 const GATHER_LITTLE: Duration = Duration::from_millis(2);
 /// Requests heard of one machine for one block: a third round still ends within 250 ms.
 pub const ROUNDS: u8 = 3;
@@ -81,8 +81,8 @@ const RETRY: Duration = Duration::from_millis(5);
 const MAX_MACHINES: usize = 1_024;
 /// Most datagrams that wait for the budget. Full: a further one is dropped.
 const MAX_WAITING: usize = 1_024;
-/// Most to machines on unicast that wait to be polled: one block's answers to over a hundred machines.
-/// Full: a further one is dropped.
+/// Most to machines on unicast that wait to be polled: one block's answers to over a hundred
+/// machines. Full: a further one is dropped.
 const MAX_APART: usize = 8_192;
 
 /// How a machine receives.

@@ -1,6 +1,7 @@
 //! Cuts H.264 pictures into RTP payloads (RFC 6184) as browsers do: parameter sets share one, and a
-//! slice becomes as few as fit, all of about one size (libwebrtc's `SplitAboutEqually`). GStreamer's
-//! payloader fills all but the last, and repair sends a whole packet for however little that is.
+//! slice becomes as few as fit, all of about one size (libwebrtc's `SplitAboutEqually`).
+//! GStreamer's payloader fills all but the last, and repair sends a whole packet for however little
+//! that is.
 
 /// What a browser puts into a packet at most, beside the RTP header.
 const MOST: usize = 1_188;

@@ -3,8 +3,8 @@
 //!
 //! Before a decoder multiplies, it needs for each point x of the field the product of all x - e,
 //! where e are the points that are missing. The library works it out for all 65,536 points by two
-//! Walsh-Hadamard transforms, however small the block is: where a fifth is lost, two thirds of decoding
-//! were spent there. A block has at most 193 points; for so few the sum of the logarithms,
+//! Walsh-Hadamard transforms, however small the block is: where a fifth is lost, two thirds of
+//! decoding were spent there. A block has at most 193 points; for so few the sum of the logarithms,
 //! one by one, takes a twentieth of that (measured with 50 machines on one computer).
 
 use reed_solomon_simd::engine::{

@@ -2,8 +2,8 @@
 //!
 //! Machines tell how many shards of each block they lacked before parity. The largest of a block is
 //! what would have made all of them whole at once; [`OF_BLOCKS`] of these over the last 5 s are no
-//! larger than what is sent, and what else is lacking is asked for. Below that, more is asked for than
-//! is saved; above, all get what only the unluckiest few needed.
+//! larger than what is sent, and what else is lacking is asked for. Below that, more is asked for
+//! than is saved; above, all get what only the unluckiest few needed.
 //!
 //! The same numbers say when one machine alone is the cause: see [`FirstParity::outlier`].
 
@@ -18,9 +18,9 @@ const SPAN: Duration = Duration::from_secs(5);
 /// time. A younger block of which nobody said anything does not count yet.
 const TOLD: Duration = Duration::from_millis(900);
 
-/// In so many of a hundred blocks nobody would have to ask if no parity were lost. Where a fifth is lost
-/// one by one the median costs 0.7 % of the stream more, and three quarters as much as this (50 machines,
-/// simulated).
+/// In so many of a hundred blocks nobody would have to ask if no parity were lost. Where a fifth is
+/// lost one by one the median costs 0.7 % of the stream more, and three quarters as much as this
+/// (50 machines, simulated).
 const OF_BLOCKS: usize = 55;
 
 /// All of a block, where shares of blocks are compared.
@@ -91,8 +91,8 @@ impl FirstParity {
         }
     }
 
-    /// Parity to send with a block of so many shards that closes now. Blocks differ in size, so shares
-    /// are compared. Never more than half of the block: so much loss is none that parity
+    /// Parity to send with a block of so many shards that closes now. Blocks differ in size, so
+    /// shares are compared. Never more than half of the block: so much loss is none that parity
     /// should be sent against.
     pub fn count(&self, now: Duration, shards: usize) -> usize {
         let share = |told: &Told| usize::from(told.largest) * WHOLE / told.shards.max(1);

@@ -10,22 +10,22 @@ use crate::{
     transmit::{Lane, To, Transmit},
 };
 
-/// So many machines at most are answered alone, unless blocks are slices: then the wire loses much, and
-/// what one lacks others do, whose requests are still on their way. To all it costs as much, and saves
-/// up to 3 % of the stream (50 machines, simulated).
+/// So many machines at most are answered alone, unless blocks are slices: then the wire loses much,
+/// and what one lacks others do, whose requests are still on their way. To all it costs as much,
+/// and saves up to 3 % of the stream (50 machines, simulated).
 const ALONE: usize = 2;
 
-/// Answers to all for one block: some two are sent where a fifth is lost (50 machines, simulated), and
-/// what round trips spread over more than requests are gathered for may take more.
+/// Answers to all for one block: some two are sent where a fifth is lost (50 machines, simulated),
+/// and what round trips spread over more than requests are gathered for may take more.
 const MOST_ANSWERS: u8 = 3 * ROUNDS;
 
-/// Shards beyond the largest deficit, in the answer to the first, second and third request. Each one more
-/// in the second and third costs 1 % of the stream where a fifth is lost, and brings back nothing that
-/// the next answer would not (50 machines, simulated).
+/// Shards beyond the largest deficit, in the answer to the first, second and third request. Each
+/// one more in the second and third costs 1 % of the stream where a fifth is lost, and brings back
+/// nothing that the next answer would not (50 machines, simulated).
 const SPARE: [usize; ROUNDS as usize] = [1, 1, 2];
 
-/// So small an answer to a first request goes without a spare shard while blocks are slices: that would
-/// be half of it, and is mostly not needed.
+/// So small an answer to a first request goes without a spare shard while blocks are slices: that
+/// would be half of it, and is mostly not needed.
 const SMALL: u8 = 2;
 
 impl Repair {

@@ -59,8 +59,8 @@ impl Air {
         newest
     }
 
-    /// Sends blocks of which a machine loses so much that they become slices of time; gives the number
-    /// of one that is, closed at `now`.
+    /// Sends blocks of which a machine loses so much that they become slices of time; gives the
+    /// number of one that is, closed at `now`.
     fn slice(&mut self, now: Duration) -> u32 {
         let before = now.saturating_sub(ms(500));
         for n in 0..12 {

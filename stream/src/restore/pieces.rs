@@ -1,8 +1,9 @@
 //! One block, as far as it is there.
 //!
-//! The first block of all is most often on its way already when a machine begins to listen. What was
-//! on air before is not lost: it is not told of, nor asked for unless something behind it lacks too,
-//! or each machine that joins would make the box repair for all. It comes with the kept pictures.
+//! The first block of all is most often on its way already when a machine begins to listen. What
+//! was on air before is not lost: it is not told of, nor asked for unless something behind it lacks
+//! too, or each machine that joins would make the box repair for all. It comes with the kept
+//! pictures.
 
 mod decode;
 
@@ -249,8 +250,8 @@ impl Pieces {
         sources - self.present().count() - self.before(|source| source.datagram.is_some())
     }
 
-    /// Packets that were on air before the machine listened: of each run those before the first that
-    /// is there.
+    /// Packets that were on air before the machine listened: of each run those before the first
+    /// that is there.
     fn before(&self, is_there: impl Fn(&Source) -> bool) -> usize {
         let Some(entries) = self.entries.as_ref().filter(|_| self.is_first) else { return 0 };
         let mut rest = &self.sources[..];

@@ -79,12 +79,12 @@ pub(super) struct Flows {
     /// No more than machines are heard.
     all: BTreeMap<ReceiverId, Flow>,
     /// Copies of the last datagram: at most one for each flow; what is repeated, for each flow as
-    /// many at one go as the caller keeps; and answers to keep-alives, at most one for each that was
-    /// heard at one go.
+    /// many at one go as the caller keeps; and answers to keep-alives, at most one for each that
+    /// was heard at one go.
     out: VecDeque<Outgoing>,
     answered: BTreeMap<ReceiverId, Duration>,
-    /// When each was caught up last. It outlives the flow: who ends that and wants it again would be
-    /// sent as much each time.
+    /// When each was caught up last. It outlives the flow: who ends that and wants it again would
+    /// be sent as much each time.
     caught_up: BTreeMap<ReceiverId, Duration>,
     /// When more may leave of what machines are behind.
     next_quantum: Duration,

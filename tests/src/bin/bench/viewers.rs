@@ -1,13 +1,13 @@
 //! The bench `viewers`: what browsers that watch by WHEP cost the box, beside Janus with the same
 //! load.
 //!
-//! Each viewer is a real session (ICE, DTLS, SRTP) that counts what comes and decodes nothing; all of
-//! them, the publisher's encoder and the box share the cores of one machine. What viewers cost is what
-//! the box takes beyond the same lesson with one of them; beside Janus it is all that the box takes:
-//! relay and recording are in it, and Janus records nothing.
+//! Each viewer is a real session (ICE, DTLS, SRTP) that counts what comes and decodes nothing; all
+//! of them, the publisher's encoder and the box share the cores of one machine. What viewers cost
+//! is what the box takes beyond the same lesson with one of them; beside Janus it is all that the
+//! box takes: relay and recording are in it, and Janus records nothing.
 //!
-//! Over the lab's cables the kernel counts what switch and receivers do with a packet as its sender's,
-//! the box's and Janus's alike. No real box does that work.
+//! Over the lab's cables the kernel counts what switch and receivers do with a packet as its
+//! sender's, the box's and Janus's alike. No real box does that work.
 
 mod janus;
 mod watcher;
@@ -43,8 +43,8 @@ use crate::{
 };
 
 const MOST: usize = 300;
-/// A class has no more students; each person may have so many pages, and an address fifty viewers and
-/// ten passwords typed at one go.
+/// A class has no more students; each person may have so many pages, and an address fifty viewers
+/// and ten passwords typed at one go.
 const CLASS: usize = 50;
 const PAGES: usize = 4;
 const PEOPLE_AT_ONE: usize = 10;
@@ -103,8 +103,8 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
     school.classroom.close()
 }
 
-/// Pages for all viewers that there are, signed in: a whole class by its codes, and beyond it people
-/// of the school who may see every lesson.
+/// Pages for all viewers that there are, signed in: a whole class by its codes, and beyond it
+/// people of the school who may see every lesson.
 async fn sign_in(school: &School) -> Result<Vec<(Client, Host)>> {
     let address: SocketAddr = (school.classroom.the_box().address(), 443).into();
     let mut pages = Vec::new();

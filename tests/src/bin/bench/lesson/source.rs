@@ -59,8 +59,8 @@ pub(crate) async fn of(
     publish(school, lesson, spec(size, FPS, kbps)).await
 }
 
-/// The same as [`on_air`], by an encoder that takes no time from the box. Where machines take most of
-/// the time it would come too short.
+/// The same as [`on_air`], by an encoder that takes no time from the box. Where machines take most
+/// of the time it would come too short.
 pub(crate) async fn giving_way(
     school: &School,
     lesson: &str,
@@ -91,8 +91,9 @@ fn show(publisher: &Publisher, size: (u32, u32), fps: u32, kbps: u32) {
     publisher.show(spec(size, fps, kbps));
 }
 
-/// Shows what whoever publishes is asked for, as the teacher's page does: machines that receive alone
-/// have a budget. Returns when the box serves so many of them alone, and has weighed what they cost.
+/// Shows what whoever publishes is asked for, as the teacher's page does: machines that receive
+/// alone have a budget. Returns when the box serves so many of them alone, and has weighed what
+/// they cost.
 pub(crate) async fn follow(
     school: &School,
     lesson: &str,
@@ -120,7 +121,8 @@ pub(crate) async fn follow(
     Ok(())
 }
 
-/// The same picture and sound as bare RTP, for peers that take nothing else. Ends when it is dropped.
+/// The same picture and sound as bare RTP, for peers that take nothing else. Ends when it is
+/// dropped.
 pub(crate) struct Feed {
     _picture: Encoder,
     _sound: Encoder,

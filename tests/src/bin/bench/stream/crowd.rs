@@ -1,6 +1,6 @@
-//! Fifty machines in two threads. What the box sends to the group arrives once in each thread and is
-//! carried to each machine through its own network; what it sends to one machine has a socket of its
-//! own.
+//! Fifty machines in two threads. What the box sends to the group arrives once in each thread and
+//! is carried to each machine through its own network; what it sends to one machine has a socket of
+//! its own.
 //!
 //! ```text
 //!   group ─ 3 sockets ─┬─▶ witness: what went on air
@@ -12,9 +12,9 @@
 //!
 //! In a classroom each machine has processors of its own, and here fifty share two: each goes by
 //! the time when a datagram comes to it and not by when its thread gets to that. So what a machine
-//! itself takes counts as nothing, and what the box signed is checked once for all of a thread. What
-//! machines say leaves by the true time: as long as a thread is behind by less than the way to the
-//! box takes, the box hears every machine in time. How far behind it was [`Run::tell`] tells.
+//! itself takes counts as nothing, and what the box signed is checked once for all of a thread.
+//! What machines say leaves by the true time: as long as a thread is behind by less than the way to
+//! the box takes, the box hears every machine in time. How far behind it was [`Run::tell`] tells.
 //!
 //! [`Run::tell`]: super::run::Run::tell
 
