@@ -27,7 +27,7 @@ use str0m::format::Codec;
 
 use publisher::{Publisher, encoder::Spec};
 use stage::{Answer, PATIENCE, Stage};
-use viewer::{ALL, Offer, Viewer, Wish};
+use viewer::{ALL, Offer, Packet, Viewer, Wish};
 
 const PICTURE: usize = 0;
 const SOUND: usize = 1;
@@ -61,13 +61,25 @@ async fn who_comes_late_has_the_picture_at_once_and_its_time_goes_on() {
     first.take(PICTURE, 100).await;
 
     let mut late = watch(&stage, "admin", ALL).await;
-    let seen = late.take(PICTURE, 200).await;
-    let mut times: Vec<_> = seen.iter().map(|packet| packet.timestamp).collect();
-    times.dedup();
-    let steps: Vec<_> = times.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
+    let steps = steps(&late.take(PICTURE, 200).await);
     assert!(steps.iter().all(|step| *step < 90_000), "time goes on: {steps:?}");
     let kept = steps.iter().take_while(|step| **step == 90).count();
     assert!(steps[kept + 1..].iter().all(|step| *step > 1_000), "live again: {steps:?}");
+}
+
+/// The kept pictures, a second and a half of a rich stream, take a third of a second to go out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keyframe_that_overtakes_kept_pictures_is_shown_at_once() {
+    let stage = Stage::new().await;
+    let _teacher = share(&stage, Spec { kbps: 8_000, ..Spec::H264 }).await;
+    let mut first = watch(&stage, "teacher", Wish { sounds: 0, ..ALL }).await;
+    first.take(PICTURE, 1_200).await;
+
+    let mut late = watch(&stage, "admin", Wish { sounds: 0, ..ALL }).await;
+    late.take(PICTURE, 1).await;
+    first.ask_keyframe().await;
+    let steps = steps(&late.take(PICTURE, 2_000).await);
+    assert!(steps.iter().all(|step| *step < 30_000), "no pause: {steps:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -315,6 +327,13 @@ async fn a_blank_screen_is_not_sent_to_the_class_and_its_sound_is() {
 
     stage.broadcast.set_picture(stage.lesson, Picture::Live).await.unwrap();
     student.take(PICTURE, 60).await;
+}
+
+/// From each picture to the next, in RTP time at 90 kHz.
+fn steps(seen: &[Packet]) -> Vec<u32> {
+    let mut times: Vec<_> = seen.iter().map(|packet| packet.timestamp).collect();
+    times.dedup();
+    times.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect()
 }
 
 /// What goes on air of one kind, up to these payloads in a row, each with whether one can begin

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! Kept pictures are many packets at once; they go out at [`CATCH_UP`], and what is on air
-//! meanwhile waits behind them, up to the next keyframe, which makes the rest needless.
+//! meanwhile waits behind them, up to the next keyframe, which makes the rest needless. That one is
+//! shown at once, as a kept one is: the time of what it overtook would be a pause.
 
 use std::{
     collections::VecDeque,
@@ -185,16 +186,17 @@ impl Session {
         if !self.plays(piece.codec) {
             return false;
         }
+        let mut overtakes = false;
         if piece.begins {
             self.wants = false;
-            self.behind = Behind::default();
+            overtakes = !std::mem::take(&mut self.behind).pieces.is_empty();
         } else if self.follows != Some(piece.index) {
             self.wants |= self.follows.take().is_some();
             return true;
         }
         self.follows = Some(piece.index + 1);
         if self.behind.pieces.is_empty() {
-            self.write_picture(piece, false);
+            self.write_picture(piece, overtakes);
         } else if self.behind.bytes > BEHIND {
             self.hide();
             self.wants = true;
