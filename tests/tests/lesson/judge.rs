@@ -40,7 +40,7 @@ pub(crate) fn judge_screen(
     let share = f64::from(u32::try_from(there)?) / f64::from(u32::try_from(sent.len())?);
     let counters: Vec<u32> = shown.iter().filter_map(|frame| frame.counter).collect();
     println!("{name}: {there} of {} frames ({share:.4}), {} counters", sent.len(), counters.len());
-    ensure!(share >= at_least, "{name} showed {share:.3} of the frames");
+    ensure!(share >= at_least, "{name} showed {share:.4} of the frames: {}", gaps(sent, &times));
     ensure!(counters.len() * 10 >= sent.len() * 9, "{name}'s pictures show the counter");
     ensure!(counters.windows(2).all(|pair| pair[0] <= pair[1]), "{name} never goes back in time");
     let last = shown.last().context("a last picture")?;
@@ -51,6 +51,19 @@ pub(crate) fn judge_screen(
         last.height
     );
     Ok(())
+}
+
+/// Where frames are missing: how many in a row, and how long after the first.
+fn gaps(sent: &BTreeSet<u32>, shown: &BTreeSet<u32>) -> String {
+    let frames: Vec<u32> = sent.iter().copied().collect();
+    let rows = frames.chunk_by(|one, next| shown.contains(one) == shown.contains(next));
+    let missing = rows.filter(|row| !shown.contains(&row[0]));
+    let first = frames.first().copied().unwrap_or_default();
+    let told = missing.map(|row| {
+        let at = f64::from(row[0].wrapping_sub(first)) / 90_000.0;
+        format!("{} missing at {at:.2} s", row.len())
+    });
+    told.collect::<Vec<_>>().join(", ")
 }
 
 /// Each student was there from the lesson's start to its end: a lost span, be it the first or the
