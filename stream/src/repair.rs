@@ -13,8 +13,8 @@
 //!   same, to each alone: that costs the others nothing, and Wi-Fi acknowledges it. While the wire
 //!   loses much, one is answered like many, for others will lack the same, and a small answer has
 //!   nothing to spare. Machines on unicast are always answered alone.
-//! - **Again**: who asks a second time lost the answer; the third time is the last, so it is two more
-//!   than what is lacking.
+//! - **Again**: who asks a second time lost the answer; the third time is the last that is in time, so
+//!   it is two more than what is lacking.
 //! - Shards that were not sent before, as long as there are any. A machine that cannot tell what it
 //!   lacks gets the manifest, and asks again by it: a forger makes all machines unsure that lack
 //!   the manifest, and each would be sent the whole block.
@@ -50,6 +50,7 @@ use crate::{
     block::{Encoder, SigningKey},
     feedback::{Feedback, Request},
     protect::{Closed, on_air},
+    restore::{ASKS, LATE_ASKS},
     transmit::{Lane, ReceiverId, Transmit},
     window::Window,
 };
@@ -60,8 +61,8 @@ pub const GATHER: Duration = Duration::from_millis(10);
 /// The same after one from a machine that asks again: it has no time to lose, and the others ask
 /// again each at its own time. And for machines on unicast, which are answered alone.
 const GATHER_LITTLE: Duration = Duration::from_millis(2);
-/// Requests heard of one machine for one block: a third round still ends within 250 ms.
-pub const ROUNDS: u8 = 3;
+/// Requests heard of one machine for one block: as many as it makes.
+pub const ROUNDS: u8 = ASKS + LATE_ASKS;
 /// How long an answer waits for the budget.
 pub const PATIENCE: Duration = Duration::from_millis(50);
 /// A first request so soon after an answer to all was on its way before that arrived: the longest

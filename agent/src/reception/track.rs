@@ -6,6 +6,7 @@ use alfarid_protocol::grant::{Codec, Track};
 use alfarid_stream::{
     assemble::{Assembler, Config, KEPT_WAIT, Origin, Stats},
     index::nearest,
+    restore::LATE,
     rtp::Packet,
 };
 use bytes::Bytes;
@@ -25,11 +26,15 @@ pub struct TrackReceiver {
 }
 
 impl TrackReceiver {
-    /// A packet that is missing may be repaired within the `playout` delay.
+    /// A packet that is missing may be repaired within the `playout` delay. One of a picture is
+    /// waited for after that, as the pictures behind need it.
     pub fn new(track: Track, playout: Duration, now: Duration) -> Self {
         let codec = stream_codec(track.codec);
-        let config =
-            Config { reorder_wait: playout, kept_wait: codec.is_video().then_some(KEPT_WAIT) };
+        let config = if codec.is_video() {
+            Config { reorder_wait: playout + LATE, kept_wait: Some(KEPT_WAIT) }
+        } else {
+            Config { reorder_wait: playout, kept_wait: None }
+        };
         Self { assembler: Assembler::new(codec, config, now), track, first_live: None, foreign: 0 }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{MAX_APART, MAX_WAITING, PATIENCE, ROUNDS, Reach, Repair, Waiting, kept::Ask};
+use super::{MAX_APART, MAX_WAITING, PATIENCE, Reach, Repair, Waiting, kept::Ask};
 use crate::{
     protect::on_air,
     transmit::{Lane, To, Transmit},
@@ -17,12 +17,12 @@ const ALONE: usize = 2;
 
 /// Answers to all for one block: some two are sent where a fifth is lost (50 machines, simulated),
 /// and what round trips spread over more than requests are gathered for may take more.
-const MOST_ANSWERS: u8 = 3 * ROUNDS;
+const MOST_ANSWERS: u8 = 9;
 
-/// Shards beyond the largest deficit, in the answer to the first, second and third request. Each
-/// one more in the second and third costs 1 % of the stream where a fifth is lost, and brings back
+/// Shards beyond the largest deficit, in the answer to the first, second and third request, and to
+/// any after that: two. Each one more in the second and third costs 1 % of the stream where a fifth is lost, and brings back
 /// nothing that the next answer would not (50 machines, simulated).
-const SPARE: [usize; ROUNDS as usize] = [1, 1, 2];
+const SPARE: [usize; 3] = [1, 1, 2];
 
 /// So small an answer to a first request goes without a spare shard while blocks are slices: that
 /// would be half of it, and is mostly not needed.
@@ -146,7 +146,7 @@ fn listed(ask: Ask, manifest: &Bytes) -> u64 {
 
 /// Shards to answer with where so many lack after so many requests before.
 fn count(deficit: u8, before: u8, is_slice: bool) -> usize {
-    let spare = SPARE.get(usize::from(before)).copied().unwrap_or_default();
+    let spare = SPARE[usize::from(before).min(SPARE.len() - 1)];
     let does_without = is_slice && before == 0 && deficit <= SMALL;
     usize::from(deficit) + if does_without { 0 } else { spare }
 }

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use super::{ASKS, SETTLING};
+use super::{ASKS, LATE_APART, LATE_ASKS, SETTLING};
 
 /// The requests of one block. Each is said twice, [`SETTLING`] apart: where answers are lost,
 /// requests are too, and the box hears the second only if it did not hear the first.
 #[derive(Debug)]
 pub(super) struct Asks {
     next: Duration,
-    left: u8,
+    /// So many are over.
+    rounds: u8,
     /// The last one is to be said once more, and when the one after it is due.
     again: Option<Duration>,
 }
@@ -17,28 +18,30 @@ pub(super) struct Asks {
 impl Asks {
     /// The first one is due so long after `known`, when nothing more can be on its way.
     pub(super) fn new(known: Duration) -> Self {
-        Self { next: known + SETTLING, left: ASKS, again: None }
+        Self { next: known + SETTLING, rounds: 0, again: None }
     }
 
     /// When to ask, if the block is still short then.
     pub(super) fn next(&self) -> Option<Duration> {
-        (self.left > 0).then_some(self.next)
+        (self.rounds < ASKS + LATE_ASKS).then_some(self.next)
     }
 
-    /// How often it may still be asked for.
-    pub(super) fn left(&self) -> u8 {
-        self.left
+    /// How often it was asked for.
+    pub(super) fn rounds(&self) -> u8 {
+        self.rounds
     }
 
-    /// It was asked for now; the answer is there by `answered`.
-    pub(super) fn asked(&mut self, now: Duration, answered: Duration) {
+    /// It was asked for now; the answer is there after `answering`.
+    pub(super) fn asked(&mut self, now: Duration, answering: Duration) {
         match self.again.take() {
             None => {
-                self.again = Some(answered);
+                let is_late = self.rounds + 1 >= ASKS;
+                let apart = if is_late { answering.max(LATE_APART) } else { answering };
+                self.again = Some(now + apart);
                 self.next = now + SETTLING;
             }
             Some(answered) => {
-                self.left -= 1;
+                self.rounds += 1;
                 self.next = answered.max(now + SETTLING);
             }
         }
@@ -46,7 +49,7 @@ impl Asks {
 
     /// No answer would be there in time any more.
     pub(super) fn stop(&mut self) {
-        self.left = 0;
+        self.rounds = ASKS + LATE_ASKS;
     }
 
     /// Something came; more of it may be behind.

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 
 use self::decode::singles;
-use super::{ASKS, Asks, candidates::Candidates};
+use super::{ASKS, Asks, LATE, candidates::Candidates};
 use crate::{
     block::{Digest, Entries, MAX_SOURCES, Manifest, Parity},
     protect::SLICE,
@@ -101,9 +101,9 @@ impl Pieces {
     }
 
     /// When it is settled: whole and nothing can be on its way any more, or even its last packet
-    /// would be too late.
+    /// would be later than anything is waited for.
     pub(super) fn settled_at(&self, playout: Duration) -> Duration {
-        let given_up = self.since() + playout + SLICE;
+        let given_up = self.since() + playout + SLICE + LATE;
         if self.is_whole() { given_up.min(self.known + GRACE) } else { given_up }
     }
 
@@ -222,10 +222,10 @@ impl Pieces {
         };
         let lacking = entries.shards().saturating_sub(here + self.parity.len()).max(1);
         // Without its manifest a block that lacks one shard gives nothing; with it, all that came.
-        let by_manifest = match self.asks.left() {
-            ASKS => 0,
-            1 => usize::MAX,
-            _ => 2,
+        let by_manifest = match self.asks.rounds() {
+            0 => 0,
+            rounds if rounds + 1 < ASKS => 2,
+            _ => usize::MAX,
         };
         if !self.is_listed() && lacking <= by_manifest { 0 } else { lacking }
     }

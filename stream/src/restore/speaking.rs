@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{ASKS, MAX_ENTRIES, MAX_SHARDS, Restore, blocks::Place, pieces::Pieces};
+use super::{ASKS, LATE, MAX_ENTRIES, MAX_SHARDS, Restore, blocks::Place, pieces::Pieces};
 use crate::feedback::{Feedback, Request};
 
 /// The shortest time between them.
@@ -19,8 +19,9 @@ impl Restore {
     /// at each timeout.
     ///
     /// A block that is short is asked for [`SETTLING`](super::SETTLING) after it is known to be
-    /// closed, again when the answer should have come, [`ASKS`](super::ASKS) times at most, and
-    /// never after the time when its first packet is shown. What was lost is told every 500 ms;
+    /// closed, again when the answer should have come, [`ASKS`](super::ASKS) times, and then more
+    /// seldom, [`LATE_ASKS`](super::LATE_ASKS) times, until [`LATE`](super::LATE) after its first
+    /// packet was to be shown. What was lost is told every 500 ms;
     /// that nothing was, every 2 s.
     pub fn feedback(&mut self, now: Duration) -> Option<Feedback> {
         self.expire(now);
@@ -45,7 +46,7 @@ impl Restore {
     pub fn next_timeout(&self) -> Option<Duration> {
         self.blocks.newest()?;
         let times = self.blocks.open().flat_map(|(_, pieces)| {
-            let ask = pieces.next_ask().filter(|&at| at < pieces.since() + self.playout);
+            let ask = pieces.next_ask().filter(|&at| at < self.last_ask(pieces));
             ask.into_iter().chain([pieces.settled_at(self.playout)])
         });
         times.chain([self.next_report()]).min()
@@ -65,7 +66,7 @@ impl Restore {
         let is_due = |pieces: &Pieces| pieces.next_ask().is_some_and(|at| at <= now);
         let due = self.blocks.open().filter(|(_, pieces)| is_due(pieces));
         let due: Vec<(u32, bool)> =
-            due.map(|(number, pieces)| (number, now < pieces.since() + self.playout)).collect();
+            due.map(|(number, pieces)| (number, now < self.last_ask(pieces))).collect();
         let mut requests = Vec::new();
         for (block, is_in_time) in due {
             if !is_in_time {
@@ -80,11 +81,16 @@ impl Restore {
             }
             let deficit = self.deficit(block);
             if let Place::Open(pieces) = self.blocks.place(block) {
-                pieces.asks().asked(now, now + again);
+                pieces.asks().asked(now, again);
                 requests.push(Request { block, deficit });
             }
         }
         requests
+    }
+
+    /// Until when the block is asked for.
+    fn last_ask(&self, pieces: &Pieces) -> Duration {
+        pieces.since() + self.playout + LATE
     }
 
     /// Shards that the block lacks; 0 if nothing is known of it.

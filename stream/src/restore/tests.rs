@@ -103,16 +103,17 @@ fn asked(restore: &mut Restore, from: u64, to: u64) -> Vec<(u64, u8)> {
     asked
 }
 
-/// Each of the three is said twice: see [`Asks`].
+/// Each is said twice: see [`Asks`].
 #[test]
-fn a_block_that_is_short_is_asked_for_5_ms_after_it_closed_and_three_times_at_most() {
+fn a_block_that_is_short_is_asked_for_5_ms_after_it_closed_three_times_and_then_seldom() {
     let (mut restore, mut air) = (machine(), Air::new());
     let (sources, follow) = air.block(ms(0));
     push_all(&mut restore, ms(1), &sources[..1]);
     push_all(&mut restore, ms(1), &sources[3..]);
     push_all(&mut restore, ms(10), &follow);
-    let asks = asked(&mut restore, 10, 400);
-    assert_eq!(asks, [15, 20, 45, 50, 75, 80].map(|at| (at, 2)));
+    let asks = asked(&mut restore, 10, 1_000);
+    let at = [15, 20, 45, 50, 75, 80, 175, 180, 275, 280, 375, 380];
+    assert_eq!(asks, at.map(|at| (at, 2)));
 }
 
 #[test]
@@ -126,15 +127,30 @@ fn what_came_after_all_is_not_asked_for() {
     assert_eq!(asked(&mut restore, 16, 400), []);
 }
 
-/// The last ask would be at 75 ms, long after the first packet is shown.
+/// It lasts up to 561 ms.
 #[test]
-fn what_can_no_longer_be_shown_is_not_asked_for() {
+fn what_nobody_waits_for_any_more_is_not_asked_for() {
     let (mut restore, mut air) = (machine(), Air::new());
     restore.set_playout(ms(60));
     let (sources, follow) = air.block(ms(0));
     push_all(&mut restore, ms(1), &sources[..9]);
-    push_all(&mut restore, ms(10), &follow);
-    assert_eq!(asked(&mut restore, 10, 400), [15, 20, 45, 50].map(|at| (at, 1)));
+    push_all(&mut restore, ms(500), &follow);
+    assert_eq!(asked(&mut restore, 500, 1_000), [505, 510, 535, 540].map(|at| (at, 1)));
+}
+
+/// The pictures behind it need what it brings.
+#[test]
+fn what_comes_too_late_to_be_shown_in_time_leaves_all_the_same_up_to_half_a_second() {
+    for (late, lost) in [(840, 0), (860, 1)] {
+        let (mut restore, mut air) = (machine(), Air::new());
+        let (sources, follow) = air.block(ms(0));
+        push_all(&mut restore, ms(1), &sources[..9]);
+        push_all(&mut restore, ms(10), &follow);
+        left(&mut restore);
+        push_all(&mut restore, ms(late), &sources[9..]);
+        restore.feedback(ms(900));
+        assert_eq!((left(&mut restore).len(), restore.stats().lost), (1 - lost, lost as u64));
+    }
 }
 
 /// Whoever joins would make the box repair for all otherwise.
@@ -177,7 +193,7 @@ fn what_is_lost_of_a_block_that_began_after_it_listened_is_asked_for() {
 /// Its own timers would find nothing to do, over and over.
 #[test]
 fn a_machine_that_slept_over_its_requests_is_not_woken_for_them() {
-    for slept in [260, 300, 340] {
+    for slept in [760, 800, 840] {
         let (mut restore, mut air) = (machine(), Air::new());
         let (sources, manifests) = air.block(ms(0));
         push_all(&mut restore, ms(40), &sources[3..]);
