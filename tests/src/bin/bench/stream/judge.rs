@@ -37,6 +37,36 @@ impl Shown {
     }
 }
 
+/// Pictures in a row of which each was broken somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stumble {
+    /// When the first was on air.
+    pub(super) at: Duration,
+    pub(super) pictures: usize,
+    /// Of all machines together.
+    pub(super) broken: usize,
+}
+
+/// In their order.
+pub(super) fn stumbles(outcome: &Outcome, pictures: &[Picture]) -> Vec<Stumble> {
+    let broken = pictures.iter().map(|picture| {
+        let mut shown = Shown::default();
+        for machine in &outcome.machines {
+            shown.add(std::slice::from_ref(picture), &machine.pictures);
+        }
+        (picture.at, shown.broken)
+    });
+    let broken: Vec<_> = broken.collect();
+    let rows = broken.chunk_by(|(_, one), (_, next)| (*one > 0) == (*next > 0));
+    let rows = rows.filter_map(|row| Some((row, row.first().filter(|(_, broken)| *broken > 0)?.0)));
+    rows.map(|(row, at)| Stumble {
+        at,
+        pictures: row.len(),
+        broken: row.iter().map(|(_, broken)| broken).sum(),
+    })
+    .collect()
+}
+
 /// The 95th percentile, in milliseconds, of the delay that repair added to packets brought back
 /// between these times.
 pub(super) fn repair_p95_ms(outcome: &Outcome, from: Duration, until: Duration) -> f64 {

@@ -1,6 +1,6 @@
 //! One lesson of a class in one climate: what was shown, what left the box, what it took.
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use alfarid_stream::block::Kind;
 use anyhow::{Context, Result};
@@ -190,6 +190,9 @@ impl Run {
             self.core(self.harness) * 50.0,
             judge::behind_p99_ms(&self.outcome, self.from, self.until),
         ));
+        if self.shown.broken > 0 {
+            report.note(format!("{}: broken {}", self.climate.name, self.stumbles()));
+        }
         let sent_away: usize = self.outcome.machines.iter().map(|machine| machine.sent_away).sum();
         if sent_away > 0 && !self.climate.has_rungs() {
             report.note(format!(
@@ -198,6 +201,18 @@ impl Run {
                 self.climate.name
             ));
         }
+    }
+
+    /// When pictures were broken, the worst first.
+    fn stumbles(&self) -> String {
+        const TOLD: usize = 8;
+        let mut stumbles = judge::stumbles(&self.outcome, &self.pictures);
+        stumbles.sort_by_key(|stumble| Reverse(stumble.broken));
+        let told = stumbles.iter().take(TOLD).map(|stumble| {
+            let at = stumble.at.saturating_sub(self.from).as_secs_f64();
+            format!("at {at:.1} s {} in {} pictures", stumble.broken, stumble.pictures)
+        });
+        told.collect::<Vec<_>>().join(", ")
     }
 
     /// What the overhead consists of, in percent of the plain bytes.
