@@ -13,8 +13,8 @@
 //!   same, to each alone: that costs the others nothing, and Wi-Fi acknowledges it. While the wire
 //!   loses much, one is answered like many, for others will lack the same, and a small answer has
 //!   nothing to spare. Machines on unicast are always answered alone.
-//! - **Again**: who asks a second time lost the answer; the third time is the last that is in time, so
-//!   it is two more than what is lacking.
+//! - **Again**: who asks a second time lost the answer; the third time is the last that is in time,
+//!   so it is two more than what is lacking.
 //! - Shards that were not sent before, as long as there are any. A machine that cannot tell what it
 //!   lacks gets the manifest, and asks again by it: a forger makes all machines unsure that lack
 //!   the manifest, and each would be sent the whole block.

@@ -19,9 +19,9 @@ const ALONE: usize = 2;
 /// and what round trips spread over more than requests are gathered for may take more.
 const MOST_ANSWERS: u8 = 9;
 
-/// Shards beyond the largest deficit, in the answer to the first, second and third request, and to
-/// any after that: two. Each one more in the second and third costs 1 % of the stream where a fifth is lost, and brings back
-/// nothing that the next answer would not (50 machines, simulated).
+/// Shards beyond the largest deficit, in the answer to the first, the second, and any later
+/// request. Each one more in the second and third costs 1 % of the stream where a fifth is lost,
+/// and brings back nothing that the next answer would not (50 machines, simulated).
 const SPARE: [usize; 3] = [1, 1, 2];
 
 /// So small an answer to a first request goes without a spare shard while blocks are slices: that

@@ -21,8 +21,7 @@ impl Restore {
     /// A block that is short is asked for [`SETTLING`](super::SETTLING) after it is known to be
     /// closed, again when the answer should have come, [`ASKS`](super::ASKS) times, and then more
     /// seldom, [`LATE_ASKS`](super::LATE_ASKS) times, until [`LATE`](super::LATE) after its first
-    /// packet was to be shown. What was lost is told every 500 ms;
-    /// that nothing was, every 2 s.
+    /// packet was to be shown. What was lost is told every 500 ms; that nothing was, every 2 s.
     pub fn feedback(&mut self, now: Duration) -> Option<Feedback> {
         self.expire(now);
         let newest_block = self.blocks.newest()?;

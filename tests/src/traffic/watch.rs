@@ -1,8 +1,11 @@
 //! A packet socket on a host's wire, and whoever looks at what it sees.
+//!
+//! It looks every [`LOOK`] and not when something comes: to be woken for each packet takes the time
+//! of the very process that sends it. The kernel's stamps say when things were.
 
 use std::{
     fmt,
-    io::{self, IoSliceMut},
+    io::IoSliceMut,
     os::fd::{AsRawFd, OwnedFd},
     sync::{Arc, Mutex, PoisonError, mpsc::sync_channel},
     time::Duration,
@@ -10,6 +13,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use nix::{
+    errno::Errno,
     ifaddrs::getifaddrs,
     sys::{
         socket::{
@@ -19,10 +23,17 @@ use nix::{
         time::TimeSpec,
     },
 };
-use tokio::{io::Interest, net::UdpSocket, runtime::Handle, task::AbortHandle};
+use tokio::{
+    runtime::Handle,
+    task::AbortHandle,
+    time::{MissedTickBehavior, interval},
+};
 
 use super::packet::{Direction, Packet, parse};
 use crate::{calendar, network::INTERFACE};
+
+/// How often what came is looked at.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// A second of a fast stream to thirty machines: what overflows is not seen.
 const RECEIVE_BUFFER: usize = 32 << 20;
@@ -42,9 +53,7 @@ pub struct Watch {
 
 /// Either the task or [`Watch::catch_up`] reads, never both at once: packets keep their order.
 struct Tap {
-    /// Tokio has no packet sockets. A UDP socket's wrapper is used to wait, and to close; it
-    /// never reads or writes.
-    socket: UdpSocket,
+    socket: OwnedFd,
     eye: Mutex<Eye>,
 }
 
@@ -60,15 +69,19 @@ impl Watch {
         let eye = Mutex::new(Eye { frame: [0; SNAP], see });
         let (opened, tap) = sync_channel(1);
         runtime.spawn(async move {
-            let socket = open().and_then(|fd| Ok(UdpSocket::from_std(fd.into())?));
-            opened.send(socket.map(|socket| Arc::new(Tap { socket, eye }))).is_ok()
+            opened.send(open().map(|socket| Arc::new(Tap { socket, eye }))).is_ok()
         });
         let tap = tap.recv().context("the host is shut down")??;
         let watching = Arc::clone(&tap);
         let task = runtime.spawn(async move {
-            let read = || watching.read_all();
-            if let Err(error) = watching.socket.async_io(Interest::READABLE, read).await {
-                eprintln!("a watch on packets ended: {error}");
+            let mut looks = interval(LOOK);
+            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                looks.tick().await;
+                if let Err(error) = watching.read_all() {
+                    eprintln!("a watch on packets ended: {error}");
+                    return;
+                }
             }
         });
         Ok(Self { tap, task: task.abort_handle() })
@@ -77,7 +90,7 @@ impl Watch {
     /// Shows what the kernel has seen before this moment, where the host's runtime has not come
     /// to it yet.
     pub fn catch_up(&self) {
-        // An empty socket is the ordinary end; a broken one ends the task, which says so.
+        // A broken socket ends the task, which says so.
         let _ = self.tap.read_all();
     }
 }
@@ -89,12 +102,14 @@ impl Drop for Watch {
 }
 
 impl Tap {
-    /// Ends by an error at all times: most times there is nothing left.
-    fn read_all(&self) -> io::Result<()> {
+    fn read_all(&self) -> nix::Result<()> {
         let mut eye = self.eye.lock().unwrap_or_else(PoisonError::into_inner);
         let Eye { frame, see } = &mut *eye;
         loop {
-            let (length, direction, at) = receive(self.socket.as_raw_fd(), frame)?;
+            let (length, direction, at) = match receive(self.socket.as_raw_fd(), frame) {
+                Err(Errno::EAGAIN) => return Ok(()),
+                received => received?,
+            };
             if let Some(packet) = parse(&frame[..length], direction, at) {
                 see(&packet);
             }
