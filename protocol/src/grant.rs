@@ -51,7 +51,7 @@ pub struct Protection {
     /// Where feedback goes: this UDP port of `source`. What is sent to this machine alone comes
     /// from there, to the address that its feedback came from.
     pub repair_port: u16,
-    /// How long a packet may take to be repaired: from its arrival to its showing.
+    /// How long a packet may take to be repaired and shown in time, from its arrival.
     pub playout_ms: u16,
 }
 

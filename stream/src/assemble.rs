@@ -103,6 +103,8 @@ pub struct Stats {
 pub struct Assembler {
     codec: Codec,
     reorder_wait: Duration,
+    /// For how much longer where no keyframe came since.
+    late_wait: Duration,
     /// While the kept pictures are waited for: until when.
     kept_until: Option<Duration>,
     /// The oldest live packet: what is before it can only come among the kept ones.
@@ -136,6 +138,7 @@ impl Assembler {
         Self {
             codec,
             reorder_wait: config.reorder_wait,
+            late_wait: Duration::ZERO,
             kept_until: config.kept_wait.map(|wait| now + wait),
             first_live: None,
             position: if codec.is_video() { Position::Seeking } else { Position::Following },
@@ -168,6 +171,12 @@ impl Assembler {
     /// Waits so long for what is missing from now on.
     pub fn set_reorder_wait(&mut self, wait: Duration) {
         self.reorder_wait = wait;
+    }
+
+    /// Waits so much longer for what is missing while no whole keyframe is behind it: what comes
+    /// too late to be shown in time still saves all up to the next one.
+    pub fn set_late_wait(&mut self, wait: Duration) {
+        self.late_wait = wait;
     }
 
     /// The kept pictures are all here, or there are none: nothing more is waited for.
@@ -272,7 +281,9 @@ impl Assembler {
     fn deadline(&self, at: u64) -> Option<Duration> {
         let noticed = self.buffer.oldest_arrival(at)?;
         let kept = self.kept_until.filter(|_| self.is_before_live(at)).unwrap_or_default();
-        Some(kept.max(noticed + self.reorder_wait))
+        let goes_on_without = self.buffer.whole_keyframe_from(at).is_some();
+        let longer = if goes_on_without { Duration::ZERO } else { self.late_wait };
+        Some(kept.max(noticed + self.reorder_wait + longer))
     }
 
     fn is_before_live(&self, index: u64) -> bool {

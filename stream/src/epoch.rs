@@ -31,7 +31,7 @@
 //!
 //! A machine holds three epochs at most (see [`srtp`](crate::srtp)): the present one, the next, and
 //! the one before, for late packets. One that was granted and given up takes a place as well: then
-//! a second loss of trust, within a playout delay of the switch for the first, costs machines what
+//! a second loss of trust, within 700 ms of the switch for the first, costs machines what
 //! is still under way with the key before.
 
 use std::{collections::BTreeSet, fmt, mem, time::Duration};

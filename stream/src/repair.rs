@@ -20,8 +20,8 @@
 //!   the manifest, and each would be sent the whole block.
 //! - A request that crossed an answer to all is answered by it.
 //! - **Budget**: all answers to machines on multicast take together at most half of what the sources
-//!   take, over a second. What is beyond waits up to [`PATIENCE`], then it is dropped: it would come too
-//!   late. A machine on unicast has the sources once more for itself, and half of them for what it
+//!   take, over a second. What is beyond waits up to [`PATIENCE`], then it is dropped, and asked for
+//!   again. A machine on unicast has the sources once more for itself, and half of them for what it
 //!   lacks: fifty on one access point lack the same burst at once.
 //! - **One machine's flood harms itself alone**: it is heard [`ROUNDS`] times about a block and so
 //!   often a second (see [`Account`]), and causes by itself at most half of that budget; on
@@ -50,7 +50,7 @@ use crate::{
     block::{Encoder, SigningKey},
     feedback::{Feedback, Request},
     protect::{Closed, on_air},
-    restore::{ASKS, LATE_ASKS},
+    restore::ROUNDS,
     transmit::{Lane, ReceiverId, Transmit},
     window::Window,
 };
@@ -61,8 +61,6 @@ pub const GATHER: Duration = Duration::from_millis(10);
 /// The same after one from a machine that asks again: it has no time to lose, and the others ask
 /// again each at its own time. And for machines on unicast, which are answered alone.
 const GATHER_LITTLE: Duration = Duration::from_millis(2);
-/// Requests heard of one machine for one block: as many as it makes.
-pub const ROUNDS: u8 = ASKS + LATE_ASKS;
 /// How long an answer waits for the budget.
 pub const PATIENCE: Duration = Duration::from_millis(50);
 /// A first request so soon after an answer to all was on its way before that arrived: the longest

@@ -19,8 +19,8 @@
 //!   nobody out. Full, what lies farthest ahead goes first, so a flood of twice the stream's rate
 //!   never costs a packet that is next.
 //! - **Blocks** come to be by a signed datagram: their own, or one with a higher number. They are
-//!   whole, or given up [`LATE`] after what is in them was to be shown: the pictures behind need
-//!   theirs, and the next keyframe may be seconds away.
+//!   whole, or given up [`LATE_WAIT`] after what is in them was to be shown: the pictures behind
+//!   need theirs, and the next keyframe may be seconds away.
 //! - **Without a manifest**, sources and parity may suffice: then what is decoded is the manifest
 //!   first, and its signature says whether the sources were true.
 //! - **Only what is signed moves** the newest index, the newest block, or time. A machine that
@@ -72,15 +72,17 @@ use crate::{
 pub const AHEAD: u64 = 2_048;
 /// A block that is known to be closed is not short before: its second manifest is still due.
 pub const SETTLING: Duration = Duration::from_millis(5);
-/// Requests for one block while what it brings can be shown in time...
-pub const ASKS: u8 = 3;
-/// ... and after them, for the sake of the pictures behind: where nothing came through for a tenth
-/// of a second, the first three are spent on that.
-pub const LATE_ASKS: u8 = 3;
+/// Requests for one block, as soon as the last one's answer is missing: all of them while what it
+/// brings can be shown in time...
+const ASKS: u8 = 3;
+/// ... and with those that follow more slowly: where nothing comes through for a tenth of a second,
+/// the first ones are spent on that.
+pub const ROUNDS: u8 = ASKS + 4;
 /// How far apart these are: whatever held up the others' answers is over by then.
 const LATE_APART: Duration = Duration::from_millis(100);
-/// How long after its time to be shown what a block lacks is still waited for.
-pub const LATE: Duration = Duration::from_millis(500);
+/// How long after its time to be shown what a block lacks is still waited for: until the last of
+/// the requests is answered.
+pub const LATE_WAIT: Duration = Duration::from_millis(350);
 /// Most entries of each kind in one feedback.
 const MAX_ENTRIES: usize = 32;
 /// Most shards that a block can lack.
@@ -95,9 +97,9 @@ pub struct Config {
     pub key: VerifyingKey,
     /// The streams and where they are. Those that begin later come by signed heartbeats.
     pub streams: Vec<Next>,
-    /// How long from a packet's arrival what is in it may be shown: the largest that D may become,
-    /// not what D is. A frame that comes after D is shown late, once, and D rises by what is heard
-    /// of it; one that was given up is missed up to the next keyframe.
+    /// How long from a packet's arrival what is in it may be shown in time: the largest that D may
+    /// become, not what D is. A frame that comes after D is shown late, once, and D rises by what is
+    /// heard of it; one that was given up, [`LATE_WAIT`] later, is missed up to the next keyframe.
     pub playout: Duration,
     /// To the box and back.
     pub round_trip: Duration,

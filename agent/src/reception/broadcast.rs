@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Packets do not leave in their order: what was lost and brought back comes later. How long that
-//! is waited for the grant says: as long as D may become. A frame that comes after D is late, which
+//! is waited for the grant says: as long as D may become, and
+//! [`LATE_WAIT`](alfarid_stream::restore::LATE_WAIT) more. A frame that comes after D is late, which
 //! the box is told, and D rises; one that was given up would be missing up to the next keyframe.
 //!
 //! Invariant: one [`Sealer`] for one feedback key, whatever is granted how often: its nonces are

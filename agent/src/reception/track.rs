@@ -6,7 +6,7 @@ use alfarid_protocol::grant::{Codec, Track};
 use alfarid_stream::{
     assemble::{Assembler, Config, KEPT_WAIT, Origin, Stats},
     index::nearest,
-    restore::LATE,
+    restore::LATE_WAIT,
     rtp::Packet,
 };
 use bytes::Bytes;
@@ -30,12 +30,13 @@ impl TrackReceiver {
     /// waited for after that, as the pictures behind need it.
     pub fn new(track: Track, playout: Duration, now: Duration) -> Self {
         let codec = stream_codec(track.codec);
-        let config = if codec.is_video() {
-            Config { reorder_wait: playout + LATE, kept_wait: Some(KEPT_WAIT) }
-        } else {
-            Config { reorder_wait: playout, kept_wait: None }
-        };
-        Self { assembler: Assembler::new(codec, config, now), track, first_live: None, foreign: 0 }
+        let config =
+            Config { reorder_wait: playout, kept_wait: codec.is_video().then_some(KEPT_WAIT) };
+        let mut assembler = Assembler::new(codec, config, now);
+        if codec.is_video() {
+            assembler.set_late_wait(LATE_WAIT);
+        }
+        Self { assembler, track, first_live: None, foreign: 0 }
     }
 
     /// Sound is worth nothing after `delay`, and nothing that follows needs it. That a packet is

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use super::protected::{ProtectError, Protected};
 
-/// How long a packet may take to be repaired, from its arrival to its showing: three rounds of
+/// How long a packet may take to be repaired and shown in time, from its arrival: three rounds of
 /// repair fit into it on any network of a school.
 pub(super) const PLAYOUT_MS: u16 = 250;
 

@@ -105,6 +105,25 @@ fn order_and_repetition_do_not_matter() {
 }
 
 #[test]
+fn what_comes_too_late_is_waited_for_unless_a_keyframe_goes_on_without_it() {
+    for style in ALL.into_iter().filter(|style| style.codec().is_video()) {
+        for (script, until) in [("Kdd", 100), ("KdK", 40)] {
+            let air = on_air(style, script);
+            let mut assembler = Assembler::new(style.codec(), NONE_KEPT, ms(0));
+            assembler.set_late_wait(ms(60));
+            play(&mut assembler, ms(0), &air[0].1);
+            let (late, others) = air[1].1.split_first().unwrap();
+            play(&mut assembler, ms(0), others);
+            play(&mut assembler, ms(0), &air[2].1);
+            assert_eq!(assembler.next_timeout(), Some(ms(until)), "{style:?} {script}");
+            assert_eq!(drain(&mut assembler, ms(until - 1)), []);
+            let frames = play(&mut assembler, ms(until - 1), std::slice::from_ref(late));
+            assert_eq!(numbers(&air, &frames), [1, 2], "{style:?} {script}");
+        }
+    }
+}
+
+#[test]
 fn after_a_loss_nothing_comes_up_to_the_next_keyframe() {
     for style in ALL.into_iter().filter(|style| style.codec().is_video()) {
         let air = on_air(style, "KdddKd");

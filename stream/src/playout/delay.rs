@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use super::sliding::Sliding;
+use super::{AFTERMATH, sliding::Sliding};
 
 /// The least D, on a good wire: a frame time for pacing, one for decoding.
 pub const MIN_DELAY: Duration = Duration::from_millis(60);
@@ -58,7 +58,8 @@ const MAX_MACHINES: usize = 1_024;
 /// see a stumble every three seconds. Of frames that came as they were sent, one in ten may be
 /// later: a browser paces its keyframes over more than a tenth of a second, which is late for all
 /// machines alike. They show it together as it comes; to wait for it always would cost every frame
-/// that time. Frames later than [`MAX_DELAY`] do not count, for no delay would have saved them.
+/// that time. Frames later than [`MAX_DELAY`] do not count, for no delay would have saved them, nor
+/// do those that waited for them.
 #[derive(Clone, Debug)]
 pub struct Need {
     /// Of repaired frames. Least so is greatest.
@@ -66,12 +67,13 @@ pub struct Need {
     /// When others came, and how late. At most [`FRAMES`]; full: the oldest goes.
     others: VecDeque<(Duration, Duration)>,
     hopeless: u64,
+    hopeless_at: Option<Duration>,
 }
 
 impl Default for Need {
     fn default() -> Self {
         let repaired = Sliding::over(WINDOW);
-        Self { repaired, others: VecDeque::with_capacity(FRAMES), hopeless: 0 }
+        Self { repaired, others: VecDeque::with_capacity(FRAMES), hopeless: 0, hopeless_at: None }
     }
 }
 
@@ -84,6 +86,9 @@ impl Need {
     pub fn came(&mut self, now: Duration, late: Duration, is_repaired: bool) {
         if late > MAX_DELAY {
             self.hopeless += 1;
+            self.hopeless_at = Some(now);
+        } else if self.hopeless_at.is_some_and(|at| now <= at + AFTERMATH) {
+            // It was whole long before.
         } else if is_repaired {
             self.repaired.push(now, std::cmp::Reverse(late));
         } else {
@@ -233,6 +238,18 @@ mod tests {
         }
         assert_eq!(need.measured(ms(19_899)), Some(ms(110)), "for ten seconds");
         assert_eq!(need.measured(ms(22_000)), Some(ms(80)), "one in five is too many");
+    }
+
+    #[test]
+    fn what_waited_for_a_hopeless_frame_is_not_waited_for_either() {
+        let mut need = Need::new();
+        need.came(ms(0), ms(30), true);
+        for late in [260, 227, 194] {
+            need.came(ms(300), ms(late), true);
+        }
+        assert_eq!((need.measured(ms(300)), need.hopeless()), (Some(ms(30)), 1));
+        need.came(ms(400), ms(194), true);
+        assert_eq!(need.measured(ms(400)), Some(ms(194)), "this one needed it itself");
     }
 
     #[test]

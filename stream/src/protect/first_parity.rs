@@ -14,8 +14,8 @@ use crate::transmit::ReceiverId;
 /// How far back the rule looks.
 const SPAN: Duration = Duration::from_secs(5);
 
-/// Until then a block's losses are told at the latest: feedback comes every 500 ms, and takes its
-/// time. A younger block of which nobody said anything does not count yet.
+/// Until then a block's losses are told, but for what was hopeless: feedback comes every 500 ms, and
+/// takes its time. A younger block of which nobody said anything does not count yet.
 const TOLD: Duration = Duration::from_millis(900);
 
 /// In so many of a hundred blocks nobody would have to ask if no parity were lost. Where a fifth is

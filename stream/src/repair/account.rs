@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{limit::Limit, window::Window};
 
-/// Blocks that one machine may ask for in a second: four times what it could need.
+/// Blocks that one machine may ask for in a second: each of 60, three times.
 const PER_SECOND: u32 = 200;
 /// At once: one datagram of feedback.
 const AT_ONCE: u32 = 32;

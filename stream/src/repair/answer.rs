@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{MAX_APART, MAX_WAITING, PATIENCE, Reach, Repair, Waiting, kept::Ask};
+use super::{MAX_APART, MAX_WAITING, PATIENCE, ROUNDS, Reach, Repair, Waiting, kept::Ask};
 use crate::{
     protect::on_air,
     transmit::{Lane, To, Transmit},
@@ -17,7 +17,7 @@ const ALONE: usize = 2;
 
 /// Answers to all for one block: some two are sent where a fifth is lost (50 machines, simulated),
 /// and what round trips spread over more than requests are gathered for may take more.
-const MOST_ANSWERS: u8 = 9;
+const MOST_ANSWERS: u8 = 2 * ROUNDS;
 
 /// Shards beyond the largest deficit, in the answer to the first, the second, and any later
 /// request. Each one more in the second and third costs 1 % of the stream where a fifth is lost,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ASKS, LATE_APART, LATE_ASKS, SETTLING};
+use super::{ASKS, LATE_APART, ROUNDS, SETTLING};
 
 /// The requests of one block. Each is said twice, [`SETTLING`] apart: where answers are lost,
 /// requests are too, and the box hears the second only if it did not hear the first.
@@ -23,7 +23,7 @@ impl Asks {
 
     /// When to ask, if the block is still short then.
     pub(super) fn next(&self) -> Option<Duration> {
-        (self.rounds < ASKS + LATE_ASKS).then_some(self.next)
+        (self.rounds < ROUNDS).then_some(self.next)
     }
 
     /// How often it was asked for.
@@ -47,9 +47,9 @@ impl Asks {
         }
     }
 
-    /// No answer would be there in time any more.
+    /// No answer would be waited for any more.
     pub(super) fn stop(&mut self) {
-        self.rounds = ASKS + LATE_ASKS;
+        self.rounds = ROUNDS;
     }
 
     /// Something came; more of it may be behind.

@@ -11,7 +11,8 @@ use std::{collections::BTreeMap, time::Duration};
 use super::pieces::Pieces;
 use crate::{block::Entries, protect::SLICE};
 
-/// Most blocks between floor and next: a second of them. Full: the oldest is given up.
+/// Most blocks between floor and next: a second of them, where 700 ms are waited for. Full: the
+/// oldest is given up.
 pub(super) const MAX_BLOCKS: usize = 64;
 
 /// Asking waits no longer than this for what overtook itself: repair needs the time.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::block::{Digest, Entries, MAX_ENTRIES};
 
 /// Most bytes of candidates in all streams. A flood of twice a stream of 4 Mbit/s would fill them
-/// in five seconds; most are settled after a tenth of one, all after half. Full: see
+/// in five seconds; most are settled after a tenth of one, all within one. Full: see
 /// [`Candidates::insert`].
 pub(super) const MAX_BYTES: usize = 8 << 20;
 /// Of these each stream has so many to itself: no flood of one shuts out another.

@@ -39,6 +39,7 @@ impl Restore {
         self.tickets.learn_from(&manifest);
         let Place::Open(pieces) = self.blocks.place(number) else { return };
         let entries = manifest.entries.clone();
+        let in_time = now < pieces.in_time_until(self.playout);
         if !pieces.list(manifest, datagram, came) {
             return;
         }
@@ -47,7 +48,7 @@ impl Restore {
                 let Place::Open(pieces) = self.blocks.place(number) else { return };
                 let Candidate { arrived, datagram, .. } = candidate;
                 match pieces.add(ssrc, index, candidate.digest, &datagram, Some(arrived)) {
-                    Added::New => self.deliver(ssrc, index, datagram, false),
+                    Added::New => self.deliver((ssrc, index), datagram, false, in_time),
                     Added::Again => self.stats.duplicate += 1,
                     Added::Wrong => self.stats.forged += 1,
                 }
@@ -73,18 +74,27 @@ impl Restore {
             }
             return;
         }
+        let in_time = now < pieces.in_time_until(self.playout);
         for (ssrc, index, datagram) in pieces.decode(&mut self.decoder) {
-            self.deliver(ssrc, index, datagram, true);
+            self.deliver((ssrc, index), datagram, true, in_time);
         }
     }
 
-    pub(super) fn deliver(&mut self, ssrc: u32, index: u64, datagram: Bytes, restored: bool) {
+    pub(super) fn deliver(
+        &mut self,
+        (ssrc, index): (u32, u64),
+        datagram: Bytes,
+        restored: bool,
+        in_time: bool,
+    ) {
         // A box that lists one packet in two blocks would be wrong; still it leaves once.
         if !self.streams.take(ssrc, index) {
             self.stats.duplicate += 1;
             return;
         }
-        if restored {
+        if !in_time {
+            self.stats.lost += 1;
+        } else if restored {
             self.stats.restored += 1;
         } else {
             self.stats.received += 1;
@@ -96,7 +106,7 @@ impl Restore {
         self.verified.push_back(Verified { ssrc, index, datagram, restored });
     }
 
-    /// Settles what is whole, or could no longer be shown.
+    /// Settles what is whole, or waited for no longer.
     pub(super) fn expire(&mut self, now: Duration) {
         let playout = self.playout;
         while let Some(number) = self.blocks.due(now, playout) {

@@ -38,9 +38,10 @@ impl Restore {
         let digest = digest_of(&datagram);
         match block.map(|number| (number, self.blocks.place(number))) {
             Some((number, Place::Open(pieces))) if pieces.is_listed() => {
+                let in_time = now < pieces.in_time_until(self.playout);
                 match pieces.add(ssrc, index, digest, &datagram, Some(now)) {
                     Added::New => {
-                        self.deliver(ssrc, index, datagram, false);
+                        self.deliver((ssrc, index), datagram, false, in_time);
                         self.complete(now, number);
                     }
                     Added::Again => self.stats.duplicate += 1,

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 
 use self::decode::singles;
-use super::{ASKS, Asks, LATE, candidates::Candidates};
+use super::{Asks, LATE_WAIT, candidates::Candidates};
 use crate::{
     block::{Digest, Entries, MAX_SOURCES, Manifest, Parity},
     protect::SLICE,
@@ -103,8 +103,18 @@ impl Pieces {
     /// When it is settled: whole and nothing can be on its way any more, or even its last packet
     /// would be later than anything is waited for.
     pub(super) fn settled_at(&self, playout: Duration) -> Duration {
-        let given_up = self.since() + playout + SLICE + LATE;
+        let given_up = self.in_time_until(playout) + LATE_WAIT;
         if self.is_whole() { given_up.min(self.known + GRACE) } else { given_up }
+    }
+
+    /// Until when even its last packet can be shown in time.
+    pub(super) fn in_time_until(&self, playout: Duration) -> Duration {
+        self.since() + playout + SLICE
+    }
+
+    /// Until when it is asked for, as its first packet says.
+    pub(super) fn asked_until(&self, playout: Duration) -> Duration {
+        self.since() + playout + LATE_WAIT
     }
 
     pub(super) fn lateness(&self) -> Duration {
@@ -208,8 +218,7 @@ impl Pieces {
     }
 
     /// Shards that it lacks; 0 when the manifest is needed: only it can tell, for some packet came
-    /// in two versions or was a forged one; or there is no more time to bring it back by the
-    /// others.
+    /// in two versions or was a forged one; or too little time is left to lose another answer.
     /// [`Pieces::entries`] must be known.
     pub(super) fn deficit(&self, candidates: &Candidates) -> usize {
         let Some(entries) = &self.entries else { return 0 };
@@ -224,7 +233,7 @@ impl Pieces {
         // Without its manifest a block that lacks one shard gives nothing; with it, all that came.
         let by_manifest = match self.asks.rounds() {
             0 => 0,
-            rounds if rounds + 1 < ASKS => 2,
+            1 => 2,
             _ => usize::MAX,
         };
         if !self.is_listed() && lacking <= by_manifest { 0 } else { lacking }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{ASKS, LATE, MAX_ENTRIES, MAX_SHARDS, Restore, blocks::Place, pieces::Pieces};
+use super::{ASKS, MAX_ENTRIES, MAX_SHARDS, Restore, blocks::Place, pieces::Pieces};
 use crate::feedback::{Feedback, Request};
 
 /// The shortest time between them.
@@ -19,9 +19,10 @@ impl Restore {
     /// at each timeout.
     ///
     /// A block that is short is asked for [`SETTLING`](super::SETTLING) after it is known to be
-    /// closed, again when the answer should have come, [`ASKS`](super::ASKS) times, and then more
-    /// seldom, [`LATE_ASKS`](super::LATE_ASKS) times, until [`LATE`](super::LATE) after its first
-    /// packet was to be shown. What was lost is told every 500 ms; that nothing was, every 2 s.
+    /// closed, [`ASKS`] times when the answer should have come, then more slowly, and
+    /// [`ROUNDS`](super::ROUNDS) times at most; never later than
+    /// [`LATE_WAIT`](super::LATE_WAIT) after its first packet was to be shown. What was lost is told
+    /// every 500 ms; that nothing was, every 2 s.
     pub fn feedback(&mut self, now: Duration) -> Option<Feedback> {
         self.expire(now);
         let newest_block = self.blocks.newest()?;
@@ -45,7 +46,7 @@ impl Restore {
     pub fn next_timeout(&self) -> Option<Duration> {
         self.blocks.newest()?;
         let times = self.blocks.open().flat_map(|(_, pieces)| {
-            let ask = pieces.next_ask().filter(|&at| at < self.last_ask(pieces));
+            let ask = pieces.next_ask().filter(|&at| at < pieces.asked_until(self.playout));
             ask.into_iter().chain([pieces.settled_at(self.playout)])
         });
         times.chain([self.next_report()]).min()
@@ -64,11 +65,11 @@ impl Restore {
             ASK_AGAIN.max((self.round_trip + ANSWERING).min(self.playout / u32::from(ASKS)));
         let is_due = |pieces: &Pieces| pieces.next_ask().is_some_and(|at| at <= now);
         let due = self.blocks.open().filter(|(_, pieces)| is_due(pieces));
-        let due: Vec<(u32, bool)> =
-            due.map(|(number, pieces)| (number, now < self.last_ask(pieces))).collect();
+        let due: Vec<_> =
+            due.map(|(number, pieces)| (number, now < pieces.asked_until(self.playout))).collect();
         let mut requests = Vec::new();
-        for (block, is_in_time) in due {
-            if !is_in_time {
+        for (block, is_waited_for) in due {
+            if !is_waited_for {
                 // This machine slept over it.
                 if let Place::Open(pieces) = self.blocks.place(block) {
                     pieces.asks().stop();
@@ -85,11 +86,6 @@ impl Restore {
             }
         }
         requests
-    }
-
-    /// Until when the block is asked for.
-    fn last_ask(&self, pieces: &Pieces) -> Duration {
-        pieces.since() + self.playout + LATE
     }
 
     /// Shards that the block lacks; 0 if nothing is known of it.

@@ -7,7 +7,7 @@ pub struct Stats {
     pub received: u64,
     /// Sources that were brought back by parity.
     pub restored: u64,
-    /// Sources that were never there in time.
+    /// Sources that were never there in time, whether they came too late or not at all.
     pub lost: u64,
     /// Signatures checked.
     pub checked: u64,
