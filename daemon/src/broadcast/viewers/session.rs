@@ -218,8 +218,8 @@ impl Session {
         plays
     }
 
-    fn write_picture(&mut self, piece: &Piece, is_kept: bool) {
-        write_as(&mut self.peer, &mut self.picture, &self.ticks, piece, is_kept);
+    fn write_picture(&mut self, piece: &Piece, at_once: bool) {
+        write_as(&mut self.peer, &mut self.picture, &self.ticks, piece, at_once);
     }
 
     /// Sends some of what waits, when it is time.
@@ -318,10 +318,10 @@ fn write(peer: &mut Peer, out: &mut Option<Out>, ticks: &Ticks, piece: &Piece) {
 }
 
 /// Hands a packet to str0m, which keeps it for a while, in case it gets lost.
-fn write_as(peer: &mut Peer, out: &mut Option<Out>, ticks: &Ticks, piece: &Piece, is_kept: bool) {
+fn write_as(peer: &mut Peer, out: &mut Option<Out>, ticks: &Ticks, piece: &Piece, at_once: bool) {
     let Some(Out { line, numbering }) = out else { return };
     let Some(payload_type) = line.payload_type(piece.codec) else { return };
-    let numbered = numbering.number(piece, is_kept);
+    let numbered = numbering.number(piece, at_once);
     let packet = RtpWrite::new(
         payload_type,
         numbered.sequence.into(),

@@ -5,7 +5,8 @@
 //! sent it must not ask for.
 //!
 //! Kept pictures are to be decoded at once and not shown at their pace, so their times are moved
-//! together, [`STEP`] apart, right before the live ones.
+//! together, [`STEP`] apart, right before the live ones; and so is the keyframe that makes the rest
+//! of them needless.
 
 use super::programme::Piece;
 
@@ -33,12 +34,12 @@ impl Numbering {
         Self { next: u64::from(random & 0x7fff), last: None, first_timestamp: random }
     }
 
-    /// The next packet. Without `is_kept` it is live, and its time goes on as it came in.
-    pub(super) fn number(&mut self, piece: &Piece, is_kept: bool) -> Numbered {
+    /// The next packet, to be shown at once or when its time, as it came in, says.
+    pub(super) fn number(&mut self, piece: &Piece, at_once: bool) -> Numbered {
         let timestamp = match self.last {
             None => self.first_timestamp,
-            Some((came, went)) if is_kept && came != piece.timestamp => went.wrapping_add(STEP),
-            Some((_, went)) if is_kept => went,
+            Some((came, went)) if at_once && came != piece.timestamp => went.wrapping_add(STEP),
+            Some((_, went)) if at_once => went,
             Some((came, went)) => went.wrapping_add(piece.timestamp.wrapping_sub(came)),
         };
         self.last = Some((piece.timestamp, timestamp));
@@ -53,9 +54,9 @@ mod tests {
     use super::*;
     use crate::broadcast::viewers::programme::tests::piece;
 
-    fn times(numbering: &mut Numbering, timestamps: &[u32], is_kept: bool) -> Vec<u32> {
+    fn times(numbering: &mut Numbering, timestamps: &[u32], at_once: bool) -> Vec<u32> {
         let number = |timestamp: &u32| {
-            numbering.number(&Piece { timestamp: *timestamp, ..piece(0, false) }, is_kept).timestamp
+            numbering.number(&Piece { timestamp: *timestamp, ..piece(0, false) }, at_once).timestamp
         };
         timestamps.iter().map(number).collect()
     }
