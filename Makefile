@@ -48,7 +48,7 @@ test: check quick ## Everything CI runs, the classroom in its namespaces among i
 bench: setup pages ## Measure, beside the peers: all, or BENCH=lesson, viewers, stream.iid5, ...
 	@tests/setup.sh bench
 	$(CARGO) build --release --workspace --bins
-	$(CARGO) run -q --release -p classroom --bin bench -- $(BENCH)
+	$(BUILT)/bench $(BENCH)
 
 fuzz: ## Feed every reader of network bytes with nonsense: all, or FUZZ=rtp
 	tests/fuzz.sh $(FUZZ)

@@ -37,7 +37,7 @@ pub struct Frame {
 #[derive(Debug)]
 pub struct OnAir {
     frames: Arc<Mutex<BTreeMap<u32, Frame>>>,
-    _watch: Watch,
+    watch: Watch,
 }
 
 impl OnAir {
@@ -49,16 +49,18 @@ impl OnAir {
                 note(&mut seen.lock().unwrap_or_else(PoisonError::into_inner), timestamp, packet);
             }
         })?;
-        Ok(Self { frames, _watch: watch })
+        Ok(Self { frames, watch })
     }
 
     /// By RTP timestamp. The one that is leaving just now may not be whole.
     pub fn frames(&self) -> BTreeMap<u32, Frame> {
+        self.watch.catch_up();
         self.frames.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// RTP timestamp of the picture that left last.
     pub fn newest(&self) -> Option<u32> {
+        self.watch.catch_up();
         let frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
         frames.iter().max_by_key(|(_, frame)| frame.last_at).map(|(timestamp, _)| *timestamp)
     }

@@ -101,7 +101,7 @@ struct Stream {
 /// The pictures that a teacher's browser sends, as its own wire has them: the far end loses some.
 struct Published {
     streams: Arc<Mutex<HashMap<u32, Stream>>>,
-    _watch: Watch,
+    watch: Watch,
 }
 
 impl Published {
@@ -116,11 +116,12 @@ impl Published {
                 stream.timestamps.insert(header.timestamp);
             }
         })?;
-        Ok(Self { streams, _watch: watch })
+        Ok(Self { streams, watch })
     }
 
     /// Sound, and what is sent again, have fewer bytes than the picture itself.
     fn pictures(&self) -> usize {
+        self.watch.catch_up();
         let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         let picture = streams.values().max_by_key(|stream| stream.bytes);
         picture.map_or(0, |picture| picture.timestamps.len())

@@ -71,9 +71,6 @@ async fn with_class(report: &mut Report, part: Option<&str>) -> Result<()> {
     if wanted("calm") {
         calm(report, &school, &class).await?;
     }
-    if wanted("changes") {
-        changes::measure(report, &school, &class).await?;
-    }
     if wanted("iid5") {
         let run = Run::hold(&school, &class, MACHINES, Climate::IID5).await?;
         run.tell(report);
@@ -112,6 +109,10 @@ async fn with_class(report: &mut Report, part: Option<&str>) -> Result<()> {
         one.tell(report);
         let about = format!("the same with one machine: {}, {}", one.about(), one.ways());
         report.figure("undecodable_wifi_1", one.undecodable(), Worst::Print, about);
+    }
+    // Last, for it revokes a machine.
+    if wanted("changes") {
+        changes::measure(report, &school, &class).await?;
     }
     school.classroom.close()
 }

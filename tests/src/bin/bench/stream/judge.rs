@@ -38,7 +38,7 @@ impl Shown {
 }
 
 /// Pictures in a row of which each was broken somewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Stumble {
     /// When the first was on air.
     pub(super) at: Duration,
@@ -58,13 +58,12 @@ pub(super) fn stumbles(outcome: &Outcome, pictures: &[Picture]) -> Vec<Stumble> 
     });
     let broken: Vec<_> = broken.collect();
     let rows = broken.chunk_by(|(_, one), (_, next)| (*one > 0) == (*next > 0));
-    let rows = rows.filter_map(|row| Some((row, row.first().filter(|(_, broken)| *broken > 0)?.0)));
-    rows.map(|(row, at)| Stumble {
-        at,
+    let stumbles = rows.filter(|row| row[0].1 > 0).map(|row| Stumble {
+        at: row[0].0,
         pictures: row.len(),
         broken: row.iter().map(|(_, broken)| broken).sum(),
-    })
-    .collect()
+    });
+    stumbles.collect()
 }
 
 /// The 95th percentile, in milliseconds, of the delay that repair added to packets brought back
