@@ -1,11 +1,19 @@
-//! Sound, played for real: the player's device is ALSA's, and ALSA writes what it plays to a pipe.
+//! Sound, played for real: the player's device is ALSA's, and ALSA writes what it plays to a pipe,
+//! which is read as fast as a loudspeaker takes it.
 
 use std::{fs, path::Path};
 
-use alfarid_agent::feed::ToPlayer;
-use nix::{sys::stat::Mode, unistd::mkfifo};
+use alfarid_agent::{
+    clock,
+    feed::{Frame, ToPlayer},
+};
+use nix::{
+    fcntl::{FcntlArg, fcntl},
+    sys::stat::Mode,
+    unistd::mkfifo,
+};
 use tokio::{
-    io::{AsyncReadExt, BufReader},
+    io::AsyncReadExt,
     net::unix::pipe,
     time::{Duration, interval},
 };
@@ -17,6 +25,18 @@ use crate::{
     within,
 };
 
+/// A packet of sound.
+const PACKET: Duration = Duration::from_millis(20);
+
+/// What the device takes in that time, in bytes: 16 bits for each of two sides at 48 kHz.
+const TAKEN: usize = 960 * 4;
+
+/// What the pipe holds: little more than that, or the device would run ahead of its loudspeaker.
+const PIPE: i32 = 4096;
+
+/// The playout delay.
+const DELAY: Duration = Duration::from_millis(300);
+
 /// The default device writes into `pipe`, whose reader sets the pace.
 fn alsa_config(pipe: &Path) -> String {
     let file =
@@ -27,7 +47,7 @@ fn alsa_config(pipe: &Path) -> String {
     )
 }
 
-/// A tone of one second arrives at the device as that tone.
+/// A tone arrives at the device as that tone.
 #[tokio::test]
 async fn what_the_teacher_plays_reaches_the_sound_device() {
     let feed = Feed::open();
@@ -35,28 +55,32 @@ async fn what_the_teacher_plays_reaches_the_sound_device() {
     mkfifo(&pipe, Mode::S_IRWXU).unwrap();
     fs::write(&config, alsa_config(&pipe)).unwrap();
     // Open for writing too: there is no end of file while no device is open.
-    let mut played = pipe::OpenOptions::new();
-    let mut played = BufReader::new(played.read_write(true).open_receiver(&pipe).unwrap());
+    let mut played = pipe::OpenOptions::new().read_write(true).open_receiver(&pipe).unwrap();
+    fcntl(&played, FcntlArg::F_SETPIPE_SZ(PIPE)).unwrap();
     let mut command = feed.player();
     let _player = Process::start(command.args(["--sink", "null"]).env("ALSA_CONFIG_PATH", &config));
     feed.attached().await;
     feed.players.send(ToPlayer::Stage(stage())).await;
     let play = async {
-        let mut pace = interval(Duration::from_millis(20));
-        for packet in media::tone(50) {
+        let mut pace = interval(PACKET);
+        let mut due = clock::monotonic() + DELAY;
+        for packet in media::tone(100) {
             pace.tick().await;
-            feed.players.send(ToPlayer::Audio(packet)).await;
+            let show_at = u64::try_from(due.as_nanos()).unwrap();
+            feed.players.send(ToPlayer::Audio(Frame { show_at, ..packet })).await;
+            due += PACKET;
         }
     };
     let listen = within("the tone", async {
-        let mut heard = Vec::new();
-        // Most of the second: the last bit waits in the ring for more.
+        let (mut taken, mut heard) = ([0; TAKEN], Vec::new());
+        played.read_exact(&mut taken).await.unwrap();
+        let mut pace = interval(PACKET);
+        // Less than half of it: a machine that is held up skips what it did not play in time.
         while heard.len() < 40_000 {
-            let left = played.read_i16_le().await.unwrap();
-            let _right = played.read_i16_le().await.unwrap();
-            if left != 0 {
-                heard.push(left);
-            }
+            pace.tick().await;
+            played.read_exact(&mut taken).await.unwrap();
+            let left = taken.as_chunks::<4>().0.iter().map(|[low, high, ..]| [*low, *high]);
+            heard.extend(left.map(i16::from_le_bytes).filter(|sample| *sample != 0));
         }
         heard
     });
