@@ -21,13 +21,16 @@
 //!   namespace.
 //!
 //! A job blocks its caller until it is done; jobs are short (a command, a spawn).
+//!
+//! One lab is open at a time in a process: whoever opens another waits until it is closed, so
+//! classrooms do not take each other's processor, however many threads the tests have.
 
 use std::{
     fs::File,
     io::{BufRead, BufReader, Write},
     process::{Child, Command, Stdio},
     sync::{
-        Mutex,
+        Mutex, PoisonError,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
@@ -49,6 +52,9 @@ const OWN_TREES: [&str; 3] = ["/run", "/dev/shm", "/tmp/.X11-unix"];
 /// /proc is there, then waits until our end of its standard input is closed.
 const INIT: &str = "mount -n -t proc proc /proc && echo ready && read -r _";
 
+/// Held by the thread of the lab that is open.
+static OPEN: Mutex<()> = Mutex::new(());
+
 type Job = Box<dyn FnOnce() + Send>;
 
 #[derive(Debug)]
@@ -63,7 +69,7 @@ struct Running {
 }
 
 impl Lab {
-    /// Needs root: fails where the namespaces cannot be made.
+    /// Waits until no other lab is open here. Needs root: fails where the namespaces cannot be made.
     pub fn open() -> Result<Self> {
         let (jobs, queue) = sync_channel(QUEUE);
         let (opened, is_open) = sync_channel(1);
@@ -131,6 +137,7 @@ fn closed() -> anyhow::Error {
 
 /// The thread's whole life.
 fn live(opened: &SyncSender<Result<()>>, queue: &Receiver<Job>) {
+    let _alone = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut init = match leave_the_machine() {
         Ok(init) => init,
         Err(error) => {

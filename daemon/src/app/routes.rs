@@ -125,3 +125,15 @@ pub fn openapi_document() -> Result<String, serde_json::Error> {
     let (_, document) = api().split_for_parts();
     Ok(document.to_pretty_json()? + "\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pages_are_made_from_this_document() {
+        let theirs = include_str!("../../../web-admin/openapi.json");
+        let same = openapi_document().unwrap() == theirs;
+        assert!(same, "web-admin/openapi.json is of another build: `make gen` writes it again");
+    }
+}
