@@ -9,8 +9,8 @@
 //!   │ 4 │ receiver u32 │ counter u64 │ the following, sealed with AES-128-GCM │ tag 16 │
 //!   └───────── authentic ────────────┘
 //!   │ newest block heard u32
-//!   │ n u8 │ n × ( block u32, deficit u8 )    what it asks for
-//!   │ n u8 │ n × ( block u32, missing u8 )    what it lost, whether it was repaired or not
+//!   │ n u8 │ n × ( block u32, deficit u8, round u8 )    what it asks for
+//!   │ n u8 │ n × ( block u32, missing u8 )              what it lost, whether it was repaired or not
 //!   │ packets received u32 │ packets lost for good u32
 //! ```
 //! A [`KeepAlive`] has the same header, seal and counter, another kind and a body of its own.
@@ -21,7 +21,7 @@
 //! - [`Opener`] takes only what is above the newest counter it saw. A datagram that was overtaken
 //!   is dropped: what it asked for is asked again in the next one, if it is still lacking.
 //! - No list is longer than [`MAX_ENTRIES`] and no entry asks for more shards than a block has, so
-//!   reading one datagram costs at most 334 bytes and a thousand steps. A machine may lie about
+//!   reading one datagram costs at most 366 bytes and a thousand steps. A machine may lie about
 //!   itself within that; what it gets by it is bounded where requests are answered.
 
 mod body;

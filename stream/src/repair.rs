@@ -67,9 +67,6 @@ pub const PATIENCE: Duration = Duration::from_millis(50);
 /// round trip that repair within 250 ms is good for.
 const CROSSING: Duration = Duration::from_millis(40);
 
-/// A machine that asks again so soon says the same once more: for a second answer it waits longer.
-const REPEATED: Duration = Duration::from_millis(20);
-
 /// What repair may take when the sources take less: a still screen's one lost packet is 2 % of its
 /// stream of a minute, and half of that of a second.
 const LEAST_BUDGET: u64 = 32 << 10;
@@ -240,17 +237,19 @@ impl Repair {
             self.stats.unknown += 1;
             return;
         };
-        let asked = block.asked(receiver);
-        if asked.last.is_some_and(|last| now < last + REPEATED) {
+        let round = request.round;
+        let next_round = block.next_rounds.get(&receiver).copied().unwrap_or_default();
+        if round < next_round {
             self.stats.repeated += 1;
             return;
         }
-        if asked.rounds == ROUNDS || !account.may_ask(now) {
+        if round >= ROUNDS || !account.may_ask(now) {
             account.limit();
             self.stats.limited += 1;
             return;
         }
-        let is_first = asked.rounds == 0;
+        block.next_rounds.insert(receiver, round + 1);
+        let is_first = next_round == 0;
         let wants_manifest = request.deficit == 0;
         let shards = u8::try_from(block.closed.entries().shards()).unwrap_or(u8::MAX);
         let mut deficit = request.deficit.clamp(1, shards);
@@ -266,10 +265,6 @@ impl Repair {
                 return;
             }
         }
-        let asked = block.asked(receiver);
-        let round = asked.rounds;
-        asked.rounds += 1;
-        asked.last = Some(now);
         let gather = if is_first && reach == Reach::Multicast { GATHER } else { GATHER_LITTLE };
         block.ask(now + gather, Ask { receiver, reach, deficit, wants_manifest, round });
     }

@@ -55,7 +55,7 @@ use bytes::Bytes;
 
 pub use self::stats::Stats;
 use self::{
-    asks::Asks,
+    asks::{Answers, Asks},
     blocks::Blocks,
     candidates::Candidates,
     checks::{Checks, Class},
@@ -126,6 +126,7 @@ pub struct Restore {
     streams: Streams,
     candidates: Candidates,
     blocks: Blocks,
+    answers: Answers,
     tickets: Tickets,
     checks: Checks,
     decoder: Decoder,
@@ -153,6 +154,7 @@ impl Restore {
             streams: Streams::new(&config.streams),
             candidates: Candidates::default(),
             blocks: Blocks::default(),
+            answers: Answers::default(),
             tickets: Tickets::default(),
             checks: Checks::new(),
             decoder: Decoder::new(),

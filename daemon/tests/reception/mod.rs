@@ -210,7 +210,7 @@ impl Reception {
 
     fn wish(&self) -> Feedback {
         let block = self.block.expect("a block was closed");
-        let requests = vec![Request { block, deficit: 1 }];
+        let requests = vec![Request { block, deficit: 1, round: 0 }];
         Feedback { newest_block: block, requests, ..Feedback::default() }
     }
 

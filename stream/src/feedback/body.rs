@@ -4,12 +4,14 @@ use bytes::BufMut;
 
 use super::{Error, MAX_ENTRIES, MAX_SHARDS};
 
+/// Bytes of a block's number, a count of shards and a round.
+const REQUEST: usize = 4 + 1 + 1;
 /// Bytes of a block's number and a count of shards.
-const ENTRY: usize = 4 + 1;
+const LOSS: usize = 4 + 1;
 /// Bytes of the shortest body.
 pub(super) const MIN_BODY: usize = 4 + 1 + 1 + 4 + 4;
 /// Bytes of the longest.
-pub(super) const MAX_BODY: usize = MIN_BODY + 2 * MAX_ENTRIES * ENTRY;
+pub(super) const MAX_BODY: usize = MIN_BODY + MAX_ENTRIES * (REQUEST + LOSS);
 
 /// What a machine says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +36,9 @@ pub struct Request {
     /// Shards that it lacks, at most [`MAX_SHARDS`]; 0 when it cannot tell without the manifest:
     /// nothing of the block came, or what came is in doubt.
     pub deficit: u8,
+    /// How often it asked before. What is said once more, in case it was lost, has the same round:
+    /// the box answers each once.
+    pub round: u8,
 }
 
 /// A block of which a machine lost something.
@@ -57,6 +62,7 @@ impl Feedback {
         for request in &self.requests {
             out.put_u32(request.block);
             out.put_u8(request.deficit);
+            out.put_u8(request.round);
         }
         out.put_uint(self.losses.len() as u64, 1);
         for loss in &self.losses {
@@ -77,8 +83,8 @@ impl Feedback {
         let mut reader = Reader { body, rest: body };
         let feedback = Self {
             newest_block: reader.word()?,
-            requests: reader.list(|block, deficit| Request { block, deficit })?,
-            losses: reader.list(|block, missing| Loss { block, missing })?,
+            requests: reader.list(Reader::request)?,
+            losses: reader.list(Reader::loss)?,
             received: reader.word()?,
             lost: reader.word()?,
         };
@@ -128,15 +134,23 @@ impl Reader<'_> {
         self.take().map(u32::from_be_bytes)
     }
 
-    fn list<T>(&mut self, entry: impl Fn(u32, u8) -> T) -> Result<Vec<T>, Error> {
-        let [count] = self.take()?;
+    fn byte(&mut self) -> Result<u8, Error> {
+        self.take().map(u8::from_be_bytes)
+    }
+
+    fn request(&mut self) -> Result<Request, Error> {
+        Ok(Request { block: self.word()?, deficit: self.byte()?, round: self.byte()? })
+    }
+
+    fn loss(&mut self) -> Result<Loss, Error> {
+        Ok(Loss { block: self.word()?, missing: self.byte()? })
+    }
+
+    fn list<T>(&mut self, entry: fn(&mut Self) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+        let count = self.byte()?;
         if usize::from(count) > MAX_ENTRIES {
             return Err(Error::Entries(usize::from(count)));
         }
-        let read = |_| {
-            let [b0, b1, b2, b3, shards] = self.take::<ENTRY>()?;
-            Ok(entry(u32::from_be_bytes([b0, b1, b2, b3]), shards))
-        };
-        (0..count).map(read).collect()
+        (0..count).map(|_| entry(self)).collect()
     }
 }

@@ -11,8 +11,8 @@ fn feedback() -> Feedback {
     Feedback {
         newest_block: 0x0102_0304,
         requests: vec![
-            Request { block: 0x0102_0303, deficit: 2 },
-            Request { block: 0x0102_0301, deficit: 0 },
+            Request { block: 0x0102_0303, deficit: 2, round: 0 },
+            Request { block: 0x0102_0301, deficit: 0, round: 3 },
         ],
         losses: vec![Loss { block: 0x0102_0303, missing: 65 }],
         received: 1_000,
@@ -35,7 +35,7 @@ fn pair() -> (Sealer, Opener) {
 fn the_body_is_the_one_of_the_drawing() {
     let expected = [
         1, 2, 3, 4, // newest
-        2, 1, 2, 3, 3, 2, 1, 2, 3, 1, 0, // requests
+        2, 1, 2, 3, 3, 2, 0, 1, 2, 3, 1, 0, 3, // requests
         1, 1, 2, 3, 3, 65, // losses
         0, 0, 3, 0xe8, 0, 0, 0, 3, // received, lost
     ];
@@ -91,14 +91,14 @@ fn nobody_speaks_in_anothers_name() {
 fn the_longest_feedback_fits_and_no_longer_one_is_sent() {
     let (mut sealer, mut opener) = pair();
     let mut longest = Feedback {
-        requests: (0..32).map(|block| Request { block, deficit: MAX_SHARDS }).collect(),
+        requests: (0..32).map(|block| Request { block, deficit: MAX_SHARDS, round: 255 }).collect(),
         losses: (0..32).map(|block| Loss { block, missing: MAX_SHARDS }).collect(),
         ..feedback()
     };
     let datagram = sealer.seal(&longest).unwrap();
     assert_eq!(datagram.len(), MAX_DATAGRAM);
     assert_eq!(opener.open(&datagram), Ok(Said::Feedback(longest.clone())));
-    longest.requests.push(Request { block: 32, deficit: 1 });
+    longest.requests.push(Request { block: 32, deficit: 1, round: 0 });
     assert_eq!(sealer.seal(&longest), Err(Error::Entries(33)));
 }
 
@@ -130,8 +130,8 @@ fn a_body_that_makes_no_sense_is_refused_by_name() {
     };
     assert_eq!(altered(4, 33), Err(Error::Entries(33)));
     assert_eq!(altered(9, 66), Err(Error::Shards(66)));
-    assert_eq!(altered(13, 3), Err(Error::Twice(0x0102_0303)));
-    assert_eq!(altered(20, 255), Err(Error::Shards(255)));
+    assert_eq!(altered(14, 3), Err(Error::Twice(0x0102_0303)));
+    assert_eq!(altered(22, 255), Err(Error::Shards(255)));
 }
 
 #[test]
@@ -185,7 +185,7 @@ proptest! {
     fn what_is_sealed_is_opened(
         newest_block: u32, requests in entries(), losses in entries(), received: u32, lost: u32,
     ) {
-        let request = |(block, deficit)| Request { block, deficit };
+        let request = |(block, deficit)| Request { block, deficit, round: deficit % 7 };
         let loss = |(block, missing)| Loss { block, missing };
         let feedback = Feedback {
             newest_block,

@@ -1,6 +1,9 @@
 //! The blocks that can still be repaired, and what was asked for them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use bytes::Bytes;
 
@@ -17,10 +20,6 @@ pub const MAX_BLOCKS: usize = 256;
 /// Most bytes kept, parity included: 3 s of 20 Mbit/s. Full: the oldest block goes.
 pub const MAX_BYTES: usize = 16 << 20;
 
-/// Machines whose requests for one block are counted: far more than a room holds. Full: a further
-/// one's go uncounted into the first place.
-const MAX_ASKED: usize = 1_024;
-
 /// What a machine asks for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ask {
@@ -32,14 +31,6 @@ pub(super) struct Ask {
     pub wants_manifest: bool,
     /// How often it asked for this block before.
     pub round: u8,
-}
-
-/// What a machine asked before, for one block.
-#[derive(Debug)]
-pub(super) struct Asked {
-    receiver: ReceiverId,
-    pub rounds: u8,
-    pub last: Option<Duration>,
 }
 
 /// What gathers until it is answered.
@@ -71,8 +62,8 @@ pub(super) struct Block {
     group: Gathering,
     /// ... and from those on unicast, which wait for nobody.
     alone: Gathering,
-    /// One for each machine that asked. At most [`MAX_ASKED`].
-    asked: Vec<Asked>,
+    /// Of each machine that asked: rounds before this one were heard, or will not be any more.
+    pub next_rounds: HashMap<ReceiverId, u8>,
     /// Answers to all so far.
     pub answers: u8,
     /// The last of them, and for how large a deficit it was.
@@ -81,19 +72,6 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// What this machine asked before.
-    pub(super) fn asked(&mut self, receiver: ReceiverId) -> &mut Asked {
-        let known = self.asked.iter().position(|asked| asked.receiver == receiver);
-        let at = known.unwrap_or_else(|| {
-            if self.asked.len() == MAX_ASKED {
-                return 0;
-            }
-            self.asked.push(Asked { receiver, rounds: 0, last: None });
-            self.asked.len() - 1
-        });
-        &mut self.asked[at]
-    }
-
     /// To be answered by `due` at the latest.
     pub(super) fn ask(&mut self, due: Duration, ask: Ask) {
         self.forget(ask.receiver);
@@ -135,7 +113,7 @@ impl Kept {
             closed,
             group: Gathering::default(),
             alone: Gathering::default(),
-            asked: Vec::new(),
+            next_rounds: HashMap::new(),
             answers: 0,
             answered: None,
             size,
@@ -170,6 +148,7 @@ impl Kept {
     pub(super) fn forget(&mut self, receiver: ReceiverId) {
         for block in self.blocks.values_mut() {
             block.forget(receiver);
+            block.next_rounds.remove(&receiver);
         }
     }
 

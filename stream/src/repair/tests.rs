@@ -26,12 +26,14 @@ struct Air {
     protect: Protect,
     repair: Repair,
     index: u64,
+    /// By machine and block, how often was asked.
+    rounds: HashMap<(u32, u32), u8>,
 }
 
 impl Air {
     fn new() -> Self {
         let protect = Protect::new(Duration::ZERO, key(), Tickets::new(&[9; 32]));
-        Self { protect, repair: Repair::new(key()), index: 0 }
+        Self { protect, repair: Repair::new(key()), index: 0, rounds: HashMap::new() }
     }
 
     /// Sends a block of ten packets of 1,000 bytes.
@@ -82,8 +84,14 @@ impl Air {
     }
 
     fn ask_by(&mut self, now: Duration, receiver: u32, reach: Reach, block: u32, deficit: u8) {
-        let requests = vec![Request { block, deficit }];
-        let feedback = Feedback { requests, ..Feedback::default() };
+        let next = self.rounds.entry((receiver, block)).or_default();
+        let round = *next;
+        *next = next.saturating_add(1);
+        self.say(now, receiver, reach, Request { block, deficit, round });
+    }
+
+    fn say(&mut self, now: Duration, receiver: u32, reach: Reach, request: Request) {
+        let feedback = Feedback { requests: vec![request], ..Feedback::default() };
         self.repair.hear(now, ReceiverId(receiver), reach, &feedback);
     }
 
@@ -211,10 +219,27 @@ fn each_round_sends_other_shards_from_the_third_on_one_more_and_there_is_no_eigh
 fn what_is_said_twice_is_answered_once() {
     let mut air = Air::new();
     air.block(ms(0));
-    air.ask(ms(20), 1, 0, 2);
-    air.ask(ms(25), 1, 0, 2);
+    let first = Request { block: 0, deficit: 2, round: 0 };
+    air.say(ms(20), 1, Reach::Multicast, first);
     assert_eq!(air.sent(ms(30)).len(), 3);
-    assert_eq!(air.repair.stats().repeated, 1);
+    air.say(ms(35), 1, Reach::Multicast, first);
+    assert_eq!(air.sent(ms(45)), []);
+    air.say(ms(70), 1, Reach::Multicast, Request { round: 1, ..first });
+    air.say(ms(71), 1, Reach::Multicast, first);
+    assert_eq!(air.sent(ms(72)).len(), 3, "the first answer was lost");
+    assert_eq!(air.repair.stats().repeated, 2);
+    assert_eq!(air.sent(ms(100)), []);
+}
+
+#[test]
+fn a_later_round_ends_the_ones_before() {
+    let mut air = Air::new();
+    air.block(ms(0));
+    let last = Request { block: 0, deficit: 1, round: ROUNDS - 1 };
+    air.say(ms(20), 1, Reach::Multicast, last);
+    assert_eq!(air.sent(ms(30)).len(), 3);
+    air.say(ms(60), 1, Reach::Multicast, Request { round: 0, ..last });
+    air.say(ms(60), 1, Reach::Multicast, Request { round: ROUNDS, ..last });
     assert_eq!(air.sent(ms(100)), []);
 }
 
@@ -231,6 +256,9 @@ fn a_request_that_crossed_the_answer_is_answered_by_it() {
     air.ask(ms(41), 5, 0, 5);
     assert_eq!(air.sent(ms(51)), to(5, 4..7), "the two that it still lacks, and one");
     assert_eq!(air.repair.stats().crossed, 1);
+    let said_again = Request { block: 0, deficit: 3, round: 0 };
+    air.say(ms(75), 4, Reach::Multicast, said_again);
+    assert_eq!(air.sent(ms(85)), []);
 }
 
 #[test]

@@ -114,7 +114,9 @@ impl Restore {
         let Ok(parity) = claim.verify(&self.key) else { return self.stats.bad_signature += 1 };
         self.know(now, number, Some(&parity.entries));
         if let Place::Open(pieces) = self.blocks.place(number) {
-            pieces.add_parity(now, parity);
+            if let Some(after) = pieces.add_parity(now, parity) {
+                self.answers.came(after);
+            }
             self.complete(now, number);
         }
     }

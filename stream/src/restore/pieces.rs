@@ -209,12 +209,13 @@ impl Pieces {
         same && like_others && length >= longest + 2
     }
 
-    /// Takes verified parity.
-    pub(super) fn add_parity(&mut self, now: Duration, parity: Parity) {
-        if self.fits(&parity) && self.parity.len() <= MAX_SOURCES {
-            self.parity.insert(parity.number, parity.shard);
-            self.asks.came(now);
+    /// Takes verified parity. Gives how long it took, if it answers the first request.
+    pub(super) fn add_parity(&mut self, now: Duration, parity: Parity) -> Option<Duration> {
+        if !self.fits(&parity) || self.parity.len() > MAX_SOURCES {
+            return None;
         }
+        self.parity.insert(parity.number, parity.shard);
+        self.asks.came(now)
     }
 
     /// Shards that it lacks; 0 when the manifest is needed: only it can tell, for some packet came

@@ -7,8 +7,6 @@ use crate::feedback::{Feedback, Request};
 
 /// The shortest time between them.
 const ASK_AGAIN: Duration = Duration::from_millis(30);
-/// What the box waits before it answers, how long it sends, and the network's jitter.
-const ANSWERING: Duration = Duration::from_millis(20);
 /// How often feedback comes when something was lost...
 const AFTER_LOSS: Duration = Duration::from_millis(500);
 /// ... and when nothing was.
@@ -61,8 +59,9 @@ impl Restore {
     }
 
     fn requests(&mut self, now: Duration) -> Vec<Request> {
-        let again =
-            ASK_AGAIN.max((self.round_trip + ANSWERING).min(self.playout / u32::from(ASKS)));
+        let missing = self.answers.missing_after(self.round_trip);
+        // The last one's answer is to be in time too.
+        let again = ASK_AGAIN.max(missing.min(self.playout / u32::from(ASKS + 1)));
         let is_due = |pieces: &Pieces| pieces.next_ask().is_some_and(|at| at <= now);
         let due = self.blocks.open().filter(|(_, pieces)| is_due(pieces));
         let due: Vec<_> =
@@ -81,8 +80,9 @@ impl Restore {
             }
             let deficit = self.deficit(block);
             if let Place::Open(pieces) = self.blocks.place(block) {
+                let round = pieces.asks().rounds();
                 pieces.asks().asked(now, again);
-                requests.push(Request { block, deficit });
+                requests.push(Request { block, deficit, round });
             }
         }
         requests

@@ -112,8 +112,18 @@ fn a_block_that_is_short_is_asked_for_5_ms_after_it_closed_three_times_and_then_
     push_all(&mut restore, ms(1), &sources[3..]);
     push_all(&mut restore, ms(10), &follow);
     let asks = asked(&mut restore, 10, 1_000);
-    let at = [15, 20, 45, 50, 75, 80, 175, 180, 275, 280, 375, 380, 475, 480];
+    let at = [15, 25, 45, 55, 75, 85, 175, 185, 275, 285, 375, 385, 475, 485];
     assert_eq!(asks, at.map(|at| (at, 2)));
+}
+
+#[test]
+fn what_is_said_once_more_is_the_same_round() {
+    let (mut restore, mut air) = (machine(), Air::new());
+    let (sources, follow) = air.block(ms(0));
+    push_all(&mut restore, ms(1), &sources[..9]);
+    push_all(&mut restore, ms(10), &follow);
+    let rounds = [15, 25, 45, 55].map(|at| restore.feedback(ms(at)).unwrap().requests[0].round);
+    assert_eq!(rounds, [0, 0, 1, 1]);
 }
 
 #[test]
@@ -135,7 +145,7 @@ fn what_nobody_waits_for_any_more_is_not_asked_for() {
     let (sources, follow) = air.block(ms(0));
     push_all(&mut restore, ms(1), &sources[..9]);
     push_all(&mut restore, ms(350), &follow);
-    assert_eq!(asked(&mut restore, 350, 1_000), [355, 360, 385, 390].map(|at| (at, 1)));
+    assert_eq!(asked(&mut restore, 350, 1_000), [355, 365, 385, 395].map(|at| (at, 1)));
 }
 
 /// The pictures behind it need what it brings.

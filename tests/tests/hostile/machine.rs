@@ -280,9 +280,10 @@ impl Attack {
         let from = self.others.get(other).copied().unwrap_or(own);
         let block = self.forge.block();
         let wanted = (0..32).map(|n| block.saturating_sub(n));
+        let round = u8::try_from(self.turn / 16 % 7)?;
         let feedback = Feedback {
             newest_block: block,
-            requests: wanted.clone().map(|block| Request { block, deficit: 65 }).collect(),
+            requests: wanted.clone().map(|block| Request { block, deficit: 65, round }).collect(),
             losses: wanted.map(|block| Loss { block, missing: 65 }).collect(),
             received: 1,
             lost: u32::MAX,

@@ -59,7 +59,7 @@ fn air(protected: &mut Protected, pictures: u64) -> Vec<Outgoing> {
 }
 
 fn feedback(protection: &Protection, serial: u32, block: u32) -> Bytes {
-    let request = Request { block, deficit: 1 };
+    let request = Request { block, deficit: 1, round: 0 };
     let feedback = Feedback { newest_block: block, requests: vec![request], ..Feedback::default() };
     let key = protection.feedback_key.bytes();
     feedback::Sealer::new(serial, key).unwrap().seal(&feedback).unwrap()
@@ -270,7 +270,7 @@ fn a_flow_that_loses_something_gets_manifests_again_and_no_other_does() {
     };
     let (mut lossy, _calm) = (admit(7, 21), admit(8, 22));
     air(&mut protected, 3);
-    let requests = vec![Request { block: 1, deficit: 1 }];
+    let requests = vec![Request { block: 1, deficit: 1, round: 0 }];
     let lacking = Feedback { newest_block: 1, requests, ..Feedback::default() };
     protected.hear(ms(62), way(21), &lossy.seal(&lacking).unwrap()).unwrap();
     while protected.poll(ms(80)).is_some() {}
