@@ -45,23 +45,30 @@ pub(super) struct Stumble {
     pub(super) pictures: usize,
     /// Of all machines together.
     pub(super) broken: usize,
+    /// Of these, those that came at last, and the most that one was late.
+    pub(super) late: usize,
+    pub(super) latest: Duration,
 }
 
 /// In their order.
 pub(super) fn stumbles(outcome: &Outcome, pictures: &[Picture]) -> Vec<Stumble> {
     let broken = pictures.iter().map(|picture| {
-        let mut shown = Shown::default();
-        for machine in &outcome.machines {
-            shown.add(std::slice::from_ref(picture), &machine.pictures);
-        }
-        (picture.at, shown.broken)
+        let came = outcome.machines.iter().map(|machine| machine.pictures.get(&picture.rtp_time));
+        let broken = came.filter(|came| came.is_none_or(|at| *at > picture.due));
+        (picture, broken.map(|came| Some(*came? - picture.due)).collect::<Vec<_>>())
     });
     let broken: Vec<_> = broken.collect();
-    let rows = broken.chunk_by(|(_, one), (_, next)| (*one > 0) == (*next > 0));
-    let stumbles = rows.filter(|row| row[0].1 > 0).map(|row| Stumble {
-        at: row[0].0,
-        pictures: row.len(),
-        broken: row.iter().map(|(_, broken)| broken).sum(),
+    let rows = broken.chunk_by(|(_, one), (_, next)| one.is_empty() == next.is_empty());
+    let stumbles = rows.filter(|row| !row[0].1.is_empty()).map(|row| {
+        let all: Vec<_> = row.iter().flat_map(|(_, broken)| broken).collect();
+        let late: Vec<_> = all.iter().copied().flatten().collect();
+        Stumble {
+            at: row[0].0.at,
+            pictures: row.len(),
+            broken: all.len(),
+            late: late.len(),
+            latest: late.into_iter().max().copied().unwrap_or_default(),
+        }
     });
     stumbles.collect()
 }

@@ -12,7 +12,7 @@ use classroom::{
 use super::{
     class::Class,
     crowd::{Crowd, Outcome, now},
-    judge::{self, Shown},
+    judge::{self, Shown, Stumble},
     weather::Climate,
     witness::Picture,
 };
@@ -210,7 +210,9 @@ impl Run {
         stumbles.sort_by_key(|stumble| Reverse(stumble.broken));
         let told = stumbles.iter().take(TOLD).map(|stumble| {
             let at = stumble.at.saturating_sub(self.from).as_secs_f64();
-            format!("at {at:.1} s {} in {} pictures", stumble.broken, stumble.pictures)
+            let Stumble { pictures, broken, late, latest, .. } = stumble;
+            let latest = latest.as_millis();
+            format!("at {at:.1} s {broken} in {pictures} pictures ({late} late, by {latest} ms)")
         });
         told.collect::<Vec<_>>().join(", ")
     }
