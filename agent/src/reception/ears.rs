@@ -46,12 +46,19 @@ impl Ears {
         self.group.is_some()
     }
 
-    /// Joins the group, or says the membership anew. Leaves it first: what the network had
-    /// forgotten it learns again.
     pub(super) fn join(&mut self, grant: &Grant) -> Result<(), GroupError> {
-        self.leave();
         self.group = Some(Group::join(grant, self.on)?);
         Ok(())
+    }
+
+    /// Says the membership anew, if there is one: what the network had forgotten it learns again.
+    /// What is unread stays: where a machine was held up, all that it missed lies there.
+    pub(super) fn rejoin(&mut self) -> Result<(), GroupError> {
+        let rejoined = self.group.as_ref().map_or(Ok(()), Group::rejoin);
+        if rejoined.is_err() {
+            self.leave();
+        }
+        rejoined
     }
 
     pub(super) fn leave(&mut self) {
@@ -87,6 +94,13 @@ impl Group {
             audio: grant.audio.as_ref().map(|_| lane(Lane::Sound)).transpose()?,
             repair: lane(Lane::Repair)?,
         })
+    }
+
+    /// All leave before any enters: a group is left with its last member.
+    fn rejoin(&self) -> Result<(), GroupError> {
+        let sockets = || self.video.iter().chain(&self.audio).chain([&self.repair]);
+        sockets().for_each(LessonSocket::leave);
+        sockets().try_for_each(LessonSocket::enter)
     }
 }
 

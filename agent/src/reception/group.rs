@@ -26,7 +26,7 @@ pub(super) enum GroupError {
     #[error("open a socket for {0}")]
     Open(SocketAddrV4, #[source] io::Error),
     #[error("join {group} on {on}")]
-    Join { group: SocketAddrV4, on: Ipv4Addr, source: io::Error },
+    Join { group: Ipv4Addr, on: Ipv4Addr, source: io::Error },
 }
 
 /// An ear for one source: a member of a group, or this machine alone.
@@ -34,6 +34,8 @@ pub(super) enum GroupError {
 pub(super) struct LessonSocket {
     socket: UdpSocket,
     source: Ipv4Addr,
+    /// The group, and the address of the interface that it is joined on; `None` of a machine's own.
+    membership: Option<(Ipv4Addr, Ipv4Addr)>,
     buffer: Box<[u8; DATAGRAM]>,
 }
 
@@ -45,15 +47,33 @@ impl LessonSocket {
         on: Ipv4Addr,
     ) -> Result<Self, GroupError> {
         let opened = |error| GroupError::Open(group, error);
-        let socket = open(group).map_err(opened)?;
+        let socket = UdpSocket::from_std(open(group).map_err(opened)?.into()).map_err(opened)?;
+        let membership = Some((*group.ip(), on));
+        let member = Self { socket, source, membership, buffer: Box::new([0; DATAGRAM]) };
+        member.enter()?;
+        Ok(member)
+    }
+
+    /// Is a member of its group no more; what came before can still be read.
+    pub(super) fn leave(&self) {
+        let Some((group, on)) = self.membership else { return };
+        let socket = SockRef::from(&self.socket);
+        // It is one of the two, or none any more where the interface went.
+        let _ = socket
+            .leave_ssm_v4(&self.source, &group, &on)
+            .or_else(|_| socket.leave_multicast_v4(&group, &on));
+    }
+
+    /// Is a member of its group again.
+    pub(super) fn enter(&self) -> Result<(), GroupError> {
+        let Some((group, on)) = self.membership else { return Ok(()) };
+        let socket = SockRef::from(&self.socket);
         // Where the kernel or the driver has no source filter, the plain group will do: `receive`
         // looks at the source too.
         socket
-            .join_ssm_v4(&source, group.ip(), &on)
-            .or_else(|_| socket.join_multicast_v4(group.ip(), &on))
-            .map_err(|source| GroupError::Join { group, on, source })?;
-        let socket = UdpSocket::from_std(socket.into()).map_err(opened)?;
-        Ok(Self { socket, source, buffer: Box::new([0; DATAGRAM]) })
+            .join_ssm_v4(&self.source, &group, &on)
+            .or_else(|_| socket.join_multicast_v4(&group, &on))
+            .map_err(|source| GroupError::Join { group, on, source })
     }
 
     /// A port of this machine's own at the address `on`, to speak to `source` from and to be
@@ -63,7 +83,7 @@ impl LessonSocket {
         let opened = |error| GroupError::Open(at, error);
         let socket = bound(at).map_err(opened)?;
         let socket = UdpSocket::from_std(socket.into()).map_err(opened)?;
-        Ok(Self { socket, source, buffer: Box::new([0; DATAGRAM]) })
+        Ok(Self { socket, source, membership: None, buffer: Box::new([0; DATAGRAM]) })
     }
 
     /// Says something to the source. What cannot be sent now is lost, as on any network.
@@ -139,4 +159,32 @@ fn bind(socket: Socket, at: SocketAddrV4) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     socket.bind(&at.into())?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_came_before_a_membership_is_said_anew_can_still_be_read() {
+        const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
+        let box_socket = bound(SocketAddrV4::new(HERE, 0)).unwrap();
+        box_socket.set_multicast_if_v4(&HERE).unwrap();
+        let port = box_socket.local_addr().unwrap().as_socket_ipv4().unwrap().port();
+        let group = SocketAddrV4::new(Ipv4Addr::new(239, 255, 77, 1), port);
+        let mut member = LessonSocket::join(group, HERE, HERE).unwrap();
+        let send = |datagram: &[u8]| box_socket.send_to(datagram, &group.into()).unwrap();
+
+        send(b"before");
+        member.leave();
+        send(b"nobody is there");
+        member.enter().unwrap();
+        send(b"after");
+
+        let mut heard = Vec::new();
+        while heard.last().is_none_or(|last| last != "after") {
+            heard.extend(member.receive().await);
+        }
+        assert_eq!(heard, ["before", "after"]);
+    }
 }

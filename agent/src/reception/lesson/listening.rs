@@ -37,10 +37,7 @@ impl Lesson {
 
     /// Says the membership anew, if there is one.
     pub(in crate::reception) fn rejoin(&mut self) -> Result<(), GroupError> {
-        match self.ears.as_mut().filter(|ears| ears.is_member()) {
-            Some(ears) => ears.join(&self.grant),
-            None => Ok(()),
-        }
+        self.ears.as_mut().map_or(Ok(()), Ears::rejoin)
     }
 
     /// Where this machine listens.
