@@ -31,6 +31,9 @@ pub struct Frame {
     pub last_at: Duration,
     pub packets: u64,
     pub ip_bytes: u64,
+    /// Its last packet left (the marker, RFC 6184 §5.1, RFC 7741 §4.1). Browsers cut a frame short when
+    /// a keyframe is ready.
+    pub has_end: bool,
 }
 
 /// Watches a box's multicast video until it is dropped.
@@ -45,8 +48,8 @@ impl OnAir {
         let frames = Arc::new(Mutex::new(BTreeMap::new()));
         let seen = Arc::clone(&frames);
         let watch = the_box.watch_packets(move |packet| {
-            if let Some(timestamp) = video(packet) {
-                note(&mut seen.lock().unwrap_or_else(PoisonError::into_inner), timestamp, packet);
+            if let Some(header) = video(packet) {
+                note(&mut seen.lock().unwrap_or_else(PoisonError::into_inner), &header, packet);
             }
         })?;
         Ok(Self { frames, watch })
@@ -113,23 +116,24 @@ pub fn length_of(frames: &BTreeMap<u32, Frame>) -> Option<Duration> {
     Some(last.saturating_sub(first))
 }
 
-fn video(packet: &Packet<'_>) -> Option<u32> {
+fn video(packet: &Packet<'_>) -> Option<rtp::Header> {
     let is_group = matches!(packet.destination.ip(), IpAddr::V4(group) if group.octets()[0] == 239);
     let is_video = packet.destination.port() == VIDEO_PORT;
     if packet.direction != Direction::Sent || !is_group || !is_video {
         return None;
     }
     // The header is not sealed.
-    Some(rtp::Header::parse(packet.payload).ok()?.timestamp)
+    rtp::Header::parse(packet.payload).ok()
 }
 
-fn note(frames: &mut BTreeMap<u32, Frame>, timestamp: u32, packet: &Packet<'_>) {
+fn note(frames: &mut BTreeMap<u32, Frame>, header: &rtp::Header, packet: &Packet<'_>) {
     let at = packet.at;
-    let new = Frame { first_at: at, last_at: at, packets: 0, ip_bytes: 0 };
-    let frame = frames.entry(timestamp).or_insert(new);
+    let new = Frame { first_at: at, last_at: at, packets: 0, ip_bytes: 0, has_end: false };
+    let frame = frames.entry(header.timestamp).or_insert(new);
     frame.last_at = at;
     frame.packets += 1;
     frame.ip_bytes += packet.ip_bytes;
+    frame.has_end |= header.marker;
 }
 
 #[cfg(test)]
@@ -138,7 +142,8 @@ mod tests {
 
     fn frame(first_ms: u64, ip_bytes: u64) -> Frame {
         let first_at = Duration::from_millis(first_ms);
-        Frame { first_at, last_at: first_at + Duration::from_millis(5), packets: 1, ip_bytes }
+        let last_at = first_at + Duration::from_millis(5);
+        Frame { first_at, last_at, packets: 1, ip_bytes, has_end: true }
     }
 
     #[test]

@@ -16,16 +16,18 @@ use classroom::{
 
 use crate::SECONDS;
 
-/// The frames of the last 20 s, but for the newest few, which are on their way to the screens.
+/// The whole frames, but for the newest few, which are on their way to the screens.
 pub(crate) fn judge_air(on_air: &OnAir) -> Result<BTreeSet<u32>> {
     let frames = on_air.frames();
     let length = air::length_of(&frames).context("pictures on the air")?;
     let rate = Rate::of(&frames).context("pictures on the air")?;
     println!("on the air for {length:.1?}: {} frames, {rate}", frames.len());
-    ensure!(rate.fps >= 15.0 && rate.mbps >= 1.0, "only {rate} left the box");
+    // What a browser makes without a graphics card, beside three players on two slow cores.
+    ensure!(rate.fps >= 10.0 && rate.mbps >= 0.7, "only {rate} left the box");
     let newest = frames.values().map(|frame| frame.last_at).max().unwrap_or_default();
     let settled = newest.saturating_sub(Duration::from_millis(500));
-    Ok(frames.iter().filter(|(_, f)| f.last_at <= settled).map(|(time, _)| *time).collect())
+    let whole = frames.iter().filter(|(_, frame)| frame.has_end && frame.last_at <= settled);
+    Ok(whole.map(|(time, _)| *time).collect())
 }
 
 pub(crate) fn judge_screen(
