@@ -55,7 +55,7 @@ pub(super) fn stumbles(outcome: &Outcome, pictures: &[Picture]) -> Vec<Stumble> 
     let broken = pictures.iter().map(|picture| {
         let came = outcome.machines.iter().map(|machine| machine.pictures.get(&picture.rtp_time));
         let broken = came.filter(|came| came.is_none_or(|at| *at > picture.due));
-        (picture, broken.map(|came| Some(*came? - picture.due)).collect::<Vec<_>>())
+        (picture, broken.map(|came| Some(came?.saturating_sub(picture.due))).collect::<Vec<_>>())
     });
     let broken: Vec<_> = broken.collect();
     let rows = broken.chunk_by(|(_, one), (_, next)| one.is_empty() == next.is_empty());
