@@ -31,8 +31,8 @@ pub struct Frame {
     pub last_at: Duration,
     pub packets: u64,
     pub ip_bytes: u64,
-    /// Its last packet left (the marker, RFC 6184 §5.1, RFC 7741 §4.1). Browsers cut a frame short when
-    /// a keyframe is ready.
+    /// Its last packet left (the marker, RFC 6184 §5.1, RFC 7741 §4.1). Browsers cut a frame short
+    /// when a keyframe is ready.
     pub has_end: bool,
 }
 

@@ -69,7 +69,8 @@ struct Running {
 }
 
 impl Lab {
-    /// Waits until no other lab is open here. Needs root: fails where the namespaces cannot be made.
+    /// Waits until no other lab is open here. Needs root: fails where the namespaces cannot be
+    /// made.
     pub fn open() -> Result<Self> {
         let (jobs, queue) = sync_channel(QUEUE);
         let (opened, is_open) = sync_channel(1);
