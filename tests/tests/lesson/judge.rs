@@ -22,7 +22,8 @@ pub(crate) fn judge_air(on_air: &OnAir) -> Result<BTreeSet<u32>> {
     let length = air::length_of(&frames).context("pictures on the air")?;
     let rate = Rate::of(&frames).context("pictures on the air")?;
     println!("on the air for {length:.1?}: {} frames, {rate}", frames.len());
-    ensure!(rate.fps >= 15.0 && rate.mbps >= 1.0, "only {rate} left the box");
+    // What a browser makes without a graphics card, beside three players on two slow cores.
+    ensure!(rate.fps >= 10.0 && rate.mbps >= 0.7, "only {rate} left the box");
     let newest = frames.values().map(|frame| frame.last_at).max().unwrap_or_default();
     let settled = newest.saturating_sub(Duration::from_millis(500));
     let whole = frames.iter().filter(|(_, frame)| frame.has_end && frame.last_at <= settled);
