@@ -27,15 +27,16 @@ pub fn parity_of(shards: usize) -> usize {
 }
 
 /// Makes parity. Keeps its working space, which is as large as a block.
-#[derive(Default)]
 pub struct Encoder {
     inner: Option<HighRateEncoder<SmallBlocks>>,
     shard: Vec<u8>,
 }
 
 impl Encoder {
+    #[expect(clippy::new_without_default, reason = "the first one of a process takes 20 ms")]
     pub fn new() -> Self {
-        Self::default()
+        SmallBlocks::prepare();
+        Self { inner: None, shard: Vec::new() }
     }
 
     /// All parity of a block: the datagrams are its sources and its manifest, in their order.
@@ -79,15 +80,16 @@ impl fmt::Debug for Encoder {
 }
 
 /// Brings datagrams back. Keeps its working space, which is as large as a block.
-#[derive(Default)]
 pub struct Decoder {
     inner: Option<HighRateDecoder<SmallBlocks>>,
     shard: Vec<u8>,
 }
 
 impl Decoder {
+    #[expect(clippy::new_without_default, reason = "the first one of a process takes 20 ms")]
     pub fn new() -> Self {
-        Self::default()
+        SmallBlocks::prepare();
+        Self { inner: None, shard: Vec::new() }
     }
 
     /// The datagrams that are not in `present`, by their place in the block. `shards` is how many

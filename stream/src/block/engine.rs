@@ -15,6 +15,14 @@ use reed_solomon_simd::engine::{
 #[derive(Default)]
 pub(super) struct SmallBlocks(DefaultEngine);
 
+impl SmallBlocks {
+    /// Has the library make its tables, once a process: that takes 20 ms, which a lesson has before
+    /// its first loss and not at it.
+    pub(super) fn prepare() {
+        let _ = (Self::default(), tables::get_exp_log());
+    }
+}
+
 impl Engine for SmallBlocks {
     fn fft(
         &self,
