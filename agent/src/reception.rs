@@ -190,6 +190,9 @@ impl Reception {
 
     /// What follows from the passing of time and from what has arrived.
     async fn turn(&mut self) {
+        if let Some(lesson) = &mut self.lesson {
+            lesson.take_in_what_is_there();
+        }
         let now = clock::monotonic();
         if let Some(deadline) = self.deadline.take_if(|deadline| deadline.at <= now) {
             if deadline.idle == Idle::NoBox && self.received() > deadline.received {

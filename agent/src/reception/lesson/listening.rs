@@ -3,6 +3,7 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use alfarid_stream::block::Kind;
+use futures_util::FutureExt as _;
 
 use super::{Heard, Lesson};
 use crate::{
@@ -12,6 +13,9 @@ use crate::{
         group::GroupError,
     },
 };
+
+/// Of all sockets together, before others get their turn: a second of a rich stream.
+const READS: usize = 16;
 
 impl Lesson {
     /// Listens at the address `on`, if that is not done yet.
@@ -43,6 +47,16 @@ impl Lesson {
     /// Where this machine listens.
     pub(in crate::reception) fn on(&self) -> Option<Ipv4Addr> {
         self.ears.as_ref().map(|ears| ears.on)
+    }
+
+    /// Takes in what is there, without waiting for more: a machine that was held up has not heard a
+    /// silence, it has not listened.
+    pub(in crate::reception) fn take_in_what_is_there(&mut self) {
+        for _ in 0..READS {
+            if self.take_in().now_or_never().is_none() {
+                break;
+            }
+        }
     }
 
     /// Waits until something arrives, and takes it in. For ever, while nobody listens. Cancelling
