@@ -72,8 +72,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// To be answered by `due` at the latest.
-    pub(super) fn ask(&mut self, due: Duration, ask: Ask) {
+    fn ask(&mut self, due: Duration, ask: Ask) {
         self.forget(ask.receiver);
         match ask.reach {
             Reach::Multicast => self.group.add(due, ask),
@@ -102,6 +101,9 @@ impl Block {
 pub(super) struct Kept {
     blocks: BTreeMap<u32, Block>,
     bytes: usize,
+    /// No block is to be answered before. Looking through all of them for each packet would take as
+    /// long as sending it.
+    next_due: Option<Duration>,
 }
 
 impl Kept {
@@ -125,6 +127,14 @@ impl Kept {
 
     pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Block> {
         self.blocks.get_mut(&number)
+    }
+
+    /// What is asked for a block is to be answered by `due` at the latest.
+    pub(super) fn ask(&mut self, number: u32, due: Duration, ask: Ask) {
+        if let Some(block) = self.blocks.get_mut(&number) {
+            block.ask(due, ask);
+            self.next_due = Some(self.next_due.map_or(due, |before| before.min(due)));
+        }
     }
 
     /// Counts a block's bytes again, after its parity was made.
@@ -153,13 +163,19 @@ impl Kept {
     }
 
     /// A block whose requests are to be answered now.
-    pub(super) fn due(&self, now: Duration) -> Option<u32> {
+    pub(super) fn due(&mut self, now: Duration) -> Option<u32> {
+        self.next_due.filter(|due| *due <= now)?;
         let is_due = |block: &Block| block.due().is_some_and(|due| due <= now);
-        self.blocks.iter().find(|(_, block)| is_due(block)).map(|(number, _)| *number)
+        let found = self.blocks.iter().find(|(_, block)| is_due(block)).map(|(number, _)| *number);
+        if found.is_none() {
+            self.next_due = self.blocks.values().filter_map(Block::due).min();
+        }
+        found
     }
 
+    /// When to look for one again.
     pub(super) fn next_due(&self) -> Option<Duration> {
-        self.blocks.values().filter_map(Block::due).min()
+        self.next_due
     }
 
     pub(super) fn from(&self, block: u32, since: Duration) -> impl Iterator<Item = (Lane, &Bytes)> {
