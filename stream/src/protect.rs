@@ -1,7 +1,7 @@
 //! The box's side of the broadcast: protected packets in, what goes on air out.
 //!
 //! Source packets leave at once. Meanwhile they gather into blocks (see [`block`](crate::block)),
-//! and when one closes, its manifest and parity follow:
+//! and when one closes, behind its last packet, its manifest and parity follow:
 //!
 //! ```text
 //!            packets                 close                          next block
@@ -167,9 +167,8 @@ impl Protect {
         self.send(lane, datagram);
         self.stats.sources += 1;
         let ends_picture = lane == Lane::Video && header.marker && !self.slicing.is_slicing();
-        let is_full = |open: &Open| open.sources.len() == crate::block::MAX_SOURCES;
-        if ends_picture || self.open.as_ref().is_some_and(is_full) {
-            self.close(now);
+        if let Some(open) = &mut self.open {
+            open.is_ended = ends_picture || open.sources.len() == crate::block::MAX_SOURCES;
         }
         Ok(())
     }
@@ -213,6 +212,10 @@ impl Protect {
 
     /// What is to be sent. To be called until it gives `None`, after each push and at each timeout.
     pub fn poll(&mut self, now: Duration) -> Option<Transmit> {
+        // Digests, signature and parity take time, which the packets themselves do not wait for.
+        if let Some(next) = self.queue.pop_front() {
+            return Some(next);
+        }
         self.close_if_due(now);
         if self.next_heartbeat <= now {
             self.next_heartbeat = now + HEARTBEAT;

@@ -13,6 +13,8 @@ const FEW: usize = 3;
 pub(super) struct Open {
     pub since: Duration,
     pub is_slice: bool,
+    /// Nothing more comes into it: it closes as soon as what is in it has left.
+    pub is_ended: bool,
     pub entries: Entries,
     pub sources: Vec<Source>,
 }
@@ -25,13 +27,15 @@ impl Protect {
         }
         let is_slice = self.slicing.is_slicing();
         let entries = Entries::begin(ssrc, index);
-        let begun = || Open { since: now, is_slice, entries, sources: Vec::new() };
+        let is_ended = false;
+        let begun = || Open { since: now, is_slice, is_ended, entries, sources: Vec::new() };
         self.open.get_or_insert_with(begun).sources.push(source);
     }
 
     pub(super) fn closes_at(&self) -> Option<Duration> {
         let length = if self.slicing.is_slicing() { SLICE } else { SOUND_ALONE };
-        self.open.as_ref().map(|open| open.since + length)
+        let open = self.open.as_ref()?;
+        Some(if open.is_ended { open.since } else { open.since + length })
     }
 
     pub(super) fn close_if_due(&mut self, now: Duration) {
