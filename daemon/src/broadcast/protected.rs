@@ -37,6 +37,7 @@ use alfarid_stream::{
     block::{Kind, SigningKey, Tickets},
     epoch::Epoch,
     feedback::{self, Opener},
+    pace::MAX_SPREAD,
     playout::Medium,
     protect::{self, Protect},
     relay::Sent,
@@ -56,8 +57,9 @@ use super::multicast::Way;
 const MAX_SPEAKERS: usize = 1_024;
 
 /// How long after a manifest it is repeated to flows that lose something: longer than most of what
-/// takes everything away lasts, and less than pictures are apart.
-const ECHO: Duration = Duration::from_millis(25);
+/// takes everything away lasts, counted from when a [`Pacer`](alfarid_stream::pace::Pacer) has let
+/// go of it at the latest, or both would leave as one; and less than pictures are apart.
+const ECHO: Duration = MAX_SPREAD.saturating_add(Duration::from_millis(25));
 
 /// Blocks of a large keyframe, several times over. Full: a manifest is not repeated.
 const MAX_ECHOES: usize = 16;
