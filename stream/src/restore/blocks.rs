@@ -145,15 +145,17 @@ impl Blocks {
         self.states.iter().rev().find(|(_, state)| holds(state)).map(|(number, _)| *number)
     }
 
-    pub(super) fn entries(&self, number: u32) -> Option<&Entries> {
-        self.states.get(&number)?.entries()
-    }
-
     /// Behind the last packet of the stream in the blocks before this one, as far as they are
     /// remembered.
     pub(super) fn end_before(&self, number: u32, ssrc: u32) -> Option<u64> {
         let before = self.states.range(..number).filter_map(|(_, state)| state.entries());
         before.filter_map(|entries| entries.end_of(ssrc)).max()
+    }
+
+    /// The first packet of the stream in the blocks behind this one, as far as they are known.
+    pub(super) fn start_behind(&self, number: u32, ssrc: u32) -> Option<u64> {
+        let behind = self.states.range(number.checked_add(1)?..);
+        behind.filter_map(|(_, state)| state.entries()?.start_of(ssrc)).min()
     }
 
     /// An open block that is to be settled.

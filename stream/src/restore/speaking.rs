@@ -1,6 +1,6 @@
 //! What is said to the box: which blocks are short, and how it goes.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use super::{ASKS, MAX_ENTRIES, MAX_SHARDS, Restore, blocks::Place, pieces::Pieces};
 use crate::feedback::{Feedback, Request};
@@ -97,29 +97,21 @@ impl Restore {
         u8::try_from(deficit.min(MAX_SHARDS)).unwrap_or_default()
     }
 
-    /// Of a block of which nothing came: its packets lie between those of its neighbours, and some
-    /// of them may be here. `None` if a neighbour is as unknown.
+    /// Of a block of which nothing is known: its packets lie between what is known before it and
+    /// behind it, and some of them may be here. Where several in a row are unknown it is what lacks
+    /// of them all, for the box knows how large each is. `None` if nothing behind it is known.
     fn guess_deficit(&self, number: u32) -> Option<usize> {
-        let before = self.blocks.entries(number.checked_sub(1)?);
-        let after = self.blocks.entries(number.saturating_add(1));
-        let heartbeat = self.heartbeat.as_ref().filter(|last| last.block == number + 1);
-        if before.is_none() || (after.is_none() && heartbeat.is_none()) {
-            return None;
-        }
-        let mut lacking = 1;
-        let ssrcs: BTreeSet<u32> = self.streams.all().collect();
-        for ssrc in ssrcs {
-            let start = self.blocks.end_before(number, ssrc).or(self.streams.passed(ssrc));
-            let end = after.and_then(|entries| entries.start_of(ssrc));
-            let end = end.or_else(|| {
+        let heartbeat = self.heartbeat.as_ref().filter(|last| number < last.block);
+        let lacking = self.streams.all().filter_map(|ssrc| {
+            let start = self.blocks.end_before(number, ssrc).or(self.streams.passed(ssrc))?;
+            let end = self.blocks.start_behind(number, ssrc).or_else(|| {
                 let stream = heartbeat?.streams.iter().find(|stream| stream.ssrc == ssrc)?;
                 Some(stream.next)
-            });
-            if let (Some(start), Some(end)) = (start, end) {
-                lacking += self.candidates.lacking(ssrc, start, end, MAX_SHARDS);
-            }
-        }
-        Some(lacking)
+            })?;
+            Some(self.candidates.lacking(ssrc, start, end, MAX_SHARDS))
+        });
+        let manifest = 1;
+        lacking.reduce(|one, other| one + other).map(|lacking| manifest + lacking)
     }
 }
 

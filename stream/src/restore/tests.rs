@@ -200,6 +200,20 @@ fn what_is_lost_of_a_block_that_began_after_it_listened_is_asked_for() {
     assert_eq!(asked.first().map(|(_, deficit)| *deficit), Some(2));
 }
 
+/// A jammed radio takes pictures with their manifests, long after the one before them is whole. What
+/// is behind says how much lacks, and each of them may be all of it.
+#[test]
+fn who_knows_nothing_of_two_blocks_asks_for_what_lacks_between_those_it_knows() {
+    let (mut restore, mut air) = (machine(), Air::new());
+    for (n, heard, manifests) in [(0, 10, 1), (1, 3, 0), (2, 0, 0), (3, 10, 1)] {
+        let (sources, follow) = air.block(ms(100 * n));
+        push_all(&mut restore, ms(100 * n + 1), &sources[..heard]);
+        push_all(&mut restore, ms(100 * n + 2), &follow[..manifests]);
+    }
+    let asked = asked(&mut restore, 300, 310);
+    assert_eq!(asked, [(307, 18), (307, 18)], "7 of the one, 10 of the other, and a manifest");
+}
+
 /// Its own timers would find nothing to do, over and over.
 #[test]
 fn a_machine_that_slept_over_its_requests_is_not_woken_for_them() {
