@@ -99,6 +99,9 @@ pub(super) enum Destination {
     Group,
     /// The group too: machines on it asked for this.
     Answer,
+    /// A machine that receives alone: what the group gets.
+    Flow(Way),
+    /// One machine: what it lacks.
     Machine(Way),
 }
 

@@ -70,7 +70,7 @@ impl Flow {
     }
 
     fn copy_of(&self, lane: Lane, datagram: &Bytes) -> Outgoing {
-        Outgoing { to: Destination::Machine(self.way), lane, datagram: datagram.clone() }
+        Outgoing { to: Destination::Flow(self.way), lane, datagram: datagram.clone() }
     }
 }
 
@@ -128,7 +128,7 @@ impl Flows {
             self.answered.insert(receiver, last);
             return;
         }
-        let (to, lane) = (Destination::Machine(way), Lane::Repair);
+        let (to, lane) = (Destination::Flow(way), Lane::Repair);
         match self.all.get_mut(&receiver).filter(|flow| !flow.behind.is_empty()) {
             Some(flow) => flow.behind.push_back((lane, answer())),
             None => self.out.push_back(Outgoing { to, lane, datagram: answer() }),
@@ -187,7 +187,10 @@ impl Flows {
     /// Says something once more to every flow that loses something.
     pub(super) fn repeat(&mut self, now: Duration, lane: Lane, datagram: &Bytes) {
         let lossy = self.all.values().filter(|flow| flow.is_lossy(now) && flow.behind.is_empty());
-        self.out.extend(lossy.map(|flow| flow.copy_of(lane, datagram)));
+        self.out.extend(lossy.map(|flow| {
+            let to = Destination::Machine(flow.way);
+            Outgoing { to, lane, datagram: datagram.clone() }
+        }));
     }
 
     /// What is to be sent to machines alone; until it gives `None`.
@@ -205,7 +208,7 @@ impl Flows {
         let behind = self.all.values_mut().max_by_key(|flow| flow.behind.len())?;
         let (lane, datagram) = behind.behind.pop_front()?;
         self.left = self.left.saturating_sub(datagram.len());
-        Some(Outgoing { to: Destination::Machine(behind.way), lane, datagram })
+        Some(Outgoing { to: Destination::Flow(behind.way), lane, datagram })
     }
 
     /// When to poll again, while a machine is behind.

@@ -207,7 +207,7 @@ fn a_machine_that_falls_gets_all_it_lacks_and_then_each_packet() {
         while let Some(out) = protected.poll(ms(n)) {
             let reaches = match out.to {
                 Destination::Group | Destination::Answer => n < 302,
-                Destination::Machine(to) => to == way(21),
+                Destination::Flow(to) | Destination::Machine(to) => to == way(21),
             };
             if reaches {
                 restore.push(ms(n), out.datagram);
@@ -239,7 +239,7 @@ fn a_flow_goes_to_the_machine_alone_and_ends_when_it_says_so() {
 
     let answers = |protected: &mut Protected, at| {
         let out = std::iter::from_fn(|| protected.poll(at));
-        out.filter(|out| out.to == Destination::Machine(way(21))).count()
+        out.filter(|out| out.to == Destination::Flow(way(21))).count()
     };
     protected.hear(ms(2), way(21), &wish(false)).unwrap();
     protected.hear(ms(3), way(21), &wish(false)).unwrap();

@@ -2,8 +2,9 @@
 //! machines that want it; what machines lack and want comes in.
 //!
 //! All ways out are paced, each by itself: what one more machine wants alone makes nobody on
-//! multicast wait, and what machines on multicast lack does not wait behind a keyframe, or they would
-//! ask once more. Unpaced, a keyframe overflows a slow port, and all machines lose it together.
+//! multicast wait, and what machines lack does not wait behind a keyframe, or behind a picture for
+//! each of fifty, or they would ask once more. Unpaced, a keyframe overflows a slow port, and all
+//! machines lose it together.
 
 use std::{collections::BTreeSet, net::Ipv4Addr, time::Duration};
 
@@ -55,6 +56,7 @@ struct Pacers {
     answers: Pacer<Outgoing>,
     group: Pacer<Outgoing>,
     machines: Pacer<Outgoing>,
+    flows: Pacer<Outgoing>,
 }
 
 impl Transmitter {
@@ -251,6 +253,7 @@ impl Pacers {
             answers: Pacer::new(MAX_SPREAD, Room::OF_ONE),
             group: Pacer::new(MAX_SPREAD, Room::OF_ONE),
             machines: Pacer::new(MAX_SPREAD, Room::OF_A_CLASS),
+            flows: Pacer::new(MAX_SPREAD, Room::OF_A_CLASS),
         }
     }
 
@@ -260,17 +263,19 @@ impl Pacers {
             Destination::Answer => &mut self.answers,
             Destination::Group => &mut self.group,
             Destination::Machine(_) => &mut self.machines,
+            Destination::Flow(_) => &mut self.flows,
         };
         pacer.push(now, outgoing.datagram.len() + HEADERS, outgoing)
     }
 
     fn poll(&mut self, now: Duration) -> Option<Outgoing> {
-        let Self { answers, group, machines } = self;
-        answers.poll(now).or_else(|| group.poll(now)).or_else(|| machines.poll(now))
+        [&mut self.answers, &mut self.group, &mut self.machines, &mut self.flows]
+            .into_iter()
+            .find_map(|pacer| pacer.poll(now))
     }
 
     fn next_timeout(&self) -> Option<Duration> {
-        let all = [&self.answers, &self.group, &self.machines];
+        let all = [&self.answers, &self.group, &self.machines, &self.flows];
         all.into_iter().filter_map(Pacer::next_timeout).min()
     }
 }
@@ -278,7 +283,9 @@ impl Pacers {
 fn put(sender: &mut Sender, outgoing: &Outgoing) {
     match outgoing.to {
         Destination::Answer | Destination::Group => sender.send(outgoing.lane, &outgoing.datagram),
-        Destination::Machine(way) => sender.send_to(way, &outgoing.datagram),
+        Destination::Machine(way) | Destination::Flow(way) => {
+            sender.send_to(way, &outgoing.datagram);
+        }
     }
 }
 
@@ -299,19 +306,21 @@ mod tests {
     #[test]
     fn a_keyframe_for_many_machines_alone_makes_the_group_wait_for_nothing() {
         let peer = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1);
-        let machine = Destination::Machine(Way { local: Ipv4Addr::LOCALHOST, peer });
+        let way = Way { local: Ipv4Addr::LOCALHOST, peer };
         let (mut pacers, now) = (Pacers::new(), Duration::from_secs(1));
         for _ in 0..3_000 {
-            assert!(pacers.push(now, outgoing(machine)).is_none());
+            assert!(pacers.push(now, outgoing(Destination::Flow(way))).is_none());
         }
         for _ in 0..USUAL / 1_200 {
             assert!(pacers.push(now, outgoing(Destination::Group)).is_none());
         }
+        assert!(pacers.push(now, outgoing(Destination::Machine(way))).is_none());
 
         let left: Vec<_> = std::iter::from_fn(|| pacers.poll(now)).collect();
 
         let to_group = left.iter().filter(|outgoing| outgoing.to == Destination::Group).count();
         assert_eq!(to_group, USUAL / 1_200, "all of it, at once");
+        assert!(left.iter().any(|outgoing| outgoing.to == Destination::Machine(way)));
         assert!(left.len() < 300, "the others are spread");
         let next = pacers.next_timeout().unwrap();
         assert!(next > now && next <= now + Duration::from_millis(1));
