@@ -20,9 +20,9 @@
 //!   the manifest, and each would be sent the whole block.
 //! - A request that crossed an answer to all is answered by it.
 //! - **Budget**: all answers to machines on multicast take together at most half of what the sources
-//!   take, over a second. What is beyond waits up to [`PATIENCE`], the smaller answers first, then it
-//!   is dropped, and asked for again. A machine on unicast has the sources once more for itself, and
-//!   half of them for what it lacks: fifty on one access point lack the same burst at once.
+//!   take, over a second. What is beyond waits up to [`PATIENCE`], then it is dropped, and asked for
+//!   again. A machine on unicast has the sources once more for itself, and half of them for what it
+//!   lacks: fifty on one access point lack the same burst at once.
 //! - **One machine's flood harms itself alone**: it is heard [`ROUNDS`] times about a block and so
 //!   often a second (see [`Account`]), and causes by itself at most half of that budget; on
 //!   unicast, its own. What it alone makes larger in an answer to all counts.
@@ -33,7 +33,6 @@
 mod account;
 mod answer;
 mod kept;
-mod queue;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -42,14 +41,10 @@ use std::{
 
 use bytes::Bytes;
 
+pub use self::kept::{KEPT, MAX_BLOCKS, MAX_BYTES};
 use self::{
     account::Account,
     kept::{Ask, Kept},
-    queue::Queue,
-};
-pub use self::{
-    kept::{KEPT, MAX_BLOCKS, MAX_BYTES},
-    queue::PATIENCE,
 };
 use crate::{
     block::{Encoder, SigningKey},
@@ -66,6 +61,8 @@ pub const GATHER: Duration = Duration::from_millis(10);
 /// The same after one from a machine that asks again: it has no time to lose, and the others ask
 /// again each at its own time. And for machines on unicast, which are answered alone.
 const GATHER_LITTLE: Duration = Duration::from_millis(2);
+/// How long an answer waits for the budget.
+pub const PATIENCE: Duration = Duration::from_millis(50);
 /// A first request so soon after an answer to all was on its way before that arrived: the longest
 /// round trip that repair within 250 ms is good for.
 const CROSSING: Duration = Duration::from_millis(40);
@@ -78,6 +75,8 @@ const RETRY: Duration = Duration::from_millis(5);
 
 /// Most machines that are answered: far more than a room holds. Full: a further one is not.
 const MAX_MACHINES: usize = 1_024;
+/// Most datagrams that wait for the budget. Full: a further one is dropped.
+const MAX_WAITING: usize = 1_024;
 /// Most to machines on unicast that wait to be polled: one block's answers to over a hundred
 /// machines. Full: a further one is dropped.
 const MAX_APART: usize = 8_192;
@@ -113,6 +112,13 @@ pub struct Stats {
     pub dropped: u64,
 }
 
+/// A datagram that waits for the budget.
+#[derive(Debug)]
+struct Waiting {
+    until: Duration,
+    transmit: Transmit,
+}
+
 /// The repair of one lesson.
 #[derive(Debug)]
 pub struct Repair {
@@ -124,7 +130,8 @@ pub struct Repair {
     /// Bytes on air.
     sources: Window<20>,
     answers: Window<20>,
-    waiting: Queue,
+    /// In order of time. At most [`MAX_WAITING`].
+    waiting: VecDeque<Waiting>,
     /// To machines on unicast. At most [`MAX_APART`].
     apart: VecDeque<Transmit>,
     stats: Stats,
@@ -140,7 +147,7 @@ impl Repair {
             accounts: HashMap::new(),
             sources: Window::new(Duration::from_secs(1)),
             answers: Window::new(Duration::from_secs(1)),
-            waiting: Queue::default(),
+            waiting: VecDeque::new(),
             apart: VecDeque::new(),
             stats: Stats::default(),
         }
@@ -181,20 +188,25 @@ impl Repair {
             let Some(block) = self.kept.due(now) else { break };
             self.answer(now, block);
         }
-        self.stats.dropped += self.waiting.expire(now);
-        if self.waiting.is_empty() {
-            return None;
+        while let Some(waiting) = self.waiting.front() {
+            let bytes = on_air(&waiting.transmit.datagram);
+            if self.answers.sum(now) + bytes <= self.budget(now) {
+                self.answers.add(now, bytes);
+                self.stats.datagrams += 1;
+                return self.waiting.pop_front().map(|waiting| waiting.transmit);
+            }
+            if now < waiting.until {
+                return None;
+            }
+            self.waiting.pop_front();
+            self.stats.dropped += 1;
         }
-        let left = self.budget(now).saturating_sub(self.answers.sum(now));
-        let next = self.waiting.pop_if(|next| on_air(&next.datagram) <= left)?;
-        self.answers.add(now, on_air(&next.datagram));
-        self.stats.datagrams += 1;
-        Some(next)
+        None
     }
 
     /// When to poll again even if nothing is asked for; `None` while nothing waits.
     pub fn next_timeout(&self, now: Duration) -> Option<Duration> {
-        let waiting = (!self.waiting.is_empty()).then_some(now + RETRY);
+        let waiting = self.waiting.front().map(|waiting| waiting.until.min(now + RETRY));
         [waiting, self.kept.next_due()].into_iter().flatten().min()
     }
 

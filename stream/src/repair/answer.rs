@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{MAX_APART, ROUNDS, Reach, Repair, kept::Ask};
+use super::{MAX_APART, MAX_WAITING, PATIENCE, ROUNDS, Reach, Repair, Waiting, kept::Ask};
 use crate::{
     protect::on_air,
     transmit::{Lane, To, Transmit},
@@ -128,9 +128,14 @@ impl Repair {
     }
 
     fn wait(&mut self, now: Duration, to: To, datagrams: Vec<Bytes>) {
-        let lane = Lane::Repair;
-        let answer = datagrams.into_iter().map(|datagram| Transmit { to, lane, datagram });
-        self.stats.dropped += self.waiting.push(now, answer.collect());
+        for datagram in datagrams {
+            if self.waiting.len() == MAX_WAITING {
+                self.stats.dropped += 1;
+                continue;
+            }
+            let transmit = Transmit { to, lane: Lane::Repair, datagram };
+            self.waiting.push_back(Waiting { until: now + PATIENCE, transmit });
+        }
     }
 }
 
