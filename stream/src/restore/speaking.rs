@@ -98,16 +98,19 @@ impl Restore {
     }
 
     /// Of a block of which nothing is known: its packets lie between what is known before it and
-    /// behind it, and some of them may be here. Where several in a row are unknown it is what lacks
-    /// of them all, for the box knows how large each is. `None` if nothing behind it is known.
+    /// behind it, and some of them may be here. Where nothing behind it is known of a stream it may
+    /// be as much as the last time; where several blocks in a row are unknown it may be what lacks of
+    /// them all: the box gives no more than the block has. `None` if nothing is known before it.
     fn guess_deficit(&self, number: u32) -> Option<usize> {
         let heartbeat = self.heartbeat.as_ref().filter(|last| number < last.block);
         let lacking = self.streams.all().filter_map(|ssrc| {
             let start = self.blocks.end_before(number, ssrc).or(self.streams.passed(ssrc))?;
-            let end = self.blocks.start_behind(number, ssrc).or_else(|| {
+            let said = || {
                 let stream = heartbeat?.streams.iter().find(|stream| stream.ssrc == ssrc)?;
                 Some(stream.next)
-            })?;
+            };
+            let end = self.blocks.start_behind(number, ssrc).or_else(said);
+            let end = end.unwrap_or(start.saturating_add(self.streams.run(ssrc)));
             Some(self.candidates.lacking(ssrc, start, end, MAX_SHARDS))
         });
         let manifest = 1;

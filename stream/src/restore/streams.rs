@@ -33,6 +33,8 @@ struct Stream {
     newest: u64,
     /// All below is settled. `None` before the first block.
     passed: Option<u64>,
+    /// Packets in the last block with any that is settled.
+    run: u64,
     replay: Replay,
 }
 
@@ -105,7 +107,7 @@ impl Streams {
         }
         let gone = (self.0.len() == MAX_ENTRIES).then(|| self.0.remove(0).ssrc);
         let replay = Replay { end: 0, bits: [0; WORDS] };
-        self.0.push(Stream { ssrc, newest, passed: None, replay });
+        self.0.push(Stream { ssrc, newest, passed: None, run: 0, replay });
         gone
     }
 
@@ -139,6 +141,7 @@ impl Streams {
         let Some(stream) = streams.find(|stream| stream.ssrc == entry.ssrc) else { return 0 };
         let passed = stream.passed.unwrap_or(entry.first);
         stream.passed = Some(passed.max(entry.end()));
+        stream.run = entry.count.into();
         entry.first.saturating_sub(passed)
     }
 
@@ -152,6 +155,11 @@ impl Streams {
     /// Below this index all is settled.
     pub(super) fn passed(&self, ssrc: u32) -> Option<u64> {
         self.get(ssrc)?.passed
+    }
+
+    /// How many packets the last settled block with any of this stream had.
+    pub(super) fn run(&self, ssrc: u32) -> u64 {
+        self.get(ssrc).map_or(0, |stream| stream.run)
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = u32> {

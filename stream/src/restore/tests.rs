@@ -214,6 +214,28 @@ fn who_knows_nothing_of_two_blocks_asks_for_what_lacks_between_those_it_knows() 
     assert_eq!(asked, [(307, 18), (307, 18)], "7 of the one, 10 of the other, and a manifest");
 }
 
+/// What comes next is sound alone, and says nothing of where the picture ends.
+#[test]
+fn who_knows_nothing_of_a_picture_asks_for_one_as_large_as_the_last() {
+    const SOUND: u32 = 2;
+    let (mut restore, mut air) = (machine(), Air::new());
+    restore.expect(Next { ssrc: SOUND, index: 0 });
+    let (sources, follow) = air.block(ms(0));
+    push_all(&mut restore, ms(1), &sources);
+    push_all(&mut restore, ms(2), &follow[..1]);
+    let (sources, _) = air.block(ms(100));
+    push_all(&mut restore, ms(101), &sources[..4]);
+    air.protect.push(ms(150), Lane::Sound, 0, source(SOUND, 0, 0)).unwrap();
+    while let Some(sent) = air.protect.poll(ms(200)) {
+        let is_manifest = Kind::of(&sent.datagram) == Some(Kind::Manifest);
+        if sent.lane == Lane::Sound || is_manifest {
+            restore.push(ms(200), sent.datagram);
+        }
+    }
+    let asked = asked(&mut restore, 200, 210);
+    assert_eq!(asked, [(205, 7)], "6 of its 10, and a manifest");
+}
+
 /// Its own timers would find nothing to do, over and over.
 #[test]
 fn a_machine_that_slept_over_its_requests_is_not_woken_for_them() {
