@@ -269,6 +269,18 @@ fn a_stream_that_ended_goes_on_in_time_and_the_new_one_begins_at_its_own() {
 }
 
 #[test]
+fn a_pictures_last_packet_leaves_before_its_block_is_made() {
+    let mut protect = protect();
+    while protect.poll(ms(0)).is_some() {}
+    protect.push(ms(1), Lane::Video, 0, packet(1, 0, true)).unwrap();
+    assert_eq!(protect.next_timeout(), ms(1), "the rest follows at once");
+    assert_eq!(protect.poll(ms(1)).map(|sent| sent.lane), Some(Lane::Video));
+    assert!(protect.take_closed().is_none());
+    assert_eq!(protect.poll(ms(1)).map(|sent| sent.lane), Some(Lane::Repair));
+    assert!(protect.take_closed().is_some());
+}
+
+#[test]
 fn what_nobody_polls_or_takes_is_bounded() {
     let mut protect = protect();
     for index in 0..2_000 {

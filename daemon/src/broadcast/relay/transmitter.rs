@@ -217,7 +217,14 @@ impl Transmitter {
             if let Some(outgoing) = leaves {
                 put(&mut self.sender, &outgoing);
             }
+            // Before the next is made, which may be a block's parity.
+            self.let_go(now);
         }
+        self.let_go(now);
+    }
+
+    /// Sends what the pacers hold no longer.
+    fn let_go(&mut self, now: Duration) {
         while let Some(outgoing) = self.pacers.as_mut().and_then(|pacers| pacers.poll(now)) {
             put(&mut self.sender, &outgoing);
         }
