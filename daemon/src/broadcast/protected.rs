@@ -58,7 +58,8 @@ const MAX_SPEAKERS: usize = 1_024;
 
 /// How long after a manifest it is repeated to flows that lose something: longer than most of what
 /// takes everything away lasts, counted from when a [`Pacer`](alfarid_stream::pace::Pacer) has let
-/// go of it at the latest, or both would leave as one; and less than pictures are apart.
+/// go of it at the latest, or both would leave as one; and less than the 15 pictures a second are
+/// apart that fifty flows leave room for. With more of them the next manifest says as much.
 const ECHO: Duration = MAX_SPREAD.saturating_add(Duration::from_millis(25));
 
 /// Blocks of a large keyframe, several times over. Full: a manifest is not repeated.
@@ -99,9 +100,9 @@ pub(super) enum Destination {
     Group,
     /// The group too: machines on it asked for this.
     Answer,
-    /// A machine that receives alone: what the group gets.
+    /// A machine that receives alone: what the group gets, and what must not come before that.
     Flow(Way),
-    /// One machine: what it lacks.
+    /// One machine: what it lacks, by what it said or by what is likely.
     Machine(Way),
 }
 

@@ -14,7 +14,8 @@ use crate::{
     },
 };
 
-/// Of all sockets together, before others get their turn: a second of a rich stream.
+/// Of all sockets together, of several dozen datagrams each, before others get their turn: over a
+/// second of a rich stream.
 const READS: usize = 16;
 
 impl Lesson {

@@ -72,6 +72,11 @@ impl Flow {
     fn copy_of(&self, lane: Lane, datagram: &Bytes) -> Outgoing {
         Outgoing { to: Destination::Flow(self.way), lane, datagram: datagram.clone() }
     }
+
+    /// Past all copies that are on their way.
+    fn echo_of(&self, lane: Lane, datagram: &Bytes) -> Outgoing {
+        Outgoing { to: Destination::Machine(self.way), ..self.copy_of(lane, datagram) }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -187,10 +192,7 @@ impl Flows {
     /// Says something once more to every flow that loses something.
     pub(super) fn repeat(&mut self, now: Duration, lane: Lane, datagram: &Bytes) {
         let lossy = self.all.values().filter(|flow| flow.is_lossy(now) && flow.behind.is_empty());
-        self.out.extend(lossy.map(|flow| {
-            let to = Destination::Machine(flow.way);
-            Outgoing { to, lane, datagram: datagram.clone() }
-        }));
+        self.out.extend(lossy.map(|flow| flow.echo_of(lane, datagram)));
     }
 
     /// What is to be sent to machines alone; until it gives `None`.
