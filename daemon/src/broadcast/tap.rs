@@ -53,6 +53,8 @@ pub struct TappedPacket {
     pub begins: bool,
     /// When it left the relay, by the daemon's monotonic clock.
     pub at: Duration,
+    /// How long after it is due the room's machines show it; `None` where there are none.
+    pub playout: Option<Duration>,
     /// The whole RTP packet as it is numbered on air, plain.
     pub packet: Bytes,
 }

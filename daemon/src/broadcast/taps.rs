@@ -85,7 +85,8 @@ mod tests {
     const TRACK: TrackId = TrackId(7);
 
     fn packet(index: u64, begins: bool) -> TappedPacket {
-        TappedPacket { track: TRACK, index, begins, at: Duration::ZERO, packet: Bytes::new() }
+        let (at, packet) = (Duration::ZERO, Bytes::new());
+        TappedPacket { track: TRACK, index, begins, at, playout: None, packet }
     }
 
     fn running() -> Taps {

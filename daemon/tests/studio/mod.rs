@@ -344,7 +344,8 @@ impl OnAir {
         let index = self.indices.entry(track).or_insert(70_000);
         *index += 1;
         // A recorder looks for itself.
-        let packet = TappedPacket { track, index: *index, begins: false, at, packet };
+        let packet =
+            TappedPacket { track, index: *index, begins: false, at, playout: None, packet };
         // The recorder may have given up; one that has not takes every packet.
         let taken = tokio::time::timeout(PATIENCE, self.tap.send(Tapped::Packet(packet))).await;
         let _ = taken.unwrap();

@@ -322,7 +322,8 @@ impl Task {
         self.pace.count(bytes.len(), is_video && header.marker);
         let begins = !is_video || sent.keyframe.is_some();
         let (track, index) = (TrackId(header.ssrc), sent.index);
-        self.taps.send(&TappedPacket { track, index, begins, at: now, packet: bytes });
+        let playout = self.job.programme.as_ref().map(|to| to.transmitter.playout());
+        self.taps.send(&TappedPacket { track, index, begins, at: now, playout, packet: bytes });
         let next = if is_video { &self.told.next.video } else { &self.told.next.audio };
         next.store(sent.index + 1, Ordering::Relaxed);
         if is_video {

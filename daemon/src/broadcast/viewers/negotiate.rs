@@ -84,6 +84,7 @@ fn as_sender(usual: RtcConfig) -> RtcConfig {
     usual
         .clear_extension_map()
         .set_extension(4, Extension::RtpMid)
+        .set_extension(5, Extension::PlayoutDelay)
         // Packets go out as large as they came in.
         .set_mtu(mtu..=usize::MAX)
 }

@@ -25,6 +25,8 @@ pub(super) struct Piece {
     pub(super) timestamp: u32,
     /// When it left the relay.
     pub(super) at: Duration,
+    /// How long after it is due machines show it.
+    pub(super) playout: Option<Duration>,
     pub(super) payload: Arc<[u8]>,
 }
 
@@ -91,6 +93,7 @@ fn read(track: TappedTrack, tapped: &TappedPacket) -> Option<Piece> {
         marker: packet.header.marker,
         timestamp: packet.header.timestamp,
         at: tapped.at,
+        playout: tapped.playout,
         payload: Arc::from(&packet.payload[..]),
     })
 }
@@ -122,6 +125,7 @@ pub(super) mod tests {
             marker: false,
             timestamp: 0,
             at: Duration::ZERO,
+            playout: None,
             payload: Arc::from([0; 4]),
         }
     }
@@ -139,6 +143,7 @@ pub(super) mod tests {
             index,
             begins,
             at: Duration::ZERO,
+            playout: None,
             packet,
         })
     }

@@ -21,7 +21,12 @@ use std::{
 };
 
 use alfarid_stream::Codec;
-use str0m::{Event, IceConnectionState, Input, net::Transmit, rtp::RtpWrite};
+use str0m::{
+    Event, IceConnectionState, Input,
+    media::MediaTime,
+    net::Transmit,
+    rtp::{ExtensionValues, RtpWrite},
+};
 use tracing::Span;
 
 use super::{
@@ -329,7 +334,20 @@ fn write_as(peer: &mut Peer, out: &mut Option<Out>, ticks: &Ticks, piece: &Piece
         ticks.instant(piece.at),
         piece.payload.clone(),
     );
+    let playout = piece.playout.filter(|_| piece.codec.is_video() && !at_once);
+    let packet = packet.ext_vals(shown_after(playout));
     if let Some(stream) = peer.rtc.direct_api().stream_tx_by_mid(line.mid, None) {
         stream.write_rtp(packet.marker(piece.marker).nackable(piece.codec.is_video()));
     }
+}
+
+/// A browser shows a picture so long after it came, no sooner and no later: together with the
+/// machines. By itself it waits longer for seconds after each time that it was held up
+/// (<http://www.webrtc.org/experiments/rtp-hdrext/playout-delay>).
+fn shown_after(playout: Option<Duration>) -> ExtensionValues {
+    let delay = playout.filter(|delay| !delay.is_zero()).map(|delay| {
+        let hundredths = u64::try_from(delay.as_millis() / 10).unwrap_or(u64::MAX);
+        MediaTime::from_hundredths(hundredths)
+    });
+    ExtensionValues { play_delay_min: delay, play_delay_max: delay, ..ExtensionValues::default() }
 }
