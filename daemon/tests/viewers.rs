@@ -18,7 +18,7 @@ use alfarid_daemon::broadcast::{
     tap::{Tap, Tapped, TrackKind},
 };
 use alfarid_protocol::grant::Picture;
-use alfarid_stream::rtp;
+use alfarid_stream::{playout::MIN_DELAY, rtp};
 use axum::{
     body::Body,
     http::{Method, StatusCode, header},
@@ -51,6 +51,20 @@ async fn a_viewer_gets_the_very_packets_that_are_on_air() {
         assert!(seen.windows(2).all(|pair| pair[1].sequence == pair[0].sequence + 1));
         assert!(seen[0].sequence < 1 << 15);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_is_told_when_machines_show_what_is_live_and_shows_the_rest_at_once() {
+    let stage = Stage::new().await;
+    let _teacher = share(&stage, Spec::H264).await;
+    let mut first = watch(&stage, "teacher", ALL).await;
+    first.take(PICTURE, 100).await;
+
+    let seen = watch(&stage, "admin", ALL).await.take(PICTURE, 200).await;
+    let told: Vec<_> = seen.iter().map(|packet| packet.playout).collect();
+    let kept = told.iter().take_while(|playout| playout.is_none()).count();
+    assert!(kept > 0 && kept < told.len(), "{told:?}");
+    assert!(told[kept..].iter().all(|playout| *playout == Some(MIN_DELAY)), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,6 +19,7 @@ use str0m::{
     format::Codec,
     media::{Direction, KeyframeRequestKind, MediaKind, Mid},
     net::{Protocol, Receive},
+    rtp::Extension,
 };
 use tokio::{net::UdpSocket, sync::mpsc, task::JoinHandle};
 
@@ -50,6 +51,8 @@ pub(crate) struct Packet {
     pub(crate) codec: Codec,
     pub(crate) sequence: u64,
     pub(crate) timestamp: u32,
+    /// How long after it came it is to be shown, no sooner and no later; if that is said.
+    pub(crate) playout: Option<Duration>,
     pub(crate) payload: Vec<u8>,
 }
 
@@ -73,6 +76,8 @@ impl Offer {
         if wish.h264 {
             config.codec_config().add_h264(108.into(), Some(109.into()), true, 0x42_e0_1f);
         }
+        // As browsers do.
+        config = config.set_extension(5, Extension::PlayoutDelay);
         let mut rtc = config.enable_vp8(wish.vp8).build(now());
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let local = socket.local_addr().unwrap();
@@ -215,11 +220,14 @@ impl Taker {
         let codec = self.rtc.codec_config().find(|known| known.pt() == header.payload_type);
         let (Some(mid), Some(codec)) = (mid, codec) else { return };
         let line = self.mids.iter().position(|known| *known == mid).unwrap();
+        let extensions = &header.ext_vals;
+        let (least, most) = (extensions.play_delay_min, extensions.play_delay_max);
         let told = self.told.try_send(Packet {
             line,
             codec: codec.spec().codec,
             sequence: *packet.seq_no,
             timestamp: header.timestamp,
+            playout: least.filter(|_| least == most).map(Duration::from),
             payload: packet.payload.to_vec(),
         });
         told.expect("a test that does not read what it asked for");
