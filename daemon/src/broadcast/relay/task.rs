@@ -322,13 +322,18 @@ impl Task {
         self.pace.count(bytes.len(), is_video && header.marker);
         let begins = !is_video || sent.keyframe.is_some();
         let (track, index) = (TrackId(header.ssrc), sent.index);
-        let playout = self.job.programme.as_ref().map(|to| to.transmitter.playout());
+        let playout = self.playout();
         self.taps.send(&TappedPacket { track, index, begins, at: now, playout, packet: bytes });
         let next = if is_video { &self.told.next.video } else { &self.told.next.audio };
         next.store(sent.index + 1, Ordering::Relaxed);
         if is_video {
             self.watch_keyframe(sent);
         }
+    }
+
+    /// How long after it is due machines show it; `None` in a person's slot.
+    fn playout(&self) -> Option<Duration> {
+        self.job.programme.as_ref().map(|programme| programme.transmitter.playout())
     }
 
     /// Tells when a keyframe is whole: its last packet has the marker.
@@ -407,7 +412,7 @@ impl Task {
             bitrate_bps,
             packets_lost: self.video.lost() + self.audio.lost(),
             served_alone: u32::try_from(alone.unwrap_or_default()).unwrap_or(u32::MAX),
-            playout: programme.map(|to| to.transmitter.playout()),
+            playout: self.playout(),
             unheard: programme.map(|to| to.transmitter.unheard()).unwrap_or_default(),
         });
     }

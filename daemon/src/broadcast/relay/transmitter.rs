@@ -209,7 +209,10 @@ impl Transmitter {
             self.next_delay = now + HEARTBEAT;
             self.follow_delay(now);
         }
-        while let Some(outgoing) = self.protected.poll(now) {
+        loop {
+            // Before the next is made, which may be a block's parity.
+            self.let_go(now);
+            let Some(outgoing) = self.protected.poll(now) else { return };
             let leaves = match &mut self.pacers {
                 Some(pacers) => pacers.push(now, outgoing),
                 None => Some(outgoing),
@@ -217,10 +220,7 @@ impl Transmitter {
             if let Some(outgoing) = leaves {
                 put(&mut self.sender, &outgoing);
             }
-            // Before the next is made, which may be a block's parity.
-            self.let_go(now);
         }
-        self.let_go(now);
     }
 
     /// Sends what the pacers hold no longer.
