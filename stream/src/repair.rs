@@ -41,6 +41,7 @@ use std::{
 
 use bytes::Bytes;
 
+pub(crate) use self::answer::ALONE;
 pub use self::kept::{KEPT, MAX_BLOCKS, MAX_BYTES};
 use self::{
     account::Account,

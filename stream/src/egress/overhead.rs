@@ -18,7 +18,7 @@ impl Overhead {
     pub const CALM: Self = Self { multicast: 10, alone: 10 };
 
     /// One packet in twenty gets lost on the way to each machine, of fifty.
-    pub const LOSSY: Self = Self { multicast: 32, alone: 20 };
+    pub const LOSSY: Self = Self { multicast: 32, alone: 24 };
 }
 
 /// What so many bits of payload are on the wire.

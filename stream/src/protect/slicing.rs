@@ -1,18 +1,19 @@
 //! Whether blocks are single pictures or slices of time.
 //!
 //! ```text
-//!              the worst machine loses over 1 % over 5 s
-//!   PICTURES ─────────────────────────────────────────────▶ SLICES
-//!       ◀──────────────────────────────────────────────────
-//!              nobody did so for 30 s
+//!              three machines lose over 1 % over 5 s
+//!   PICTURES ─────────────────────────────────────────▶ SLICES
+//!       ◀──────────────────────────────────────────────
+//!              no three did so for 30 s
 //! ```
 //!
 //! A picture's block closes with the picture, and costs no delay; a slice makes the first packet
-//! wait for up to a tenth of a second, and takes half the parity.
+//! wait for up to an eighth of a second, and takes half the parity. What one or two machines lack is
+//! answered to them alone, whatever the blocks are: for one bad cable, or one liar, nobody waits.
 
 use std::{collections::HashMap, time::Duration};
 
-use crate::{transmit::ReceiverId, window::Window};
+use crate::{repair::ALONE, transmit::ReceiverId, window::Window};
 
 /// How far back loss is counted.
 const SPAN: Duration = Duration::from_secs(5);
@@ -33,7 +34,7 @@ pub struct Slicing {
     sent: Window<10>,
     /// Of these, what each machine lacked before parity.
     missing: HashMap<ReceiverId, Window<10>>,
-    /// When somebody was last over the limit, while slicing.
+    /// When more than [`ALONE`] machines were last over the limit, while slicing.
     over: Option<Duration>,
 }
 
@@ -79,7 +80,7 @@ impl Slicing {
 
     fn is_over(&self, now: Duration) -> bool {
         let sent = self.sent.sum(now);
-        let worst = self.missing.values().map(|window| window.sum(now)).max();
-        sent >= ENOUGH && worst.unwrap_or_default() * ONE_IN > sent
+        let is_over = |window: &&Window<10>| window.sum(now) * ONE_IN > sent;
+        sent >= ENOUGH && self.missing.values().filter(is_over).count() > ALONE
     }
 }

@@ -10,10 +10,10 @@ use crate::{
     transmit::{Lane, To, Transmit},
 };
 
-/// So many machines at most are answered alone, unless blocks are slices: then the wire loses much,
-/// and what one lacks others do, whose requests are still on their way. To all it costs as much,
-/// and saves up to 3 % of the stream (50 machines, simulated).
-const ALONE: usize = 2;
+/// So many machines at most are answered alone, unless blocks are slices, as they are while more
+/// than these lose: then what one lacks others do, whose requests are still on their way. To all it
+/// costs as much, and saves up to 3 % of the stream (50 machines, simulated).
+pub(crate) const ALONE: usize = 2;
 
 /// Answers to all for one block: some two are sent where a fifth is lost (50 machines, simulated),
 /// and what round trips spread over more than requests are gathered for may take more.

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     block::{Kind, Parity, Tickets},
     feedback::Loss,
-    protect::Protect,
+    protect::{Protect, SLICE},
     rtp::{Header, Packet},
     transmit::To,
 };
@@ -61,7 +61,7 @@ impl Air {
         newest
     }
 
-    /// Sends blocks of which a machine loses so much that they become slices of time; gives the
+    /// Sends blocks of which machines lose so much that they become slices of time; gives the
     /// number of one that is, closed at `now`.
     fn slice(&mut self, now: Duration) -> u32 {
         let before = now.saturating_sub(ms(500));
@@ -71,11 +71,13 @@ impl Air {
         for block in 0..12 {
             let losses = vec![Loss { block, missing: 1 }];
             let feedback = Feedback { losses, ..Feedback::default() };
-            self.protect.hear(before + ms(20), ReceiverId(9), &feedback);
+            for receiver in 7..=9 {
+                self.protect.hear(before + ms(20), ReceiverId(receiver), &feedback);
+            }
         }
         self.block(before + ms(30));
         assert!(self.protect.is_slicing());
-        self.block(now.saturating_sub(ms(100)));
+        self.block(now.saturating_sub(SLICE));
         self.keep_closed(now).unwrap()
     }
 

@@ -40,7 +40,10 @@ fn losing(loss: u64, mean: u64) -> Plan {
 
 /// The share of pictures with a packet that is not there in time, and the overhead.
 fn hold(loss: u64, mean: u64) -> (f64, f64) {
-    let lesson = Lesson::hold(Plan { receivers: 20, length: secs(10), ..losing(loss, mean) });
+    share(loss, mean, &Lesson::hold(Plan { receivers: 20, length: secs(10), ..losing(loss, mean) }))
+}
+
+fn share(loss: u64, mean: u64, lesson: &Lesson) -> (f64, f64) {
     let figures = lesson.figures(secs(5), DEADLINE);
     println!("{loss}/1000 in bursts of {mean}: {figures}");
     #[expect(clippy::cast_precision_loss, reason = "a ratio to three digits")]
@@ -73,6 +76,15 @@ fn what_is_lost_in_bursts_is_brought_back() {
 fn a_fifth_that_is_lost_is_brought_back() {
     let (broken, overhead) = hold(200, 0);
     assert!(broken <= 0.002 && overhead <= 0.65, "{broken} {overhead}");
+}
+
+/// Their pictures are blocks of their own still: nobody else waits for them.
+#[test]
+fn what_two_machines_lose_is_brought_back_to_them_alone() {
+    let lesson = Lesson::hold(Plan { receivers: 2, length: secs(10), ..losing(50, 0) });
+    assert!(!lesson.protect.is_slicing());
+    let (broken, overhead) = share(50, 0, &lesson);
+    assert!(broken == 0.0 && overhead <= 0.30, "{broken} {overhead}");
 }
 
 /// Bytes on air, with the headers of every packet, over those of the payload, in percent more.
