@@ -99,6 +99,8 @@ async fn joins(school: &School, seat: &Seat, trace: &Trace) -> Result<Vec<f64>> 
     let mut times = Vec::new();
     for pause in Pauses::new().take(JOINS) {
         trace.wait_for_more(pause, JOIN).await?;
+        // Its end is no part of joining.
+        seat.agent.kill().await?;
         let begun = now();
         let newest = on_air.newest().context("a picture on the air")?;
         seat.agent.restart().await?;
