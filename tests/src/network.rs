@@ -75,7 +75,18 @@ pub(crate) fn raise_switch(lab: &Lab, switch: Switch) -> Result<()> {
          link set dev br0 type bridge mcast_querier {querier}\n\
          link set dev br0 up\n"
     );
-    ip(lab, &["-n", SWITCH, "-batch", "-"], &script)
+    ip(lab, &["-n", SWITCH, "-batch", "-"], &script)?;
+    leave_packets_alone(lab)
+}
+
+/// A switch has no firewall. Where the kernel has one for bridges it is on in each new namespace,
+/// and whoever sends pays for it.
+fn leave_packets_alone(lab: &Lab) -> Result<()> {
+    let each = "for switch in /proc/sys/net/bridge/bridge-nf-call-*; do \
+                [ ! -e $switch ] || echo 0 > $switch; done";
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", SWITCH, "sh", "-c", each]);
+    lab.command(command, "").map(drop)
 }
 
 /// Makes the namespace `name`, with a cable into the switch, an address, and multicast routed.
