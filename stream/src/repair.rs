@@ -41,7 +41,6 @@ use std::{
 
 use bytes::Bytes;
 
-pub(crate) use self::answer::ALONE;
 pub use self::kept::{KEPT, MAX_BLOCKS, MAX_BYTES};
 use self::{
     account::Account,

@@ -82,10 +82,10 @@ pub(crate) fn raise_switch(lab: &Lab, switch: Switch) -> Result<()> {
 /// A switch has no firewall. Where the kernel has one for bridges it is on in each new namespace,
 /// and whoever sends pays for it.
 fn leave_packets_alone(lab: &Lab) -> Result<()> {
-    let each = "for switch in /proc/sys/net/bridge/bridge-nf-call-*; do \
-                [ ! -e $switch ] || echo 0 > $switch; done";
+    let each = "for knob in /proc/sys/net/bridge/bridge-nf-call-*; do \
+                [ ! -e $knob ] || echo 0 > $knob; done";
     let mut command = Command::new("ip");
-    command.args(["netns", "exec", SWITCH, "sh", "-c", each]);
+    command.args(["netns", "exec", SWITCH, "sh", "-ec", each]);
     lab.command(command, "").map(drop)
 }
 

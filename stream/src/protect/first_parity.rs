@@ -112,7 +112,7 @@ impl FirstParity {
     }
 
     /// The machine that alone told the largest number of nine in ten blocks of which something was
-    /// lost, and of half of all, over the whole of the last 5 s.
+    /// lost, and of so many of all that there is parity for it, over the whole of the last 5 s.
     pub fn outlier(&self, now: Duration) -> Option<ReceiverId> {
         // A block of every second or so would do: the oldest one must nearly be at the end.
         let oldest = self.blocks.front().filter(|told| told.closed + SPAN * 9 / 10 <= now)?;
@@ -122,7 +122,8 @@ impl FirstParity {
         let whose = counting().filter(alone).last()?.whose?;
         let his = counting().filter(alone).filter(|told| told.whose == Some(whose)).count();
         let lossy = counting().filter(|told| told.largest > 0).count();
-        (his * 10 >= lossy * 9 && his * 2 >= counting().count()).then_some(whose)
+        (his * 10 >= lossy * 9 && his * 100 >= counting().count() * (100 - OF_BLOCKS))
+            .then_some(whose)
     }
 
     fn counting(&self, now: Duration) -> impl Iterator<Item = &Told> {

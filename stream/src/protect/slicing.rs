@@ -8,21 +8,25 @@
 //! ```
 //!
 //! A picture's block closes with the picture, and costs no delay; a slice makes the first packet
-//! wait for up to an eighth of a second, and takes half the parity. What one or two machines lack is
-//! answered to them alone, whatever the blocks are: for one bad cable, or one liar, nobody waits.
+//! wait for up to a tenth of a second, and takes half the parity. What one or two machines lack of a
+//! picture is answered to them alone, so they make no slices: for one bad cable, or one liar, nobody
+//! else's packets wait.
 
 use std::{collections::HashMap, time::Duration};
 
-use crate::{repair::ALONE, transmit::ReceiverId, window::Window};
+use crate::{transmit::ReceiverId, window::Window};
 
 /// How far back loss is counted.
 const SPAN: Duration = Duration::from_secs(5);
-/// How long nobody must be over the limit.
+/// How long no three must be over the limit.
 const CALM: Duration = Duration::from_secs(30);
 /// The limit: one shard in so many.
 const ONE_IN: u64 = 100;
 /// Of fewer shards no share is taken: it would be that of one packet.
 const ENOUGH: u64 = 100;
+
+/// So many machines at most that lose are answered alone, and make no slices.
+pub(crate) const ALONE: usize = 2;
 
 /// Most machines that count: far more than a room holds. Full: a further one's loss does not.
 const MAX_MACHINES: usize = 1_024;

@@ -6,14 +6,9 @@ use bytes::Bytes;
 
 use super::{MAX_APART, MAX_WAITING, PATIENCE, ROUNDS, Reach, Repair, Waiting, kept::Ask};
 use crate::{
-    protect::on_air,
+    protect::{ALONE, on_air},
     transmit::{Lane, To, Transmit},
 };
-
-/// So many machines at most are answered alone, unless blocks are slices, as they are while more
-/// than these lose: then what one lacks others do, whose requests are still on their way. To all it
-/// costs as much, and saves up to 3 % of the stream (50 machines, simulated).
-pub(crate) const ALONE: usize = 2;
 
 /// Answers to all for one block: some two are sent where a fifth is lost (50 machines, simulated),
 /// and what round trips spread over more than requests are gathered for may take more.
@@ -33,6 +28,8 @@ impl Repair {
     pub(super) fn answer(&mut self, now: Duration, number: u32) {
         let Some(block) = self.kept.get_mut(number) else { return };
         let (group, alone) = block.take_asks(now);
+        // Of a slice what one lacks others do, whose requests are still on their way: to all it costs
+        // as much, and saves up to 3 % of the stream (50 machines, simulated).
         let are_few = group.len() <= ALONE && !block.closed.is_slice();
         self.answer_alone(now, number, &alone);
         if are_few {

@@ -151,7 +151,7 @@ fn what_nobody_waits_for_any_more_is_not_asked_for() {
 /// The pictures behind it need what it brings.
 #[test]
 fn what_comes_too_late_to_be_shown_in_time_counts_as_lost_and_leaves_all_the_same_for_a_while() {
-    for (late, leaves, lost) in [(365, 1, 0), (385, 1, 1), (700, 1, 1), (735, 0, 1)] {
+    for (late, leaves, lost) in [(340, 1, 0), (360, 1, 1), (690, 1, 1), (710, 0, 1)] {
         let (mut restore, mut air) = (machine(), Air::new());
         let (sources, follow) = air.block(ms(0));
         push_all(&mut restore, ms(1), &sources[..9]);

@@ -41,8 +41,8 @@ const FORGED: u32 = 0x80_0000;
 /// What is forged may cost the others' processors something: a frame time beyond what the calm
 /// lesson took, of a bound of which the players' own jitter in this lab is half.
 const BUSY: Duration = Duration::from_millis(33);
-/// Who says that it loses much makes blocks longer, by a tenth of a second at most, until it is set
-/// apart; more than a quarter of a second a class waits for nobody.
+/// A stall of this lab's own makes the class wait for some seconds; more than a quarter of a second
+/// it waits for nobody.
 const LONGEST: Duration = Duration::from_millis(250);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -78,11 +78,13 @@ fn a_fifth_that_is_lost_is_brought_back() {
     assert!(broken <= 0.002 && overhead <= 0.65, "{broken} {overhead}");
 }
 
-/// Their pictures are blocks of their own still: nobody else waits for them.
+/// Their pictures are blocks of their own still: no packet waits for a slice's end.
 #[test]
 fn what_two_machines_lose_is_brought_back_to_them_alone() {
     let lesson = Lesson::hold(Plan { receivers: 2, length: secs(10), ..losing(50, 0) });
     assert!(!lesson.protect.is_slicing());
+    let stats = lesson.repair.stats();
+    assert!(stats.rounds == 0 && stats.alone > 50, "{stats:?}");
     let (broken, overhead) = share(50, 0, &lesson);
     assert!(broken == 0.0 && overhead <= 0.30, "{broken} {overhead}");
 }
