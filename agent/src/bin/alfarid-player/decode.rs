@@ -14,10 +14,16 @@
 //! hardware's, a software one. A change of size is the decoder's own business: each picture says
 //! how large it is. Pictures come out in the thread of the decoder, in the order of decoding,
 //! without delay: nothing here reorders, and slices rather than frames are decoded in parallel.
+//!
+//! **Catching up** ends with the next keyframe: whatever still waits before it is not decoded, for
+//! that would only keep it waiting, up to half a second for four seconds of a large screen.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -143,22 +149,27 @@ struct Tag {
 /// and the decoder hold; a frame that never comes out is forgotten when a later one does.
 type Tags = Arc<Mutex<BTreeMap<gst::ClockTime, Tag>>>;
 
+/// The presentation time, in nanoseconds, before which nothing is decoded any more.
+type Start = Arc<AtomicU64>;
+
 struct Pipeline {
     codec: Codec,
     decoder: &'static str,
     elements: gst::Pipeline,
     source: AppSrc,
     tags: Tags,
+    start: Start,
     pushed: u64,
 }
 
 impl Pipeline {
     fn start(codec: Codec, software: bool, output: &Output) -> Result<Self, DecodeError> {
         let decoder = best_decoder(codec, software)?;
-        let tags = Tags::default();
+        let (tags, start) = (Tags::default(), Start::default());
         let (elements, source) = build(codec, decoder, Arc::clone(&tags), Arc::clone(output))
             .map_err(|source| DecodeError::Build { decoder, source })?;
-        let started = Self { codec, decoder, elements, source, tags, pushed: 0 };
+        leave_out(&source, Arc::clone(&start));
+        let started = Self { codec, decoder, elements, source, tags, start, pushed: 0 };
         started
             .elements
             .set_state(gst::State::Playing)
@@ -177,7 +188,15 @@ impl Pipeline {
             show_at: Duration::from_nanos(frame.show_at),
             catch_up: frame.catch_up,
         };
-        lock(&self.tags).insert(time, tag);
+        let is_catching_up = {
+            let mut tags = lock(&self.tags);
+            let is_catching_up = tags.values().any(|tag| tag.catch_up);
+            tags.insert(time, tag);
+            is_catching_up
+        };
+        if frame.keyframe && is_catching_up {
+            self.start.store(time.nseconds(), Ordering::Relaxed);
+        }
         let mut buffer = gst::Buffer::from_slice(frame.data);
         if let Some(buffer) = buffer.get_mut() {
             buffer.set_pts(time);
@@ -282,6 +301,20 @@ fn caps(codec: Codec) -> gst::Caps {
     }
 }
 
+/// Takes frames from before `start` out of what waits in `source`.
+fn leave_out(source: &AppSrc, start: Start) {
+    let Some(pad) = source.static_pad("src") else { return };
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let time = info.buffer().and_then(|buffer| buffer.pts());
+        let is_before = |time: gst::ClockTime| time.nseconds() < start.load(Ordering::Relaxed);
+        if time.is_some_and(is_before) {
+            gst::PadProbeReturn::Drop
+        } else {
+            gst::PadProbeReturn::Ok
+        }
+    });
+}
+
 /// Sets what the decoder at hand knows of these.
 fn tune(decoder: &gst::Element) {
     for (property, value) in [
@@ -352,4 +385,80 @@ fn picture(
 
 fn lock(tags: &Tags) -> std::sync::MutexGuard<'_, BTreeMap<gst::ClockTime, Tag>> {
     tags.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const FRAMES: usize = 8;
+    const WITHIN: Duration = Duration::from_secs(10);
+
+    /// A keyframe and what follows it, encoded.
+    fn encoded() -> Vec<Frame> {
+        let encoder = format!(
+            "videotestsrc num-buffers={FRAMES} pattern=ball ! video/x-raw,width=64,height=64 \
+             ! vp8enc deadline=1 ! appsink name=out sync=false"
+        );
+        let pipeline = gst::parse::launch(&encoder).unwrap().downcast::<gst::Pipeline>().unwrap();
+        let out = pipeline.by_name("out").unwrap().downcast::<AppSink>().unwrap();
+        pipeline.set_state(gst::State::Playing).unwrap();
+        let frame = |n: usize| {
+            let sample = out.pull_sample().unwrap();
+            let data = sample.buffer().unwrap().map_readable().unwrap().to_vec();
+            let timestamp = n as u64;
+            Frame {
+                codec: Codec::Vp8,
+                keyframe: n == 0,
+                catch_up: false,
+                timestamp,
+                show_at: 0,
+                data: data.into(),
+            }
+        };
+        let frames = (0..FRAMES).map(frame).collect();
+        pipeline.set_state(gst::State::Null).unwrap();
+        frames
+    }
+
+    /// The times of the pictures that come out when all frames wait behind the first.
+    fn shown(mut frames: Vec<Frame>) -> Vec<u64> {
+        let last = frames.last().unwrap().timestamp;
+        let first = frames.remove(0);
+        let (pictures, out) = mpsc::sync_channel(2 * FRAMES);
+        let (go_on, gate) = mpsc::sync_channel::<()>(1);
+        let gate = Mutex::new(gate);
+        let mut decoder = Decoder::new(move |picture: Picture| {
+            pictures.send(picture.timestamp).unwrap();
+            // The decoder's thread stands still while the rest is handed in.
+            let _ = gate.lock().unwrap().recv();
+        });
+        decoder.push(first);
+        let mut shown = vec![out.recv_timeout(WITHIN).unwrap()];
+        for frame in frames {
+            decoder.push(frame);
+        }
+        drop(go_on);
+        while shown.last() != Some(&last) {
+            shown.push(out.recv_timeout(WITHIN).unwrap());
+        }
+        shown
+    }
+
+    #[test]
+    fn a_keyframe_ends_catching_up() {
+        gst::init().unwrap();
+        let frames = encoded();
+        let again = |n: u64| Frame { timestamp: n, ..frames[0].clone() };
+        let mut all = frames.clone();
+        all.push(again(8));
+        assert_eq!(shown(all.clone()), [0, 1, 2, 3, 4, 5, 6, 7, 8], "nobody catches up");
+        for frame in &mut all[1..5] {
+            frame.catch_up = true;
+        }
+        assert_eq!(shown(all[..8].to_vec()), [0, 5, 6, 7], "no keyframe");
+        assert_eq!(shown(all), [0, 8]);
+    }
 }
