@@ -74,7 +74,8 @@ pub enum FeedError {
 pub struct Frame {
     pub codec: Codec,
     pub keyframe: bool,
-    /// To be decoded but not shown: newer frames follow right behind.
+    /// To be decoded but not shown, and not even decoded when a keyframe follows soon: newer frames
+    /// follow right behind.
     pub catch_up: bool,
     /// RTP time, unwrapped.
     pub timestamp: u64,

@@ -40,7 +40,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 pub use self::{closed::Closed, first_parity::FirstParity, slicing::Slicing};
-pub(crate) use self::{closed::on_air, slicing::ALONE};
+pub(crate) use self::{closed::on_air, slicing::MOST_ALONE};
 use self::{open::Open, streams::Streams};
 use crate::{
     block::{Encoder, Heartbeat, MAX_DATAGRAM, SigningKey, Tickets},
@@ -55,7 +55,7 @@ pub const SOUND_ALONE: Duration = Duration::from_millis(40);
 /// How long a block is open in slice mode. Parity for 50 machines at 5 % loss costs a quarter of
 /// the stream for single pictures and an eighth for slices (simulated). A longer one leaves no time
 /// for a third round of repair within 250 ms: 125 ms save 2 % of the stream where a fifth is lost,
-/// and break six times as many pictures (measured).
+/// and broke six times as many pictures (the bench `stream`).
 pub const SLICE: Duration = Duration::from_millis(100);
 /// How often the box says that it is there.
 pub const HEARTBEAT: Duration = Duration::from_millis(100);

@@ -8,9 +8,9 @@
 //! ```
 //!
 //! A picture's block closes with the picture, and costs no delay; a slice makes the first packet
-//! wait for up to a tenth of a second, and takes half the parity. What one or two machines lack of a
-//! picture is answered to them alone, so they make no slices: for one bad cable, or one liar, nobody
-//! else's packets wait.
+//! wait for up to a tenth of a second, and takes half the parity. What one or two machines lack of
+//! a picture is answered to them alone, so they make no slices: for one bad cable, or one liar,
+//! nobody else's packets wait.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -25,8 +25,8 @@ const ONE_IN: u64 = 100;
 /// Of fewer shards no share is taken: it would be that of one packet.
 const ENOUGH: u64 = 100;
 
-/// So many machines at most that lose are answered alone, and make no slices.
-pub(crate) const ALONE: usize = 2;
+/// Most machines that are answered alone; so few that lose make no slices.
+pub(crate) const MOST_ALONE: usize = 2;
 
 /// Most machines that count: far more than a room holds. Full: a further one's loss does not.
 const MAX_MACHINES: usize = 1_024;
@@ -38,7 +38,7 @@ pub struct Slicing {
     sent: Window<10>,
     /// Of these, what each machine lacked before parity.
     missing: HashMap<ReceiverId, Window<10>>,
-    /// When more than [`ALONE`] machines were last over the limit, while slicing.
+    /// When more than [`MOST_ALONE`] machines were last over the limit, while slicing.
     over: Option<Duration>,
 }
 
@@ -85,6 +85,6 @@ impl Slicing {
     fn is_over(&self, now: Duration) -> bool {
         let sent = self.sent.sum(now);
         let is_over = |window: &&Window<10>| window.sum(now) * ONE_IN > sent;
-        sent >= ENOUGH && self.missing.values().filter(is_over).count() > ALONE
+        sent >= ENOUGH && self.missing.values().filter(is_over).count() > MOST_ALONE
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{MAX_APART, MAX_WAITING, PATIENCE, ROUNDS, Reach, Repair, Waiting, kept::Ask};
 use crate::{
-    protect::{ALONE, on_air},
+    protect::{MOST_ALONE, on_air},
     transmit::{Lane, To, Transmit},
 };
 
@@ -28,9 +28,9 @@ impl Repair {
     pub(super) fn answer(&mut self, now: Duration, number: u32) {
         let Some(block) = self.kept.get_mut(number) else { return };
         let (group, alone) = block.take_asks(now);
-        // Of a slice what one lacks others do, whose requests are still on their way: to all it costs
-        // as much, and saves up to 3 % of the stream (50 machines, simulated).
-        let are_few = group.len() <= ALONE && !block.closed.is_slice();
+        // Of a slice what one lacks others do, whose requests are still on their way: to all it
+        // costs as much, and saves up to 3 % of the stream (50 machines, simulated).
+        let are_few = group.len() <= MOST_ALONE && !block.closed.is_slice();
         self.answer_alone(now, number, &alone);
         if are_few {
             self.answer_alone(now, number, &group);

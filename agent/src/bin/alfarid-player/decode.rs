@@ -15,15 +15,13 @@
 //! how large it is. Pictures come out in the thread of the decoder, in the order of decoding,
 //! without delay: nothing here reorders, and slices rather than frames are decoded in parallel.
 //!
-//! **Catching up** ends with the next keyframe: whatever still waits before it is not decoded, for
-//! that would only keep it waiting, up to half a second for four seconds of a large screen.
+//! **Catching up** ends with the next keyframe that is handed in, unless it is nearly done: whatever
+//! still waits before it is not decoded, live or not, for that could keep it waiting for up to half
+//! a second (four seconds of a large screen).
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -37,6 +35,9 @@ use thiserror::Error;
 /// Encoded frames inside the pipeline. When full, the feed waits, and then the agent's outbox
 /// drops up to the next keyframe.
 const QUEUED_BYTES: u64 = 2 * 1024 * 1024;
+
+/// So few frames are caught up with sooner than a keyframe that has just come is due.
+const NEARLY_DONE: usize = 8;
 
 /// How long the frames of one codec get to come out before another codec begins.
 const DRAIN_WITHIN: gst::ClockTime = gst::ClockTime::from_seconds(1);
@@ -146,11 +147,9 @@ struct Tag {
 }
 
 /// The tags of frames inside the decoder, by presentation time. Bounded by what [`QUEUED_BYTES`]
-/// and the decoder hold; a frame that never comes out is forgotten when a later one does.
+/// and the decoder hold; a frame that never comes out is forgotten when a later one does. A frame
+/// without one is not decoded, nor shown.
 type Tags = Arc<Mutex<BTreeMap<gst::ClockTime, Tag>>>;
-
-/// The presentation time, in nanoseconds, before which nothing is decoded any more.
-type Start = Arc<AtomicU64>;
 
 struct Pipeline {
     codec: Codec,
@@ -158,18 +157,17 @@ struct Pipeline {
     elements: gst::Pipeline,
     source: AppSrc,
     tags: Tags,
-    start: Start,
     pushed: u64,
 }
 
 impl Pipeline {
     fn start(codec: Codec, software: bool, output: &Output) -> Result<Self, DecodeError> {
         let decoder = best_decoder(codec, software)?;
-        let (tags, start) = (Tags::default(), Start::default());
+        let tags = Tags::default();
         let (elements, source) = build(codec, decoder, Arc::clone(&tags), Arc::clone(output))
             .map_err(|source| DecodeError::Build { decoder, source })?;
-        leave_out(&source, Arc::clone(&start));
-        let started = Self { codec, decoder, elements, source, tags, start, pushed: 0 };
+        leave_out_untagged(&source, Arc::clone(&tags));
+        let started = Self { codec, decoder, elements, source, tags, pushed: 0 };
         started
             .elements
             .set_state(gst::State::Playing)
@@ -188,14 +186,14 @@ impl Pipeline {
             show_at: Duration::from_nanos(frame.show_at),
             catch_up: frame.catch_up,
         };
-        let is_catching_up = {
+        {
             let mut tags = lock(&self.tags);
-            let is_catching_up = tags.values().any(|tag| tag.catch_up);
+            let catching_up =
+                |tags: &BTreeMap<_, Tag>| tags.values().filter(|tag| tag.catch_up).count();
+            if frame.keyframe && catching_up(&tags) > NEARLY_DONE {
+                tags.clear();
+            }
             tags.insert(time, tag);
-            is_catching_up
-        };
-        if frame.keyframe && is_catching_up {
-            self.start.store(time.nseconds(), Ordering::Relaxed);
         }
         let mut buffer = gst::Buffer::from_slice(frame.data);
         if let Some(buffer) = buffer.get_mut() {
@@ -301,16 +299,15 @@ fn caps(codec: Codec) -> gst::Caps {
     }
 }
 
-/// Takes frames from before `start` out of what waits in `source`.
-fn leave_out(source: &AppSrc, start: Start) {
+/// Takes the frames whose tags are gone out of what waits in `source`.
+fn leave_out_untagged(source: &AppSrc, tags: Tags) {
     let Some(pad) = source.static_pad("src") else { return };
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let time = info.buffer().and_then(|buffer| buffer.pts());
-        let is_before = |time: gst::ClockTime| time.nseconds() < start.load(Ordering::Relaxed);
-        if time.is_some_and(is_before) {
-            gst::PadProbeReturn::Drop
-        } else {
+        if time.is_none_or(|time| lock(&tags).contains_key(&time)) {
             gst::PadProbeReturn::Ok
+        } else {
+            gst::PadProbeReturn::Drop
         }
     });
 }
@@ -393,7 +390,7 @@ mod tests {
 
     use super::*;
 
-    const FRAMES: usize = 8;
+    const FRAMES: usize = 16;
     const WITHIN: Duration = Duration::from_secs(10);
 
     /// A keyframe and what follows it, encoded.
@@ -450,15 +447,22 @@ mod tests {
     #[test]
     fn a_keyframe_ends_catching_up() {
         gst::init().unwrap();
-        let frames = encoded();
-        let again = |n: u64| Frame { timestamp: n, ..frames[0].clone() };
-        let mut all = frames.clone();
-        all.push(again(8));
-        assert_eq!(shown(all.clone()), [0, 1, 2, 3, 4, 5, 6, 7, 8], "nobody catches up");
-        for frame in &mut all[1..5] {
-            frame.catch_up = true;
+        let mut frames = encoded();
+        // Twice more from the keyframe on.
+        for timestamp in [16, 17, 18, 19] {
+            let frame = frames[timestamp % 2].clone();
+            frames.push(Frame { timestamp: timestamp as u64, ..frame });
         }
-        assert_eq!(shown(all[..8].to_vec()), [0, 5, 6, 7], "no keyframe");
-        assert_eq!(shown(all), [0, 8]);
+        let catching_up = |count| {
+            let mut frames = frames.clone();
+            frames[1..=count].iter_mut().for_each(|frame| frame.catch_up = true);
+            frames
+        };
+        let from = |first| std::iter::once(0).chain(first..20).collect::<Vec<u64>>();
+        assert_eq!(shown(catching_up(0)), from(1), "nobody catches up");
+        let without_keyframe = catching_up(NEARLY_DONE + 1)[..16].to_vec();
+        assert_eq!(shown(without_keyframe), from(10)[..7]);
+        assert_eq!(shown(catching_up(NEARLY_DONE)), from(9), "nearly done");
+        assert_eq!(shown(catching_up(NEARLY_DONE + 1)), from(16), "the second one drops nothing");
     }
 }

@@ -24,8 +24,8 @@ const WINDOW: Duration = Duration::from_secs(20);
 pub(super) const LIMIT: Duration = Duration::from_mins(1);
 const SETTLED: Duration = Duration::from_secs(1);
 const JOINS: usize = 30;
-/// In pictures, between two joins: a machine gets one keyframe for joining in ten seconds, and no
-/// machine of a class joins more often.
+/// In pictures, between two joins: a machine gets one keyframe for joining in ten seconds. How one
+/// that joins sooner again catches up without is not measured.
 const SHORTEST: u32 = 300;
 /// And at most as many more: the longest stretch without a keyframe.
 const SPREAD: u32 = 120;
