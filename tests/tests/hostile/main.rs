@@ -29,7 +29,7 @@ use nix::time::{ClockId, clock_gettime};
 use serde_json::json;
 
 use self::{
-    judge::{Phase, judge_told, phase},
+    judge::{Phase, Seen, judge_told, phase},
     machine::{Conduct, Hostile},
 };
 
@@ -89,21 +89,24 @@ async fn nothing_that_a_machine_with_the_group_s_key_forges_is_seen_or_costs_a_f
     let lying = during(Conduct::Lies).await?;
     hostile.leave().await?;
     for seat in true_seats {
-        judge_forging(seat, &on_air, &pairs)?;
         let (shown, aired) = (Trace::at(seat.trace_path()).read()?, on_air.frames());
-        phase(seat, &shown, &aired, &lying)?.judge(LONGEST + BUSY)?;
+        let seen = |during: &Phase| phase(seat, &shown, &aired, during);
+        judge_forging(seat, &pairs, seen)?;
+        seen(&lying)?.judge(LONGEST + BUSY)?;
     }
     school.end_lesson(&lesson).await?;
     school.classroom.close()
 }
 
 /// Nothing is lost in any of the pairs, calm and not; in the better one nothing waits for it.
-fn judge_forging(seat: &Seat, on_air: &OnAir, pairs: &[(Phase, Phase)]) -> Result<()> {
-    let (shown, aired) = (Trace::at(seat.trace_path()).read()?, on_air.frames());
+fn judge_forging(
+    seat: &Seat,
+    pairs: &[(Phase, Phase)],
+    seen: impl Fn(&Phase) -> Result<Seen>,
+) -> Result<()> {
     let mut costs = Vec::new();
     for (calm, forging) in pairs {
-        let calm = phase(seat, &shown, &aired, calm)?;
-        let forging = phase(seat, &shown, &aired, forging)?;
+        let (calm, forging) = (seen(calm)?, seen(forging)?);
         forging.judge(LONGEST + BUSY)?;
         costs.push(forging.p95.saturating_sub(calm.p95));
     }

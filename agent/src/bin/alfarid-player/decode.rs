@@ -166,7 +166,6 @@ impl Pipeline {
         let tags = Tags::default();
         let (elements, source) = build(codec, decoder, Arc::clone(&tags), Arc::clone(output))
             .map_err(|source| DecodeError::Build { decoder, source })?;
-        leave_out_untagged(&source, Arc::clone(&tags));
         let started = Self { codec, decoder, elements, source, tags, pushed: 0 };
         started
             .elements
@@ -188,9 +187,7 @@ impl Pipeline {
         };
         {
             let mut tags = lock(&self.tags);
-            let catching_up =
-                |tags: &BTreeMap<_, Tag>| tags.values().filter(|tag| tag.catch_up).count();
-            if frame.keyframe && catching_up(&tags) > NEARLY_DONE {
+            if frame.keyframe && tags.values().filter(|tag| tag.catch_up).count() > NEARLY_DONE {
                 tags.clear();
             }
             tags.insert(time, tag);
@@ -265,6 +262,7 @@ fn build(
         .max_bytes(QUEUED_BYTES)
         .block(true)
         .build();
+    leave_out_untagged(&source, Arc::clone(&tags));
     let mut elements = vec![source.clone().upcast()];
     if decoder != "avdec_h264" && codec == Codec::H264 {
         // Others want to be told size and profile beforehand.
